@@ -1,0 +1,66 @@
+# Python 3.11, where it is called python3.11 or python3. Another one: make PYTHON=/path/to/python setup
+PYTHON ?= $(shell for p in python3.11 python3; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+BIN := .venv/bin
+LOCK := requirements/dev.txt
+STAMP := .venv/.setup-done
+PORT ?= 3000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-s3 dev test test-all lint format bench lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv with the locked requirements and this project; does nothing when up to date
+
+$(STAMP): $(LOCK) pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 not found: install it, or run make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q -j 0 .venv/lib encord_dagster
+	@touch $@
+
+demo: setup ## sample exports become a label set in a local folder
+	$(BIN)/python -m encord_dagster.demo
+
+demo-s3: setup ## the same against a local S3 server
+	$(BIN)/python -m encord_dagster.demo --s3
+
+dev: setup ## Dagster's web page on http://127.0.0.1:3000 (PORT=... for another)
+	@mkdir -p .demo/dagster
+	@test -e .demo/dagster/dagster.yaml || printf 'telemetry:\n  enabled: false\nnux:\n  enabled: false\n' > .demo/dagster/dagster.yaml
+	DAGSTER_HOME="$(CURDIR)/.demo/dagster" $(BIN)/dagster dev -f definitions.py --host 127.0.0.1 --port $(PORT)
+
+test: setup ## the tests, without the slow ones
+	$(BIN)/pytest -q -n 2 -m 'not slow and not browser'
+
+test-all: setup ## all tests
+	$(BIN)/pytest -q -n 2
+
+lint: setup ## ruff, mypy and import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## the benchmarks
+	$(BIN)/python -m benchmarks
+
+lock: ## write requirements/dev.txt anew: newest versions that pyproject.toml admits, with hashes
+	rm -rf .make/lock
+	$(PYTHON) -m venv .make/lock
+	.make/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.make/lock/bin/uv pip compile pyproject.toml --extra dev --upgrade --quiet --no-config \
+		--universal --python-version 3.11 --generate-hashes --no-strip-extras \
+		--no-emit-index-url --no-annotate --no-header --output-file $(LOCK)
+	rm -rf .make/lock
+
+clean: ## remove caches, builds and the demo's folder (not .venv)
+	rm -rf .demo .make build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,237 @@
+"""The command line: the same pipeline without Dagster.
+
+Exit codes: 0 done, 1 findings at or above the threshold, 2 usage, 3 storage, 4 damaged history.
+Results go to standard output, progress to standard error.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from encord_dagster.errors import EncordDagsterError, HistoryDamaged, StorageError
+
+SEVERITIES = ("info", "warning", "error")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except HistoryDamaged as error:
+        return _fail(error, 4)
+    except StorageError as error:
+        return _fail(error, 3)
+    except EncordDagsterError as error:
+        return _fail(error, 2)
+
+
+def _fail(error: EncordDagsterError, code: int) -> int:
+    sys.stderr.write(f"encord-dagster: {error.code}: {error}\n")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="encord-dagster",
+        description="Encord label exports become published, versioned label sets.",
+        epilog="Exit codes: 0 done, 1 findings at or above the threshold, 2 usage, 3 storage, 4 damaged history.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=run)
+        return sub
+
+    sample = add("sample", _sample, "Write realistic sample exports into a folder.")
+    sample.add_argument("folder", type=Path)
+    sample.add_argument("--seed", type=int, default=7)
+    sample.add_argument("--days", type=int, default=2)
+    sample.add_argument("--rows", type=int, default=24)
+    sample.add_argument("--no-bad", action="store_true", help="leave out the deliberately bad files")
+
+    ingest = add("ingest", _ingest, "Bring exports into a label set, as at most one new version per folder.")
+    ingest.add_argument("url", nargs="+", help="an export or a prefix of them: s3://bucket/prefix, a file, a folder")
+    _lake(ingest)
+    _conversion(ingest)
+
+    convert = add("convert", _convert, "Convert exports into a folder laid out as a version's files; no lake.")
+    convert.add_argument("url", nargs="+")
+    convert.add_argument("-o", "--output", type=Path, required=True, help="an empty or absent folder")
+    _conversion(convert)
+
+    validate = add("validate", _validate, "Read exports and list what is wrong with them; write nothing.")
+    validate.add_argument("url", nargs="+")
+    _conversion(validate)
+
+    log = add("log", _log, "List the records of a label set.")
+    show = add("show", _show, "Describe one version.")
+    show.add_argument("version", nargs="?", default="latest")
+    verify = add("verify", _verify, "Recompute every digest and count of a label set.")
+    checkout = add("checkout", _checkout, "Write a version's plain files into a folder.")
+    checkout.add_argument("version", nargs="?", default="latest")
+    checkout.add_argument("-o", "--output", type=Path, required=True, help="an empty or absent folder")
+    for sub in (log, show, verify, checkout):
+        _lake(sub)
+    for sub in commands.choices.values():
+        sub.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _lake(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lake", required=True, help="s3://bucket/prefix or a folder")
+    parser.add_argument("--name", required=True, help="the label set")
+
+
+def _conversion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-masks", action="store_true", help="make no mask PNGs")
+    parser.add_argument(
+        "--on-bad-object", choices=("quarantine_object", "quarantine_row", "fail_export"), default="quarantine_object"
+    )
+    parser.add_argument("--fail-at", choices=SEVERITIES, default="error", help="exit 1 from this severity on")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+
+
+def _print(value: object) -> None:
+    import msgspec
+
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+
+
+def _say(arguments: argparse.Namespace) -> Callable[[str], None]:
+    def say(line: str) -> None:
+        if not arguments.quiet:
+            sys.stderr.write(line + "\n")
+
+    return say
+
+
+def _sample(arguments: argparse.Namespace) -> int:
+    from encord_dagster.samples import write_samples
+
+    paths = write_samples(
+        arguments.folder,
+        seed=arguments.seed,
+        days=arguments.days,
+        rows=arguments.rows,
+        with_bad=not arguments.no_bad,
+    )
+    if arguments.json:
+        _print([str(path) for path in paths])
+    else:
+        sys.stdout.writelines(f"{path}\n" for path in paths)
+    return 0
+
+
+def _ingest(arguments: argparse.Namespace) -> int:
+    from encord_dagster.commands import ingest_urls
+    from encord_dagster.reports import batch_text, worst_at_least
+
+    batches = ingest_urls(
+        arguments.url,
+        lake=arguments.lake,
+        name=arguments.name,
+        masks=not arguments.no_masks,
+        on_bad_object=arguments.on_bad_object,
+        progress=_say(arguments),
+    )
+    if arguments.json:
+        _print(batches)
+    else:
+        sys.stdout.writelines(batch_text(batch) for batch in batches)
+    return _code(arguments, any(worst_at_least(batch, arguments.fail_at) for batch in batches))
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from encord_dagster.commands import convert_urls
+    from encord_dagster.reports import batch_text, worst_at_least
+
+    batches, paths = convert_urls(
+        arguments.url,
+        output=arguments.output,
+        masks=not arguments.no_masks,
+        on_bad_object=arguments.on_bad_object,
+        progress=_say(arguments),
+    )
+    if arguments.json:
+        _print({"exports": batches, "files": [str(path) for path in paths]})
+    else:
+        sys.stdout.writelines(batch_text(batch) for batch in batches)
+        sys.stdout.write(f"{len(paths)} files in {arguments.output}\n")
+    return _code(arguments, any(worst_at_least(batch, arguments.fail_at) for batch in batches))
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    from encord_dagster.commands import validate_urls
+    from encord_dagster.reports import at_least, validation_text
+
+    reports = validate_urls(arguments.url, on_bad_object=arguments.on_bad_object)
+    if arguments.json:
+        _print(reports)
+    else:
+        sys.stdout.writelines(validation_text(report) for report in reports)
+    return _code(arguments, any(at_least(report.findings, arguments.fail_at) for report in reports))
+
+
+def _code(arguments: argparse.Namespace, found: bool) -> int:
+    if found and not arguments.json:
+        sys.stderr.write(f"encord-dagster: findings of severity {arguments.fail_at} or worse: exit code 1\n")
+    return int(found)
+
+
+def _log(arguments: argparse.Namespace) -> int:
+    from encord_dagster.label_set.read import open_label_set
+    from encord_dagster.reports import log_entries, log_text
+
+    label_set = open_label_set(arguments.lake, arguments.name)
+    entries = log_entries(label_set)
+    if arguments.json:
+        _print(entries)
+    else:
+        sys.stdout.write(log_text(entries))
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from encord_dagster.label_set.read import open_label_set
+    from encord_dagster.reports import version_summary, version_text
+
+    summary = version_summary(open_label_set(arguments.lake, arguments.name).version(arguments.version))
+    if arguments.json:
+        _print(summary)
+    else:
+        sys.stdout.write(version_text(summary))
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from encord_dagster.label_set.verify import verify
+    from encord_dagster.storage.open import open_store
+
+    report = verify(open_store(arguments.lake), arguments.name)
+    if arguments.json:
+        _print(report)
+    else:
+        sys.stdout.writelines(f"{problem}\n" for problem in report.problems)
+        state = f"{len(report.problems)} problems" if report.problems else "every digest and count holds"
+        sys.stdout.write(f"{report.records} records, {report.objects} objects, {report.bytes:,} bytes: {state}\n")
+    return 4 if report.problems else 0
+
+
+def _checkout(arguments: argparse.Namespace) -> int:
+    from encord_dagster.label_set.read import open_label_set
+
+    version = open_label_set(arguments.lake, arguments.name).version(arguments.version)
+    paths = version.checkout(arguments.output)
+    if arguments.json:
+        _print([str(path) for path in paths])
+    else:
+        sys.stdout.write(f"version {version.number}: {len(paths)} files in {arguments.output}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

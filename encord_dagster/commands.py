@@ -1,0 +1,120 @@
+"""What the commands do, as functions of urls."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from encord_dagster.accounting import read_rows
+from encord_dagster.config import LabelSetConfig
+from encord_dagster.errors import ExportError, UsageError
+from encord_dagster.findings import Finding, Location
+from encord_dagster.label_set.read import open_label_set
+from encord_dagster.label_set.sources import accounted
+from encord_dagster.landing import Export, export_of, exports_in
+from encord_dagster.outcomes import Batch
+from encord_dagster.pipeline import ingest
+from encord_dagster.storage.memory import MemoryStore
+from encord_dagster.storage.open import open_store
+from encord_dagster.storage.protocol import ObjectStore
+
+OnBadObject = Literal["quarantine_object", "quarantine_row", "fail_export"]
+Progress = Callable[[str], None]
+
+
+class Validated(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with one export."""
+
+    key: str
+    rows: int
+    rows_quarantined: int
+    objects_in: int
+    objects_quarantined: int
+    findings: tuple[Finding, ...]
+
+
+def exports_at(url: str) -> tuple[ObjectStore, list[Export]]:
+    """The store and the exports that a url stands for: one object, or all exports below a prefix."""
+    parent, _, name = url.rstrip("/").rpartition("/")
+    if name and not url.endswith("/") and parent not in ("s3:/", "s3:", "file:/"):
+        beside = open_store(parent or ("/" if url.startswith("/") else "."))
+        info = beside.head(name)
+        if info:
+            return beside, [export_of(info)]
+    store = open_store(url)
+    found = list(exports_in(store))
+    if not found:
+        raise UsageError(f"no exports at {url}: neither an object nor a prefix with objects in it")
+    return store, found
+
+
+def _by_store(urls: Sequence[str]) -> Iterator[tuple[ObjectStore, list[Export]]]:
+    stores: dict[str, tuple[ObjectStore, list[Export]]] = {}
+    for url in urls:
+        store, exports = exports_at(url)
+        stores.setdefault(store.url, (store, []))[1].extend(exports)
+    return iter(stores.values())
+
+
+def ingest_urls(
+    urls: Sequence[str], *, lake: str, name: str, masks: bool, on_bad_object: OnBadObject, progress: Progress
+) -> list[Batch]:
+    """Ingest what the lake does not account for yet, one batch per landing store."""
+    config = LabelSetConfig(name=name, masks=masks, on_bad_object=on_bad_object)
+    store = open_store(lake)
+    batches: list[Batch] = []
+    for landing, exports in _by_store(urls):
+        known = accounted(store, name)
+        new = [export for export in exports if export.id not in known]
+        progress(f"{landing.url}: {len(exports)} exports, {len(new)} of them new")
+        batches.append(ingest(new, landing=landing, lake=store, config=config, progress=progress))
+    return batches
+
+
+def convert_urls(
+    urls: Sequence[str], *, output: Path, masks: bool, on_bad_object: OnBadObject, progress: Progress
+) -> tuple[list[Batch], list[Path]]:
+    """Convert exports into a folder, through a lake in memory."""
+    lake = MemoryStore()
+    config = LabelSetConfig(name="converted", masks=masks, on_bad_object=on_bad_object)
+    batches = [
+        ingest(exports, landing=landing, lake=lake, config=config, progress=progress)
+        for landing, exports in _by_store(urls)
+    ]
+    label_set = open_label_set(lake, "converted")
+    if label_set.head.record is None or label_set.head.record.root is None:
+        return batches, []
+    return batches, label_set.version().checkout(output)
+
+
+def validate_urls(urls: Sequence[str], *, on_bad_object: OnBadObject) -> list[Validated]:
+    """Read exports and collect their findings."""
+    config = LabelSetConfig(name="validated", on_bad_object=on_bad_object)
+    return [
+        _validated(export.key, landing.get(export.key) or b"", config)
+        for landing, exports in _by_store(urls)
+        for export in exports
+    ]
+
+
+def _validated(key: str, data: bytes, config: LabelSetConfig) -> Validated:
+    findings: list[Finding] = []
+    rows = quarantined = objects_in = objects_quarantined = 0
+    try:
+        for reading in read_rows(data, config):
+            rows += 1
+            quarantined += reading.status == "quarantined"
+            objects_in += reading.row.objects_in if reading.row else 0
+            objects_quarantined += len(reading.row.quarantined) if reading.row else 0
+            findings += reading.findings
+    except ExportError as error:
+        findings.append(Finding(error.reason, "error", Location(), str(error)))
+    return Validated(
+        key=key,
+        rows=rows,
+        rows_quarantined=quarantined,
+        objects_in=objects_in,
+        objects_quarantined=objects_quarantined,
+        findings=tuple(findings),
+    )

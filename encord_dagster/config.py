@@ -1,0 +1,35 @@
+"""What a user may choose about a label set. Defaults are the safe choice."""
+
+import hashlib
+import re
+from typing import Literal
+
+import msgspec
+
+from encord_dagster.errors import UsageError
+from encord_dagster.findings import Severity
+
+CONVERTER_VERSION = 1  # raised whenever the same row and options would give other content
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+class LabelSetConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Configuration of one label set."""
+
+    name: str
+    branch: str = "main"  # label rows of other branches are excluded, with a finding
+    on_bad_object: Literal["quarantine_object", "quarantine_row", "fail_export"] = "quarantine_object"
+    severities: dict[str, Severity] = {}  # rule -> severity, where the default does not suit
+    masks: bool = True  # semantic and instance PNGs
+    keep_raw: bool = True  # False: only a pointer to the export stays in the lake, and quarantine cannot be replayed
+    inline_coco_bytes: int = 256 * 2**20  # up to this size a version also holds a plain annotations/instances.json
+
+    def __post_init__(self) -> None:
+        """Refuse a name that could not be a folder or a Dagster asset key."""
+        if not NAME.fullmatch(self.name):
+            raise UsageError(f"label set name {self.name!r}: use letters, digits, _ and -, at most 63, letter first")
+
+    def digest(self) -> str:
+        """sha256 hex over what changes converted content: converter and choices (not severities, raw or plain copies)."""
+        chosen = {"converter": CONVERTER_VERSION, "branch": self.branch, "on_bad_object": self.on_bad_object, "masks": self.masks}
+        return hashlib.sha256(msgspec.json.encode(chosen, order="sorted")).hexdigest()

@@ -1,0 +1,133 @@
+"""Label rows as values: what the reader makes of an export, and all that later floors see of it.
+
+Personal data (e-mails, titles, patient ids, links) is not part of these types: it ends in the reader.
+"""
+
+import msgspec
+
+from encord_dagster.findings import Finding, Location
+from encord_dagster.geometry import Geometry
+
+
+class Option(msgspec.Struct, frozen=True):
+    """A chosen option of a radio or checklist attribute."""
+
+    feature_hash: str
+    name: str
+    value: str
+
+
+class Attribute(msgspec.Struct, frozen=True):
+    """An answered attribute at one frame (or for a whole asset); options are a tuple, text a str, numeric a float."""
+
+    feature_hash: str
+    name: str
+    answer: str | float | tuple[Option, ...]
+    dynamic: bool = False
+
+
+class ObjectInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """One object on one frame. The same `object_hash` on several frames of a row is one track."""
+
+    object_hash: str
+    feature_hash: str
+    name: str
+    shape: str
+    geometry: Geometry
+    confidence: float = 1.0
+    manual: bool = True
+    attributes: tuple[Attribute, ...] = ()
+
+
+class Classification(msgspec.Struct, frozen=True, kw_only=True):
+    """One classification instance, on a frame or on the whole data unit."""
+
+    classification_hash: str
+    feature_hash: str | None
+    name: str
+    confidence: float = 1.0
+    manual: bool = True
+    attributes: tuple[Attribute, ...] = ()
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """One image, image of a group, video frame or slice, with its labels in document order.
+
+    `number` is the frame number of the row (`data_sequence` in an image group). `width` and `height` are pixels of
+    this frame, None where the export has none. `identity` tells images apart inside one data unit: the frame number,
+    or for DICOM the SOP instance uid and multiframe number; it goes into hashes and is never published itself.
+    """
+
+    data_hash: str
+    number: int
+    identity: str
+    mime_type: str
+    width: int | None
+    height: int | None
+    objects: tuple[ObjectInstance, ...] = ()
+    classifications: tuple[Classification, ...] = ()
+
+
+class Excluded(msgspec.Struct, frozen=True):
+    """An object left out on purpose: `deleted`, `duplicate`, `filtered`, `unsupported_shape` or `unsupported_modality`."""
+
+    reason: str
+    location: Location
+    feature_hash: str | None
+    shape: str | None
+
+
+class Quarantined(msgspec.Struct, frozen=True):
+    """An object that cannot be converted, and why."""
+
+    location: Location
+    findings: tuple[Finding, ...]
+
+
+class HistoryEntry(msgspec.Struct, frozen=True):
+    """One entry of `export_history`, without the user."""
+
+    export_hash: str
+    exported_at: str | None  # ISO 8601, UTC
+
+
+class RowEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One label row as one export carried it. Times are ISO 8601 in UTC."""
+
+    label_hash: str
+    branch_name: str
+    fingerprint: str  # sha256 hex of the canonical row without volatile keys
+    export_hash: str | None
+    exported_at: str | None
+    last_edited_at: str | None
+    history: tuple[HistoryEntry, ...]
+    offset: int  # of the row's bytes in the export's decompressed bytes
+    length: int
+
+
+class LabelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """All labels of one data unit on one branch.
+
+    `objects_in` counts the object entries that the export holds for this row; it equals
+    objects on frames + len(excluded) + len(quarantined), which `validation.conservation` checks.
+    """
+
+    label_hash: str
+    branch_name: str
+    data_hash: str
+    dataset_hash: str | None
+    data_type: str  # lower case: image, img_group, video, dicom, nifti, deleted, audio, ...
+    is_image_sequence: bool | None
+    label_status: str | None
+    annotation_task_status: str | None
+    workflow_node: str | None
+    frames: tuple[Frame, ...]
+    classifications: tuple[Classification, ...]  # of the whole data unit
+    objects_in: int
+    excluded: tuple[Excluded, ...] = ()
+    quarantined: tuple[Quarantined, ...] = ()
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the data behind this row is gone (a tombstone)."""
+        return self.data_type == "deleted"

@@ -1,0 +1,93 @@
+"""What the reading of one row has brought up so far: findings, objects left out, objects counted."""
+
+import functools
+
+import msgspec
+
+from encord_dagster.encord import codes
+from encord_dagster.encord.codes import Code
+from encord_dagster.encord.model import Excluded, Quarantined
+from encord_dagster.encord.privacy import redact
+from encord_dagster.encord.scalars import Scalar, text
+from encord_dagster.errors import RowError
+from encord_dagster.findings import Finding, Location
+
+_QUOTED = 60  # characters of the export quoted in one message
+
+
+class BadObject(Exception):
+    """One object cannot be converted. Caught where objects are counted; never leaves the reader."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+
+class Notes:
+    """The collecting list of one row: everything not converted is written down here, once."""
+
+    def __init__(self, row: str | None, *, keep_going: bool = True) -> None:
+        self.row = row
+        self._keep_going = keep_going
+        self.objects_in = 0
+        self.findings: list[Finding] = []
+        self.excluded: list[Excluded] = []
+        self.quarantined: list[Quarantined] = []
+        self._redacted: set[str] = set()
+
+    def at(self, unit: str | None = None, frame: int | None = None, object: str | None = None) -> Location:
+        """A place in this row."""
+        return Location(row=self.row, unit=unit, frame=frame, object=object)
+
+    def add(self, code: Code, message: str, where: Location | None = None) -> None:
+        """Write down a finding."""
+        self.findings.append(codes.finding(code, where or self.at(), message))
+
+    def exclude(self, reason: str, where: Location, *, feature_hash: str | None, shape: str | None) -> None:
+        """Write down an object left out on purpose."""
+        self.excluded.append(Excluded(reason, where, feature_hash, shape))
+
+    def quarantine(self, problem: BadObject, where: Location) -> None:
+        """Write down an object that cannot be converted; RowError where one such stops the whole row."""
+        if not self._keep_going:
+            raise RowError(problem.code.name, f"{problem.message} ({where})")
+        found = codes.finding(problem.code, where, problem.message)
+        self.findings.append(found)
+        self.quarantined.append(Quarantined(where, (found,)))
+
+    def clean(self, value: Scalar, what: str, where: Location) -> str:
+        """`value` as a text that may leave the reader; an absent one is empty. `what` names it in a finding."""
+        original = text(value) or ""
+        cleaned = _redact(original)
+        if cleaned != original and original not in self._redacted:
+            self._redacted.add(original)
+            self.add(
+                codes.PERSONAL_DATA_REMOVED,
+                f"{what} held an address, link, key or unseen characters, or was too long: removed; correct it in Encord",
+                where,
+            )
+        return cleaned
+
+
+def quote(value: Scalar) -> str:
+    """A value of the export as a message may show it: redacted and short."""
+    shown = redact(str(value)[: 4 * _QUOTED])
+    return repr(shown if len(shown) <= _QUOTED else shown[:_QUOTED] + "...")
+
+
+def problem(error: Exception) -> str:
+    """What msgspec says of a value that it cannot decode: types and a path without keys of the export."""
+    if isinstance(error, msgspec.ValidationError):
+        return str(error)
+    return "nested too deep" if isinstance(error, RecursionError) else "not valid UTF-8 JSON"
+
+
+def row_error(code: Code, message: str) -> RowError:
+    """The error that quarantines the row."""
+    return RowError(code.name, message)
+
+
+@functools.lru_cache(maxsize=4096)
+def _redact(value: str) -> str:
+    return redact(value)

@@ -1,0 +1,112 @@
+"""Data units of a row: the files behind it, each with its size and its labels still unread."""
+
+import re
+
+import msgspec
+
+from encord_dagster.encord import codes
+from encord_dagster.encord.children import members
+from encord_dagster.encord.notes import Notes, problem, quote, row_error
+from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, integer, is_hash, number, present, text
+from encord_dagster.findings import Location
+
+IMAGE_TYPES = frozenset({"image", "img_group", "video", "dicom", "nifti"})  # data types with frames of pixels
+_LARGEST_SIDE = 1_000_000  # pixels
+_ODD_RATE = 1000  # frames a second
+_MIME = re.compile(r"[A-Za-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}")
+
+
+class Unit(msgspec.Struct, frozen=True, kw_only=True):
+    """One data unit; `width` and `height` in pixels, `last_frame` of a video whose length is known."""
+
+    data_hash: str
+    mime_type: str
+    sequence: int
+    width: int | None
+    height: int | None
+    last_frame: int | None
+    labels: Raw
+
+
+class _Unit(msgspec.Struct):
+    data_hash: Scalar = None
+    data_type: Scalar = None
+    data_sequence: Scalar = None
+    width: Scalar = None
+    height: Scalar = None
+    data_fps: Scalar = None
+    data_duration: Scalar = None
+    labels: Raw = ABSENT
+
+
+_UNIT = msgspec.json.Decoder(_Unit)
+
+
+def read_units(raw: Raw, data_type: str, notes: Notes) -> tuple[Unit, ...]:
+    """The data units of a row by `data_sequence`; RowError where one cannot be read."""
+    try:
+        children = members(raw)
+    except UNREADABLE as error:
+        raise row_error(codes.NO_DATA_UNITS, f"`data_units` is no JSON object ({problem(error)})") from error
+    if not children and data_type != "deleted":
+        raise row_error(codes.NO_DATA_UNITS, "the row has no data units; export it again")
+    units = [_read(key, child, data_type, notes, alone=len(children) == 1) for key, child in children.items()]
+    if data_type == "img_group" and len({unit.sequence for unit in units}) < len(units):
+        raise row_error(codes.BAD_SEQUENCE, "two images of the group have one data_sequence; export the row again")
+    return tuple(sorted(units, key=lambda unit: unit.sequence))
+
+
+def read_size(value: Scalar, what: str, notes: Notes, unit: str, frame: int | None = None) -> int | None:
+    """A width or height in pixels, None where the export has none; a wrong one is a finding."""
+    if present(value) is None:
+        return None
+    size = integer(value)
+    if size is not None and 0 < size <= _LARGEST_SIDE:
+        return size
+    where = notes.at(unit, frame)
+    notes.add(codes.BAD_FRAME_SIZE, f"the {what} {quote(value)} is no whole number of pixels; it was left out", where)
+    return None
+
+
+def _read(key: str, raw: Raw, data_type: str, notes: Notes, *, alone: bool) -> Unit:
+    try:
+        unit = _UNIT.decode(raw)
+    except UNREADABLE as error:
+        message = f"the data unit {quote(key)} cannot be read ({problem(error)}); export the row again"
+        raise row_error(codes.UNIT_UNREADABLE, message) from error
+    data_hash = text(unit.data_hash) or ("" if key.isdigit() else key)  # a digit is a place in a list
+    if not is_hash(data_hash):
+        raise row_error(codes.BAD_HASH, f"the data hash {quote(data_hash)} of a data unit is no hash")
+    if data_hash != key and not key.isdigit():
+        message = f"the data unit is filed under {quote(key)}; its own data hash was taken"
+        notes.add(codes.DATA_HASH_DIFFERS, message, notes.at(data_hash))
+    pixels = data_type in IMAGE_TYPES
+    mime = text(unit.data_type) or ""
+    return Unit(
+        data_hash=data_hash,
+        mime_type=mime.lower() if _MIME.fullmatch(mime) else "",
+        sequence=_sequence(unit.data_sequence, alone=alone),
+        width=read_size(unit.width, "width", notes, data_hash) if pixels else None,
+        height=read_size(unit.height, "height", notes, data_hash) if pixels else None,
+        last_frame=_last_frame(unit, notes.at(data_hash), notes) if data_type == "video" else None,
+        labels=unit.labels,
+    )
+
+
+def _sequence(value: Scalar, *, alone: bool) -> int:
+    sequence = integer(value)
+    if sequence is not None and 0 <= sequence < 10**9:
+        return sequence
+    if alone and present(value) is None:
+        return 0
+    raise row_error(codes.BAD_SEQUENCE, f"the data_sequence {quote(value)} is no frame number; export the row again")
+
+
+def _last_frame(unit: _Unit, where: Location, notes: Notes) -> int | None:
+    """The last frame that a video of this rate and duration can have, None where one of them is unknown."""
+    rate, duration = number(unit.data_fps), number(unit.data_duration)
+    if rate is not None and rate > _ODD_RATE:
+        notes.add(codes.ODD_FRAME_RATE, f"the video claims {rate:g} frames a second; check the file", where)
+    if rate is None or duration is None or rate <= 0 or duration < 0 or rate * duration > 10**9:
+        return None
+    return round(rate * duration)

@@ -1,0 +1,85 @@
+"""Every error this package raises on purpose.
+
+EncordDagsterError
+├── ExportError          the bytes of one export cannot be used: fix or re-deliver that export
+├── RowError             one label row cannot be used: the other rows of its export go on
+├── StorageError         the object store failed or answered in a way that is not understood
+│   ├── AccessDenied     the credentials may not do this: never read as "the object is absent"
+│   ├── UnsafeStore      the store accepts a second create of one key: refused
+│   └── CommitStateUnknown  the commit was sent and cannot be read back: run again, it is idempotent
+├── HistoryDamaged       the log or an object it names is missing or altered: run `verify`
+└── UsageError           the configuration or the call is wrong
+
+Each error has a stable `code`, append-only, that dashboards may match on.
+"""
+
+
+class EncordDagsterError(Exception):
+    """Base of all errors raised on purpose; `str()` says what, where and what to do next."""
+
+    code = "ENCORD_DAGSTER"
+
+
+class ExportError(EncordDagsterError):
+    """The bytes of one export cannot be used; `reason` is the finding rule that says why."""
+
+    code = "EXPORT_UNUSABLE"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class RowError(EncordDagsterError):
+    """One label row cannot be used; `reason` is the finding rule that says why, `label_hash` names the row if known."""
+
+    code = "ROW_UNUSABLE"
+
+    def __init__(self, reason: str, message: str, label_hash: str | None = None) -> None:
+        super().__init__(reason, message, label_hash)
+        self.reason = reason
+        self.message = message
+        self.label_hash = label_hash
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class StorageError(EncordDagsterError):
+    """The object store failed."""
+
+    code = "STORAGE"
+
+
+class AccessDenied(StorageError):
+    """The store refused the credentials; a missing key can look like this without list permission."""
+
+    code = "ACCESS_DENIED"
+
+
+class UnsafeStore(StorageError):
+    """The store does not honour create-only writes, on which publishing rests."""
+
+    code = "UNSAFE_STORE"
+
+
+class CommitStateUnknown(StorageError):
+    """A commit was sent, and whether it landed cannot be learnt now."""
+
+    code = "COMMIT_STATE_UNKNOWN"
+
+
+class HistoryDamaged(EncordDagsterError):
+    """The log, or an object that it names, is missing or altered."""
+
+    code = "HISTORY_DAMAGED"
+
+
+class UsageError(EncordDagsterError):
+    """The configuration or the call is wrong."""
+
+    code = "USAGE"

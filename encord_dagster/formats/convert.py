@@ -1,0 +1,53 @@
+"""One label row becomes its fragment: every format in one pass over the frames."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import msgspec
+
+from encord_dagster.encord.model import LabelRow
+from encord_dagster.formats import coco
+from encord_dagster.formats.fragment import Category, ClassCount, Fragment, MaskImage
+from encord_dagster.formats.masks import mask_pngs
+from encord_dagster.formats.tables import RowTables
+
+
+def convert(row: LabelRow, categories: Mapping[str, Category], *, masks: bool = True) -> Fragment:
+    """Convert one label row. `categories` maps the feature hash of each of its classes."""
+    tables = RowTables(row)
+    images: list[coco.Image] = []
+    annotations: list[coco.Annotation] = []
+    pictures: list[MaskImage] = []
+    for frame in row.frames:
+        image = coco.image(frame, row)
+        if image is None:
+            continue
+        made = [coco.annotation(item, categories[item.feature_hash], image=image, row=row) for item in frame.objects]
+        images.append(image)
+        annotations += made
+        tables.add_frame(frame, image, made)
+        painted = mask_pngs(frame, {key: category.id for key, category in categories.items()}) if masks else None
+        if painted:
+            pictures += [MaskImage(image.id, "semantic", painted.semantic)]
+            pictures += [MaskImage(image.id, "instance", painted.instance)]
+    encode = msgspec.json.Encoder().encode
+    return Fragment(
+        image_ids=tuple(image.id for image in images),
+        images=tuple(encode(image) for image in images),
+        annotations=tuple(encode(item) for item in annotations),
+        classes=_counted(row, categories),
+        masks=tuple(pictures),
+        tables=tables.records,
+    )
+
+
+def _counted(row: LabelRow, categories: Mapping[str, Category]) -> tuple[ClassCount, ...]:
+    names: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for frame in row.frames:
+        for item in frame.objects:
+            names[item.feature_hash] = item.name
+            seen[item.feature_hash] += 1
+    return tuple(
+        ClassCount(key, categories[key].id, names[key], categories[key].shape, seen[key]) for key in sorted(seen)
+    )

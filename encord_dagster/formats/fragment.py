@@ -1,0 +1,108 @@
+"""A fragment: the converted piece of one label row, and the categories it was converted with."""
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+from encord_dagster.encord.model import Frame, LabelRow, ObjectInstance, Quarantined
+from encord_dagster.findings import Finding, Location
+from encord_dagster.geometry import Skeleton
+
+
+class JointName(msgspec.Struct, frozen=True):
+    """One joint of a skeleton class."""
+
+    feature_hash: str
+    name: str
+
+
+class Category(msgspec.Struct, frozen=True, kw_only=True):
+    """A class and the id that it keeps for good. `skeleton` holds joint pairs, counted from 1 as in COCO."""
+
+    id: int
+    feature_hash: str
+    name: str
+    shape: str
+    joints: tuple[JointName, ...] = ()
+    skeleton: tuple[tuple[int, int], ...] = ()
+
+
+class ClassCount(msgspec.Struct, frozen=True):
+    """How many objects of one class a label row holds."""
+
+    feature_hash: str
+    category_id: int
+    name: str
+    shape: str
+    objects: int
+
+
+class MaskImage(msgspec.Struct, frozen=True):
+    """One mask picture of one image; `kind` is `semantic` or `instance`."""
+
+    image_id: int
+    kind: str
+    png: bytes
+
+
+class Fragment(msgspec.Struct, frozen=True, kw_only=True):
+    """What conversion makes of one label row. `images` and `annotations` are JSON, one value each."""
+
+    image_ids: tuple[int, ...]
+    images: tuple[bytes, ...]
+    annotations: tuple[bytes, ...]
+    classes: tuple[ClassCount, ...]
+    masks: tuple[MaskImage, ...]
+    tables: dict[str, list[dict[str, object]]]  # table name -> records
+
+
+def classes_of(row: LabelRow) -> dict[str, Category]:
+    """The classes that a row's objects need, as claims not yet numbered (id 0), in document order."""
+    found: dict[str, Category] = {}
+    for frame in row.frames:
+        for item in frame.objects:
+            if item.feature_hash not in found:
+                joints = item.geometry.joints if isinstance(item.geometry, Skeleton) else ()
+                found[item.feature_hash] = Category(
+                    id=0,
+                    feature_hash=item.feature_hash,
+                    name=item.name,
+                    shape=item.shape,
+                    joints=tuple(JointName(joint.feature_hash, joint.name) for joint in joints),
+                )
+    return found
+
+
+def _unknown_joints(item: ObjectInstance, categories: Mapping[str, Category]) -> list[str]:
+    if not isinstance(item.geometry, Skeleton):
+        return []
+    known = {joint.feature_hash for joint in categories[item.feature_hash].joints}
+    return [joint.name for joint in item.geometry.joints if joint.feature_hash not in known]
+
+
+def fitted(row: LabelRow, categories: Mapping[str, Category]) -> LabelRow:
+    """The row with skeletons quarantined that hold a joint their category does not know: a category keeps its joints."""
+    frames: list[Frame] = []
+    unfit: list[Quarantined] = []
+    for frame in row.frames:
+        kept: list[ObjectInstance] = []
+        for item in frame.objects:
+            unknown = _unknown_joints(item, categories)
+            if not unknown:
+                kept.append(item)
+                continue
+            place = Location(row.label_hash, frame.data_hash, frame.number, item.object_hash)
+            text = f"skeleton has joints that its class did not have when it was first seen: {', '.join(unknown)}"
+            unfit.append(Quarantined(place, (Finding("skeleton_joint_unknown", "error", place, text),)))
+        frames.append(msgspec.structs.replace(frame, objects=tuple(kept)))
+    if not unfit:
+        return row
+    return msgspec.structs.replace(row, frames=tuple(frames), quarantined=(*row.quarantined, *unfit))
+
+
+def fragment_name(fingerprint: str, categories: Mapping[str, Category], *, config_digest: str) -> str:
+    """sha256 hex of all that a fragment was made from: row, mapping, converter and configuration."""
+    mapping = [(key, categories[key].id, categories[key].joints) for key in sorted(categories)]
+    made_from = msgspec.json.encode([fingerprint, mapping, config_digest])
+    return hashlib.sha256(made_from).hexdigest()

@@ -1,0 +1,98 @@
+"""A PNG writer for label pictures, and a reader for what it wrote: no filters, one IDAT, the same bytes each time."""
+
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+GREY, RGB, PALETTE = 0, 2, 3
+REMEDY = "fetch it again, or write it again from the labels"
+LEVEL = 1  # label pictures are flat: higher levels cost several times the time and save little
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """A PNG taken apart: grey or palette pixels indexed [y, x]; `palette` is None for grey."""
+
+    pixels: "NDArray[np.uint8] | NDArray[np.uint16]"
+    palette: bytes | None  # red, green, blue of each value
+
+
+def write_palette(pixels: "NDArray[np.uint8]", palette: bytes) -> bytes:
+    """8-bit palette PNG of pixels [y, x]; `palette` holds red, green, blue of each value up to the highest."""
+    return _png(pixels, depth=8, colour=PALETTE, palette=palette)
+
+
+def write_grey16(pixels: "NDArray[np.uint8] | NDArray[np.uint16]") -> bytes:
+    """16-bit grey PNG of pixels [y, x]."""
+    return _png(pixels.astype(">u2"), depth=16, colour=GREY)
+
+
+def write_rgb(pixels: "NDArray[np.uint8]") -> bytes:
+    """8-bit colour PNG of pixels [y, x, channel]."""
+    return _png(pixels, depth=8, colour=RGB)
+
+
+def read(data: bytes) -> Picture:
+    """A grey or palette picture that this module wrote.
+
+    Raises:
+        ValueError: the bytes are damaged, or another program's PNG (filters, interlacing, other depths).
+    """
+    import numpy as np
+
+    chunks = _chunks(data)
+    width, height, depth, colour, *methods = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
+    if (depth, colour) not in ((16, GREY), (8, PALETTE)) or any(methods):
+        raise ValueError(f"not a mask PNG of this package (depth {depth}, colour type {colour}): {REMEDY}")
+    row = 1 + width * depth // 8
+    inflated = zlib.decompressobj().decompress(chunks[b"IDAT"], row * height + 1)  # never more than the header promises
+    raw = np.frombuffer(inflated, dtype=np.uint8)
+    if len(raw) != row * height or raw[::row].any():
+        raise ValueError(f"not a mask PNG of this package (rows are cut or filtered): {REMEDY}")
+    body = np.ascontiguousarray(raw.reshape(height, row)[:, 1:])
+    pixels = body if depth == 8 else body.view(">u2").astype(np.uint16)
+    return Picture(pixels, chunks.get(b"PLTE"))
+
+
+def _png(pixels: "NDArray[np.generic]", *, depth: int, colour: int, palette: bytes = b"") -> bytes:
+    import numpy as np
+
+    height, width = pixels.shape[:2]
+    body = np.ascontiguousarray(pixels).view(np.uint8).reshape(height, -1)
+    raw = np.zeros((height, 1 + body.shape[1]), dtype=np.uint8)  # each row opens with its filter: 0, none
+    raw[:, 1:] = body
+    # equal neighbours are equal bytes only in a picture of one byte a pixel
+    strategy = zlib.Z_RLE if colour == PALETTE else zlib.Z_DEFAULT_STRATEGY
+    deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)
+    data = deflate.compress(raw.data) + deflate.flush()
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    parts = [_chunk(b"IHDR", header), _chunk(b"IDAT", data), _chunk(b"IEND", b"")]
+    if palette:
+        parts.insert(1, _chunk(b"PLTE", palette))
+    return SIGNATURE + b"".join(parts)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _chunks(data: bytes) -> dict[bytes, bytes]:
+    """Chunks by kind; each kind that this module writes occurs once."""
+    chunks: dict[bytes, bytes] = {}
+    at = len(SIGNATURE)
+    while data.startswith(SIGNATURE) and at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
+        if data[at : at + 12 + length] != _chunk(kind, body):
+            raise ValueError(f"the PNG is damaged in its {kind!r} chunk: {REMEDY}")
+        chunks[kind] = body
+        at += 12 + length
+    if not chunks.keys() >= {b"IHDR", b"IDAT", b"IEND"}:
+        raise ValueError(f"the bytes are not a whole PNG: {REMEDY}")
+    return chunks

@@ -1,0 +1,173 @@
+"""Shapes to pixels, by pycocotools' rasteriser: masks, areas and COCO's own evaluation then agree to the pixel."""
+
+import math
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from encord_dagster import rle
+from encord_dagster.geometry import Bitmask, Box, Geometry, Point, Polygon, Polyline, Ring, RotatedBox, Skeleton
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DECIMALS = 6  # coordinates are rounded as COCO files hold them: the rasteriser's own rounding can turn on the last bit
+QUARTER_TURNS = {0.0: (1.0, 0.0), 90.0: (0.0, 1.0), 180.0: (-1.0, 0.0), 270.0: (0.0, -1.0)}  # cos, sin without noise
+MAX_EDGE_PAIRS = 100_000  # beyond this, looking for crossings costs more than a thousand rasterisations are worth
+
+
+class Raster(msgspec.Struct, frozen=True):
+    """The pixels of one object as COCO stores them: compressed column-major runs over the frame."""
+
+    counts: str
+    size: tuple[int, int]  # height, width
+    area: int  # pixels
+    bbox: tuple[int, int, int, int]  # x, y, width, height, tight; all 0 where no pixel is set
+
+
+def rasterise(geometry: Geometry, *, width: int, height: int) -> Raster | None:
+    """Pixels of a shape in a frame of `width` x `height`; parts outside are cut off. None for shapes without area.
+
+    Rings of one polygon are filled even-odd, so holes stay holes; the polygons of one object are united.
+
+    Raises:
+        RleError: the runs of a bitmask do not cover exactly the frame.
+    """
+    match geometry:
+        case Box() | RotatedBox():
+            return _raster([_fill_even_odd((corners(geometry),), width, height)], width, height)
+        case Polygon():
+            parts = [_fill_even_odd(rings, width, height) for rings in geometry.polygons]
+            return _raster(parts, width, height)
+        case Bitmask():
+            mask = rle.to_column_major(geometry.runs, width, height)
+            return Raster(rle.encode(mask.runs), (height, width), mask.area, mask.bbox)
+        case Polyline() | Point() | Skeleton():
+            return None
+
+
+def corners(box: Box | RotatedBox) -> Ring:
+    """Corners of a box, clockwise on screen from its top-left corner before rotation, about its centre."""
+    left, top, right, bottom = box.x, box.y, box.x + box.width, box.y + box.height
+    if isinstance(box, Box):
+        return (left, top, right, top, right, bottom, left, bottom)
+    theta = box.theta % 360.0
+    cos, sin = QUARTER_TURNS.get(theta) or (math.cos(math.radians(theta)), math.sin(math.radians(theta)))
+    across, down = box.width / 2, box.height / 2
+    centre_x, centre_y = box.x + across, box.y + down
+    ring: list[float] = []
+    for dx, dy in ((-across, -down), (across, -down), (across, down), (-across, down)):
+        ring += (centre_x + dx * cos - dy * sin, centre_y + dx * sin + dy * cos)
+    return tuple(ring)
+
+
+def needs_rle(polygon: Polygon) -> bool:
+    """Whether COCO's list of polygons cannot say what `polygon` is: it unites its rings, and so would fill holes.
+
+    A ring that crosses itself can stay a list, since COCO fills it even-odd; take its area from `rasterise`.
+    """
+    return any(len(rings) > 1 for rings in polygon.polygons)
+
+
+def ring_area(ring: Ring) -> float:
+    """Area that a ring encloses, in square pixels; right only for a simple ring (a bow-tie may have 0)."""
+    if len(ring) < 6:
+        return 0.0
+    x0, y0 = ring[0], ring[1]  # near the ring, differences lose fewer digits
+    xs, ys = [x - x0 for x in ring[0::2]], [y - y0 for y in ring[1::2]]
+    doubled = sum(x * y_next - x_next * y for (x, y), (x_next, y_next) in pairwise(zip(xs, ys, strict=True)))
+    return abs(doubled) / 2
+
+
+def is_simple(ring: Ring) -> bool:
+    """Whether a ring neither crosses, touches nor retraces itself. Repeated points in a row are no harm.
+
+    Only edges whose x ranges overlap are compared. A ring with more than `MAX_EDGE_PAIRS` such pairs counts as not
+    simple without being looked at: the caller then takes the area in pixels, which is right for any ring.
+    """
+    import numpy as np
+
+    points = np.array(ring, dtype=np.float64).reshape(-1, 2)
+    start = points[(points != np.roll(points, -1, axis=0)).any(axis=1)]
+    if len(start) < 3 or _retraces(start):
+        return False
+    stop = np.roll(start, -1, axis=0)
+    pairs = _edges_that_may_meet(np.minimum(start, stop), np.maximum(start, stop))
+    if pairs is None:
+        return False
+    one, two = pairs
+    a, b, c, d = start[one], stop[one], start[two], stop[two]
+    meet = (_side(a, b, c) * _side(a, b, d) <= 0) & (_side(c, d, a) * _side(c, d, b) <= 0)
+    return not bool(meet.any())
+
+
+def _fill_even_odd(rings: tuple[Ring, ...], width: int, height: int) -> bytes:
+    """Compressed column-major runs of the pixels that an odd number of rings encloses."""
+    import pycocotools.mask
+
+    # pycocotools takes four numbers for a box, so a "ring" of two points must not reach it; it has no area anyway
+    filled = [[round(number, DECIMALS) for number in ring] for ring in rings if len(ring) >= 6]
+    parts = pycocotools.mask.frPyObjects(filled, height, width) if filled else []
+    codes: list[bytes] = [part["counts"] for part in parts]
+    if len(codes) == 1:
+        return codes[0]
+    ends: set[int] = set()
+    for code in codes:
+        ends ^= set(accumulate(rle.decode(code.decode("ascii"))))
+    ends.discard(width * height)
+    runs = [stop - start for start, stop in pairwise((0, *sorted(ends), width * height))]
+    return rle.encode(runs).encode("ascii")
+
+
+def _raster(parts: list[bytes], width: int, height: int) -> Raster:
+    """The union of parts, each given as compressed column-major runs, as one object."""
+    import pycocotools.mask
+
+    size = [height, width]
+    if not parts:
+        parts = [_fill_even_odd((), width, height)]
+    counts: bytes = parts[0]
+    if len(parts) > 1:
+        counts = pycocotools.mask.merge([{"size": size, "counts": part} for part in parts])["counts"]
+    code = {"size": size, "counts": counts}
+    x, y, across, down = (int(number) for number in pycocotools.mask.toBbox(code))
+    area = int(pycocotools.mask.area(code))
+    return Raster(counts.decode("ascii"), (height, width), area, (x, y, across, down))
+
+
+def _retraces(start: "NDArray[np.float64]") -> bool:
+    """Whether some edge of a closed ring runs back over the edge before it."""
+    import numpy as np
+
+    edge = np.roll(start, -1, axis=0) - start
+    before = np.roll(edge, 1, axis=0)
+    cross = before[:, 0] * edge[:, 1] - before[:, 1] * edge[:, 0]
+    return bool(((cross == 0) & ((before * edge).sum(axis=1) < 0)).any())
+
+
+def _edges_that_may_meet(
+    low: "NDArray[np.float64]", high: "NDArray[np.float64]"
+) -> "tuple[NDArray[np.int64], NDArray[np.int64]] | None":
+    """Pairs of edges, not neighbours, whose bounding boxes overlap; None if there are too many to look at."""
+    import numpy as np
+
+    edges = len(low)
+    order = np.argsort(low[:, 0], kind="stable")
+    overlapping = np.searchsorted(low[order, 0], high[order, 0], side="right") - np.arange(edges) - 1
+    total = overlapping.cumsum()
+    if total[-1] > MAX_EDGE_PAIRS:
+        return None
+    place = np.repeat(np.arange(edges), overlapping)
+    one, two = order[place], order[place + 1 + np.arange(total[-1]) - np.repeat(total - overlapping, overlapping)]
+    apart = (abs(one - two) > 1) & (abs(one - two) < edges - 1)
+    chosen = apart & (low[one, 1] <= high[two, 1]) & (low[two, 1] <= high[one, 1])
+    return one[chosen], two[chosen]
+
+
+def _side(a: "NDArray[np.float64]", b: "NDArray[np.float64]", point: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """Positive where `point` lies on one side of the line a-b, negative on the other, 0 on it."""
+    along, off = b - a, point - a
+    crossed: NDArray[np.float64] = along[:, 0] * off[:, 1] - along[:, 1] * off[:, 0]
+    return crossed

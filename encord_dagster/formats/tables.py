@@ -1,0 +1,228 @@
+"""Parquet tables of a label row: images, annotations, classifications, attributes.
+
+A record is a dict with the columns of its schema; `row` (the row identity) orders records and finds a row's own.
+Lengths are pixels, origin at the top-left corner.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from encord_dagster import identity
+from encord_dagster.encord.model import Attribute, Classification, Frame, LabelRow
+from encord_dagster.formats import coco
+
+Record = dict[str, object]
+
+_KEYS: list[tuple[str, pa.DataType]] = [("row", pa.string()), ("label_hash", pa.string()), ("branch_name", pa.string())]
+_TEXTS = pa.list_(pa.string())
+
+IMAGES = pa.schema(
+    [
+        *_KEYS,
+        ("image_id", pa.int64()),
+        ("data_hash", pa.string()),
+        ("dataset_hash", pa.string()),
+        ("frame", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("file_name", pa.string()),
+        ("data_type", pa.string()),
+        ("label_status", pa.string()),
+        ("annotation_task_status", pa.string()),
+        ("workflow_node", pa.string()),
+        ("objects", pa.int32()),
+    ]
+)
+ANNOTATIONS = pa.schema(
+    [
+        *_KEYS,
+        ("annotation_id", pa.int64()),
+        ("image_id", pa.int64()),
+        ("category_id", pa.int32()),
+        ("frame", pa.int64()),
+        ("object_hash", pa.string()),
+        ("feature_hash", pa.string()),
+        ("class_name", pa.string()),
+        ("shape", pa.string()),
+        ("x", pa.float64()),
+        ("y", pa.float64()),
+        ("width", pa.float64()),
+        ("height", pa.float64()),
+        ("area", pa.float64()),
+        ("rotation", pa.float64()),
+        ("track_id", pa.int64()),
+        ("confidence", pa.float64()),
+        ("manual", pa.bool_()),
+        ("mask_value", pa.int32()),
+    ]
+)
+CLASSIFICATIONS = pa.schema(
+    [
+        *_KEYS,
+        ("image_id", pa.int64()),
+        ("frame", pa.int64()),
+        ("classification_hash", pa.string()),
+        ("feature_hash", pa.string()),
+        ("name", pa.string()),
+        ("confidence", pa.float64()),
+        ("manual", pa.bool_()),
+    ]
+)
+ATTRIBUTES = pa.schema(
+    [
+        *_KEYS,
+        ("of", pa.string()),
+        ("of_hash", pa.string()),
+        ("annotation_id", pa.int64()),
+        ("image_id", pa.int64()),
+        ("frame", pa.int64()),
+        ("feature_hash", pa.string()),
+        ("name", pa.string()),
+        ("dynamic", pa.bool_()),
+        ("text", pa.string()),
+        ("number", pa.float64()),
+        ("options", _TEXTS),
+        ("option_hashes", _TEXTS),
+    ]
+)
+FINDINGS = pa.schema(
+    [
+        ("rule", pa.string()),
+        ("severity", pa.string()),
+        ("label_hash", pa.string()),
+        ("data_hash", pa.string()),
+        ("frame", pa.int64()),
+        ("object_hash", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+MASKS = pa.schema(
+    [
+        ("row", pa.string()),
+        ("image_id", pa.int64()),
+        ("kind", pa.string()),
+        ("name", pa.string()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+    ]
+)
+SCHEMAS = {"images": IMAGES, "annotations": ANNOTATIONS, "classifications": CLASSIFICATIONS, "attributes": ATTRIBUTES}
+
+
+def _attribute_records(
+    attributes: Sequence[Attribute], keys: Record, *, of: str, of_hash: str, annotation_id: int | None
+) -> Iterator[Record]:
+    for attribute in attributes:
+        answer = attribute.answer
+        yield keys | {
+            "of": of,
+            "of_hash": of_hash,
+            "annotation_id": annotation_id,
+            "feature_hash": attribute.feature_hash,
+            "name": attribute.name,
+            "dynamic": attribute.dynamic,
+            "text": answer if isinstance(answer, str) else None,
+            "number": answer if isinstance(answer, float) else None,
+            "options": [option.name for option in answer] if isinstance(answer, tuple) else None,
+            "option_hashes": [option.feature_hash for option in answer] if isinstance(answer, tuple) else None,
+        }
+
+
+class RowTables:
+    """Collects the records of one label row, frame by frame."""
+
+    def __init__(self, row: LabelRow) -> None:
+        self.row = row
+        self.keys: Record = {
+            "row": identity.row_identity(row.label_hash, row.branch_name),
+            "label_hash": row.label_hash,
+            "branch_name": row.branch_name,
+        }
+        self.records: dict[str, list[Record]] = {name: [] for name in SCHEMAS}
+        self._add_classifications(row.classifications, self.keys | {"image_id": None, "frame": None})
+
+    def add_frame(self, frame: Frame, image: coco.Image, annotations: Sequence[coco.Annotation]) -> None:
+        """Add one frame and the annotations on it, which stand in the order of its objects."""
+        keys = self.keys | {"image_id": image.id, "frame": frame.number}
+        self.records["images"].append(
+            keys
+            | {
+                "data_hash": frame.data_hash,
+                "dataset_hash": self.row.dataset_hash,
+                "width": image.width,
+                "height": image.height,
+                "file_name": image.file_name,
+                "data_type": self.row.data_type,
+                "label_status": self.row.label_status,
+                "annotation_task_status": self.row.annotation_task_status,
+                "workflow_node": self.row.workflow_node,
+                "objects": len(annotations),
+            }
+        )
+        self._add_classifications(frame.classifications, keys)
+        for place, (item, made) in enumerate(zip(frame.objects, annotations, strict=True), start=1):
+            x, y, width, height = made.bbox
+            self.records["annotations"].append(
+                keys
+                | {
+                    "annotation_id": made.id,
+                    "category_id": made.category_id,
+                    "object_hash": item.object_hash,
+                    "feature_hash": item.feature_hash,
+                    "class_name": item.name,
+                    "shape": item.shape,
+                    "x": x,
+                    "y": y,
+                    "width": width,
+                    "height": height,
+                    "area": made.area,
+                    "rotation": made.attributes.rotation,
+                    "track_id": made.attributes.track_id,
+                    "confidence": item.confidence,
+                    "manual": item.manual,
+                    "mask_value": place,
+                }
+            )
+            self.records["attributes"] += _attribute_records(
+                item.attributes, keys, of="object", of_hash=item.object_hash, annotation_id=made.id
+            )
+
+    def _add_classifications(self, given: Sequence[Classification], keys: Record) -> None:
+        for item in given:
+            self.records["classifications"].append(
+                keys
+                | {
+                    "classification_hash": item.classification_hash,
+                    "feature_hash": item.feature_hash,
+                    "name": item.name,
+                    "confidence": item.confidence,
+                    "manual": item.manual,
+                }
+            )
+            self.records["attributes"] += _attribute_records(
+                item.attributes, keys, of="classification", of_hash=item.classification_hash, annotation_id=None
+            )
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """One Parquet file; the same table gives the same bytes with one release of pyarrow."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
+def from_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
+    """The table of a Parquet file, or some columns of it."""
+    return pq.read_table(pa.BufferReader(data), columns=list(columns) if columns else None)
+
+
+def updated(old: pa.Table | None, *, gone: Sequence[str], new: list[Record], schema: pa.Schema) -> pa.Table:
+    """`old` without the records of the rows `gone`, with the new records, ordered by row (a stable sort)."""
+    table = pa.Table.from_pylist(new, schema=schema)
+    if old is not None:
+        kept = old.filter(pc.invert(pc.is_in(old["row"], value_set=pa.array(gone, pa.string()))))
+        table = pa.concat_tables([kept, table])
+    return table.take(pc.sort_indices(table, sort_keys=[("row", "ascending")]))

@@ -1,0 +1,38 @@
+"""Stable numbers from stable names: the same image or object has the same id in every version.
+
+COCO ids are 53 bits, since COCOeval keeps them in float64, and never 0, since it takes 0 for "no match".
+"""
+
+import hashlib
+
+ID_BITS = 53
+
+
+def digest(*parts: str) -> str:
+    """sha256 hex of the parts; NUL separates them, so no two lists of parts give the same text."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def row_identity(label_hash: str, branch_name: str) -> str:
+    """The identity of a label row: it places the row in its bucket and orders rows."""
+    return digest(label_hash, branch_name)
+
+
+def number(*parts: str) -> int:
+    """A number from 1 to 2**53 - 1 out of an identity."""
+    return int(digest(*parts)[:16], 16) >> (64 - ID_BITS) or 1
+
+
+def image_id(data_hash: str, identity: str) -> int:
+    """The COCO id of one image, frame or slice."""
+    return number("image", data_hash, identity)
+
+
+def track_id(label_hash: str, branch_name: str, object_hash: str) -> int:
+    """One number for one object over the frames of its label row."""
+    return number("track", label_hash, branch_name, object_hash)
+
+
+def annotation_id(label_hash: str, branch_name: str, object_hash: str, image: int) -> int:
+    """The COCO id of one object on one image."""
+    return number("annotation", label_hash, branch_name, object_hash, str(image))

@@ -1,0 +1,108 @@
+"""The log of a label set: numbered records, each naming the digest of the one before. Creating one is the commit."""
+
+import msgspec
+
+from encord_dagster import layout
+from encord_dagster.errors import CommitStateUnknown, HistoryDamaged
+from encord_dagster.label_set.manifest import ExportEntry, LogRecord, encode, sha256
+from encord_dagster.storage.protocol import Create, ObjectStore
+
+CHECKPOINT_EVERY = 100
+
+
+class Hint(msgspec.Struct, frozen=True):
+    """`latest.json`: where the head was once; readers go on from there."""
+
+    seq: int
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """All exports that the records up to `seq` account for."""
+
+    seq: int
+    record: str  # sha256 of record `seq`
+    exports: tuple[ExportEntry, ...]
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The newest record and the digest of its bytes; seq 0 and no record in an empty set."""
+
+    seq: int
+    record: LogRecord | None
+    digest: str | None
+
+
+def read_record(lake: ObjectStore, name: str, seq: int) -> tuple[LogRecord, str] | None:
+    """Record `seq` and the sha256 of its bytes, None where there is none."""
+    data = lake.get(layout.log(name, seq))
+    if data is None:
+        return None
+    try:
+        record = msgspec.json.decode(data, type=LogRecord)
+    except msgspec.DecodeError as error:
+        raise HistoryDamaged(f"{lake.url}: {layout.log(name, seq)} is not a log record: {error}") from error
+    if record.seq != seq:
+        raise HistoryDamaged(f"{lake.url}: {layout.log(name, seq)} holds record {record.seq}; a record was moved")
+    return record, sha256(data)
+
+
+def head(lake: ObjectStore, name: str) -> Head:
+    """The newest record: from the hint on by steps that double, then by halving."""
+    data = lake.get(layout.latest(name))
+    low = msgspec.json.decode(data, type=Hint).seq if data else 0
+    if low and lake.head(layout.log(name, low)) is None:
+        raise HistoryDamaged(f"{lake.url}: {layout.latest(name)} names record {low}, which is missing; restore the log")
+    step = 1
+    while lake.head(layout.log(name, low + step)):
+        low, step = low + step, step * 2
+    high = low + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if lake.head(layout.log(name, middle)) else (low, middle)
+    found = read_record(lake, name, low) if low else None
+    return Head(low, *found) if found else Head(0, None, None)
+
+
+def records(lake: ObjectStore, name: str, upto: Head, *, after: int = 0) -> list[LogRecord]:
+    """The records behind `after` up to a head, oldest first, their chain checked."""
+    found: list[LogRecord] = []
+    expected = upto.digest
+    for seq in range(upto.seq, after, -1):
+        read = read_record(lake, name, seq)
+        if read is None or read[1] != expected:
+            what = "is missing" if read is None else "was altered"
+            raise HistoryDamaged(f"{lake.url}: {layout.log(name, seq)} {what}; run `verify` and restore the log")
+        expected = read[0].previous
+        found.append(read[0])
+    return found[::-1]
+
+
+def accounted(lake: ObjectStore, name: str, upto: Head) -> dict[str, ExportEntry]:
+    """Every export that the log accounts for, by id."""
+    entries: dict[str, ExportEntry] = {}
+    after = 0
+    for seq in range(upto.seq // CHECKPOINT_EVERY * CHECKPOINT_EVERY, 0, -CHECKPOINT_EVERY):
+        data = lake.get(layout.checkpoint(name, seq))
+        if data:
+            after = seq
+            entries = {entry.id: entry for entry in msgspec.json.decode(data, type=Checkpoint).exports}
+            break
+    for record in records(lake, name, upto, after=after):
+        entries |= {entry.id: entry for entry in record.exports}
+    return entries
+
+
+def commit(lake: ObjectStore, name: str, record: LogRecord) -> Head | None:
+    """Create the next record; None where another one took its number first."""
+    data = encode(record)
+    if lake.create(layout.log(name, record.seq), data) is Create.DIFFERENT:
+        return None
+    now = read_record(lake, name, record.seq)
+    if now is None or now[1] != sha256(data):
+        raise CommitStateUnknown(f"{lake.url}: record {record.seq} was sent and does not read back; run again")
+    lake.put_hint(layout.latest(name), encode(Hint(record.seq)))
+    new = Head(record.seq, record, sha256(data))
+    if record.seq % CHECKPOINT_EVERY == 0:
+        entries = tuple(accounted(lake, name, new).values())
+        lake.create(layout.checkpoint(name, record.seq), encode(Checkpoint(record.seq, sha256(data), entries)))
+    return new

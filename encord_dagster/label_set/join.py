@@ -1,0 +1,88 @@
+"""The join: which event of each label row a label set stands for. Associative, commutative, idempotent."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from encord_dagster import identity
+from encord_dagster.config import CONVERTER_VERSION
+from encord_dagster.encord.model import RowEvent
+from encord_dagster.errors import UsageError
+from encord_dagster.label_set import objects
+from encord_dagster.label_set.events import accepted, event_time, order, read_events
+from encord_dagster.label_set.history import Head
+from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ExportEntry, Root
+from encord_dagster.storage.protocol import ObjectStore
+
+
+class State:
+    """The label set as a head has it; buckets are read when one of their rows is asked for."""
+
+    def __init__(self, lake: ObjectStore, head: Head) -> None:
+        self.lake, self.head = lake, head
+        self.root: Root | None = None
+        self._buckets: dict[str, Bucket] = {}
+        self._rows: dict[str, BucketRow] = {}
+        record = head.record
+        if record and record.format_version > FORMAT_VERSION:
+            raise UsageError(
+                f"{lake.url}: written by a newer release (format {record.format_version}); upgrade to read it"
+            )
+        if record and record.root:
+            self.root = msgspec.json.decode(objects.read(lake, record.root), type=Root)
+
+    def bucket(self, prefix: str) -> Bucket | None:
+        """The bucket of a prefix of the root's prefix length."""
+        if self.root is None or prefix not in self.root.buckets:
+            return None
+        if prefix not in self._buckets:
+            bucket = msgspec.json.decode(objects.read(self.lake, self.root.buckets[prefix].ref), type=Bucket)
+            self._buckets[prefix] = bucket
+            self._rows |= {row.row: row for row in bucket.rows}
+        return self._buckets[prefix]
+
+    def row(self, key: str) -> BucketRow | None:
+        """One label row of the version, by identity."""
+        if self.root:
+            self.bucket(key[: self.root.prefix_length])
+        return self._rows.get(key)
+
+    def is_stale(self, config_digest: str) -> bool:
+        """Whether the version was made by an older converter or with another configuration."""
+        record = self.head.record
+        if record and record.converter_version > CONVERTER_VERSION:
+            raise UsageError(
+                f"{self.lake.url}: the newest version was made by converter {record.converter_version}, this release has "
+                f"{CONVERTER_VERSION}; upgrade encord_dagster before publishing to this label set"
+            )
+        return record is not None and record.root is not None and record.config_digest != config_digest
+
+
+class Join:
+    """Takes row events one by one, in any order, and says which of them decide a row's content."""
+
+    def __init__(self, state: State, entries: Mapping[str, ExportEntry], *, stale: bool) -> None:
+        self.state, self.stale = state, stale
+        self.best: dict[str, RowEvent] = {}
+        self._unread = list(entries.values())
+
+    def offer(self, event: RowEvent) -> tuple[bool, RowEvent | None]:
+        """(whether the event wins and brings other content than the version has, the event that beats it if any)."""
+        key = identity.row_identity(event.label_hash, event.branch_name)
+        self._read_not_older_than(event_time(event))
+        rival = self.best.get(key)
+        if rival and order(rival) >= order(event):
+            return False, rival
+        self.best[key] = event
+        held = self.state.row(key)
+        return self.stale or held is None or held.fingerprint != event.fingerprint, None
+
+    def _read_not_older_than(self, time: str) -> None:
+        """Learn accounted events that an event of `time` might lose to; in the usual case there are none."""
+        late = [entry for entry in self._unread if entry.latest >= time]
+        for entry in late:
+            self._unread.remove(entry)
+            for event in accepted(read_events(self.state.lake, entry.events)):
+                key = identity.row_identity(event.label_hash, event.branch_name)
+                if key not in self.best or order(event) > order(self.best[key]):
+                    self.best[key] = event

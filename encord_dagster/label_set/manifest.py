@@ -1,0 +1,160 @@
+"""What a version is made of: root manifest -> row buckets -> shards, and the log record that commits it.
+
+All of it is content: no clock, no run id, no key or time of an export. `format_version` is 1.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from encord_dagster.formats.fragment import Category, ClassCount
+
+FORMAT_VERSION = 1
+ROWS_PER_BUCKET = 256  # a set splits its buckets when they hold more on average
+
+
+class ObjectRef(msgspec.Struct, frozen=True):
+    """A content-addressed object: where it lies and what it must be."""
+
+    key: str
+    sha256: str
+    size: int
+
+
+class BucketRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One label row of a version. `fragment` is None for a tombstone (the data behind the row is gone)."""
+
+    row: str  # row identity
+    label_hash: str
+    branch_name: str
+    fingerprint: str
+    fragment: str | None
+    objects_in: int = 0
+    objects_quarantined: int = 0
+    objects_excluded: dict[str, int] = {}
+    images: int = 0
+    annotations: int = 0
+    classes: tuple[ClassCount, ...] = ()
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows whose identity begins with one prefix, and their shards: coco, masks, and one per table."""
+
+    format_version: int
+    rows: tuple[BucketRow, ...]  # by identity
+    shards: dict[str, ObjectRef]
+
+
+class BucketRef(msgspec.Struct, frozen=True, kw_only=True):
+    """A bucket as the root names it; `digest` is the tree digest of its rows."""
+
+    ref: ObjectRef
+    rows: int
+    digest: str
+    coco_size: int
+
+
+class Root(msgspec.Struct, frozen=True, kw_only=True):
+    """A version."""
+
+    format_version: int
+    content_digest: str
+    config_digest: str
+    prefix_length: int  # hex digits of the row identity that name a bucket
+    buckets: dict[str, BucketRef]
+    categories: tuple[Category, ...]
+    classes: tuple[ClassCount, ...]  # objects by class and by the name they carry
+    datasets: tuple[str, ...]
+    id_overrides: dict[str, int]  # identity of a record -> id, where the plain id was taken; append-only
+    files: dict[str, ObjectRef]  # plain files of the version
+    rows: int
+    tombstones: int
+    images: int
+    annotations: int
+
+
+class ExportEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An export that a log record accounts for."""
+
+    id: str
+    sha256: str  # of its bytes
+    events: ObjectRef
+    rows: int
+    latest: str  # greatest time of its row events, "" where they carry none
+    export_hashes: tuple[str, ...]  # the first 100, sorted; all of them are in the events
+    export_hash_count: int
+
+
+class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One commit. `version` rises with every publish and stays with an observe."""
+
+    format_version: int
+    seq: int
+    version: int
+    op: Literal["publish", "observe", "rollback", "retire", "release", "gc"]
+    previous: str | None  # sha256 of the previous record's bytes
+    epoch: int
+    root: ObjectRef | None  # None until a first version exists
+    content_digest: str
+    config_digest: str
+    converter_version: int
+    exports: tuple[ExportEntry, ...]
+    fragments: int  # label rows converted for this version
+    buckets: int  # buckets written for this version
+
+
+def encode(value: msgspec.Struct) -> bytes:
+    """The one JSON form of a manifest object."""
+    return msgspec.json.encode(value, order="deterministic") + b"\n"
+
+
+def sha256(data: bytes) -> str:
+    """sha256 hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def entry_digest(row: BucketRow) -> str:
+    """The digest of one row's content: identity, fingerprint, tombstone."""
+    return sha256("\0".join((row.row, row.fingerprint, "gone" if row.fragment is None else "")).encode())
+
+
+def tree_digest(rows: Sequence[BucketRow], depth: int = 0) -> str:
+    """The digest of rows sorted by identity, as a hex trie: the same however they are cut into buckets."""
+    if not rows:
+        return ""
+    if len(rows) == 1:
+        return entry_digest(rows[0])
+    children: dict[str, list[BucketRow]] = {}
+    for row in rows:
+        children.setdefault(row.row[depth], []).append(row)
+    return join_digests({digit: (len(part), tree_digest(part, depth + 1)) for digit, part in children.items()})
+
+
+def join_digests(children: Mapping[str, tuple[int, str]]) -> str:
+    """The digest of a trie node out of (rows, digest) by next hex digit; a single row passes through."""
+    held = {digit: child for digit, child in children.items() if child[0]}
+    if sum(count for count, _ in held.values()) <= 1:
+        return next((digest for _, digest in held.values()), "")
+    return sha256("".join(f"{digit}{held[digit][1]}" for digit in sorted(held)).encode())
+
+
+def content_digest(buckets: Mapping[str, BucketRef], config_digest: str) -> str:
+    """What "the same version" means: row identities, fingerprints, tombstones and configuration."""
+    level = {prefix: (ref.rows, ref.digest) for prefix, ref in buckets.items()}
+    for length in range(max((len(prefix) for prefix in level), default=0), 0, -1):
+        parents: dict[str, dict[str, tuple[int, str]]] = {}
+        for prefix, child in level.items():
+            parents.setdefault(prefix[: length - 1], {})[prefix[length - 1]] = child
+        level = {p: (sum(n for n, _ in c.values()), join_digests(c)) for p, c in parents.items()}
+    tree = level.get("", (0, ""))[1]
+    return sha256(f"{config_digest}\0{tree}".encode())
+
+
+def prefix_length(rows: int, *, at_least: int = 0) -> int:
+    """How many hex digits name a bucket of a set of that many rows; never fewer than it had."""
+    length = at_least
+    while rows > ROWS_PER_BUCKET * 16**length:
+        length += 1
+    return length

@@ -1,0 +1,182 @@
+"""A new version out of a head and changed rows: shards, buckets, root, and the record that commits them."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from encord_dagster.config import CONVERTER_VERSION, LabelSetConfig
+from encord_dagster.formats import coco
+from encord_dagster.formats.fragment import Category, ClassCount, Fragment
+from encord_dagster.label_set import history, manifest, objects, shards
+from encord_dagster.label_set.history import Head
+from encord_dagster.label_set.join import State
+from encord_dagster.label_set.manifest import BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
+from encord_dagster.storage.protocol import ObjectStore
+
+LoadFragment = Callable[[str], Fragment]
+
+
+def publish(
+    state: State,
+    *,
+    config: LabelSetConfig,
+    changes: Mapping[str, BucketRow],
+    load: LoadFragment,
+    categories: Mapping[str, Category],
+    datasets: Iterable[str],
+    exports: Sequence[ExportEntry],
+) -> Head | None:
+    """Commit `changes` (by row identity) on top of the state; None where another publisher was faster.
+
+    With no change the record is an `observe`: the exports are accounted for, and the version stays.
+    """
+    old = state.head.record
+    root_ref, digest, buckets = (old.root if old else None), (old.content_digest if old else ""), 0
+    if changes:
+        root, buckets = _root(
+            state, config=config, changes=changes, load=load, categories=categories, datasets=datasets
+        )
+        root_ref = objects.write(state.lake, config.name, _epoch(state), manifest.encode(root))
+        digest = root.content_digest
+    published = bool(changes) and (old is None or digest != old.content_digest)
+    record = LogRecord(
+        format_version=manifest.FORMAT_VERSION,
+        seq=state.head.seq + 1,
+        version=(old.version if old else 0) + (1 if published else 0),
+        op="publish" if published else "observe",
+        previous=state.head.digest,
+        epoch=_epoch(state),
+        root=root_ref if published or old is None else old.root,
+        content_digest=digest or manifest.content_digest({}, config.digest()),
+        config_digest=config.digest(),
+        converter_version=CONVERTER_VERSION,
+        exports=tuple(exports),
+        fragments=sum(1 for row in changes.values() if row.fragment) if published else 0,
+        buckets=buckets if published else 0,
+    )
+    return history.commit(state.lake, config.name, record)
+
+
+def _epoch(state: State) -> int:
+    return state.head.record.epoch if state.head.record else 0
+
+
+def _root(
+    state: State,
+    *,
+    config: LabelSetConfig,
+    changes: Mapping[str, BucketRow],
+    load: LoadFragment,
+    categories: Mapping[str, Category],
+    datasets: Iterable[str],
+) -> tuple[Root, int]:
+    old = state.root
+    before = {key: row for key in changes if (row := state.row(key))}
+    rows = (old.rows if old else 0) + len(changes) - len(before)
+    length = manifest.prefix_length(rows, at_least=old.prefix_length if old else 0)
+    buckets = dict(old.buckets) if old and old.prefix_length == length else {}
+    written = _write_buckets(state, config.name, length, changes, load)
+    buckets |= written
+    classes = _classes(old.classes if old else (), before.values(), changes.values())
+    named = _categories(classes, categories)
+
+    def gained(count: Callable[[BucketRow], int]) -> int:
+        return sum(map(count, changes.values())) - sum(map(count, before.values()))
+
+    root = Root(
+        format_version=manifest.FORMAT_VERSION,
+        content_digest=manifest.content_digest(buckets, config.digest()),
+        config_digest=config.digest(),
+        prefix_length=length,
+        buckets=dict(sorted(buckets.items())),
+        categories=named,
+        classes=classes,
+        datasets=tuple(sorted(set(old.datasets if old else ()) | set(datasets))),
+        id_overrides=dict(old.id_overrides) if old else {},
+        files={},
+        rows=rows,
+        tombstones=(old.tombstones if old else 0) + gained(lambda row: row.fragment is None),
+        images=(old.images if old else 0) + gained(lambda row: row.images),
+        annotations=(old.annotations if old else 0) + gained(lambda row: row.annotations),
+    )
+    files = _plain_files(state, config, root)
+    return msgspec.structs.replace(root, files=files), len(written)
+
+
+def _write_buckets(
+    state: State, name: str, length: int, changes: Mapping[str, BucketRow], load: LoadFragment
+) -> dict[str, BucketRef]:
+    """Write the buckets that changes touch, or all of them where the set has grown past its prefix length."""
+    old = state.root
+    split = old is not None and old.prefix_length != length
+    by_prefix: dict[str, dict[str, BucketRow]] = defaultdict(dict)
+    for prefix in old.buckets if old and split else ():
+        bucket = state.bucket(prefix)
+        for row in bucket.rows if bucket else ():
+            by_prefix[row.row[:length]][row.row] = row
+    for key in changes:
+        by_prefix[key[:length]][key] = changes[key]
+    written: dict[str, BucketRef] = {}
+    for prefix, touched in sorted(by_prefix.items()):
+        held = state.bucket(prefix[: old.prefix_length]) if old else None
+        rows = {row.row: row for row in (held.rows if held else ()) if row.row.startswith(prefix)} | touched
+        ordered = [rows[key] for key in sorted(rows)]
+        fresh = {key: load(row.fragment) for key in rows if key in changes and (row := rows[key]).fragment}
+        parts = shards.merged(ordered, fresh, [shards.open_bucket(state.lake, held)] if held else [])
+        ref = shards.write_bucket(state.lake, name, _epoch(state), ordered, parts)
+        size = sum(len(line) for line in parts.coco.values())
+        digest = manifest.tree_digest(ordered, length)
+        written[prefix] = BucketRef(ref=ref, rows=len(ordered), digest=digest, coco_size=size)
+    return written
+
+
+def _classes(
+    held: Iterable[ClassCount], before: Iterable[BucketRow], after: Iterable[BucketRow]
+) -> tuple[ClassCount, ...]:
+    """Objects by class and name: what was held, without the rows before, with the rows after the change."""
+    counts: dict[tuple[str, str], ClassCount] = {}
+
+    def add(count: ClassCount, sign: int) -> None:
+        key = (count.feature_hash, count.name)
+        objects = (counts[key].objects if key in counts else 0) + sign * count.objects
+        counts[key] = msgspec.structs.replace(count, objects=objects)
+
+    for count in held:
+        add(count, 1)
+    for rows, sign in ((before, -1), (after, 1)):
+        for row in rows:
+            for count in row.classes:
+                add(count, sign)
+    return tuple(counts[key] for key in sorted(counts) if counts[key].objects)
+
+
+def _categories(classes: Sequence[ClassCount], claimed: Mapping[str, Category]) -> tuple[Category, ...]:
+    """The categories of a version, by id; each has the name that most of its objects carry."""
+    names: dict[str, tuple[int, str]] = {}
+    for count in classes:
+        rank = (-count.objects, count.name)
+        names[count.feature_hash] = min(names.get(count.feature_hash, rank), rank)
+    used = [msgspec.structs.replace(claimed[key], name=names[key][1]) for key in names]
+    return tuple(sorted(used, key=lambda category: category.id))
+
+
+def _plain_files(state: State, config: LabelSetConfig, root: Root) -> dict[str, ObjectRef]:
+    if sum(ref.coco_size for ref in root.buckets.values()) > config.inline_coco_bytes:
+        return {}
+    data = b"".join(coco_document(state.lake, root))
+    return {"annotations/instances.json": objects.write(state.lake, config.name, _epoch(state), data)}
+
+
+def coco_document(lake: ObjectStore, root: Root) -> Iterable[bytes]:
+    """The COCO file of a version in pieces: bucket by bucket, records copied as they are."""
+    images: dict[int, bytes] = {}
+    annotations: list[bytes] = []
+    for ref in root.buckets.values():
+        bucket = msgspec.json.decode(objects.read(lake, ref.ref), type=manifest.Bucket)
+        for line in shards.coco_rows(objects.read(lake, bucket.shards["coco"])):
+            for image_id, image in zip(line.image_ids, line.images, strict=True):
+                known = images.get(image_id)
+                images[image_id] = coco.merged_image(known, bytes(image)) if known else bytes(image)
+            annotations += [bytes(annotation) for annotation in line.annotations]
+    return coco.document(root.categories, images, annotations)

@@ -1,0 +1,74 @@
+"""The quarantine: which rows and objects could not be converted, where their bytes are, and why. No payload."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from encord_dagster import layout
+from encord_dagster.accounting import Reading
+from encord_dagster.encord.model import LabelRow
+from encord_dagster.findings import Finding
+from encord_dagster.label_set.manifest import FORMAT_VERSION, encode, sha256
+from encord_dagster.landing import Export
+from encord_dagster.storage.protocol import ObjectStore
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One row, or one object of a row, that is held back. `offset` and `length` find the row in the raw export."""
+
+    reason: str
+    findings: tuple[Finding, ...]
+    label_hash: str | None = None
+    object_hash: str | None = None
+    offset: int | None = None
+    length: int | None = None
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What one export left in quarantine; `raw` is the digest of its bytes."""
+
+    format_version: int = FORMAT_VERSION
+    export: Export
+    raw: str
+    whole: bool
+    items: tuple[Item, ...]
+
+
+def items(reading: Reading, row: LabelRow | None, findings: Sequence[Finding]) -> list[Item]:
+    """What of one row goes to quarantine: the row, or some of its objects."""
+    if reading.status == "quarantined":
+        label_hash = next((finding.location.row for finding in findings if finding.location.row), None)
+        reason = findings[0].rule if findings else "unknown"
+        return [_item(reason, tuple(findings), label_hash, None, reading)]
+    return [
+        _item(held.findings[0].rule, held.findings, row.label_hash, held.location.object, reading)
+        for held in (row.quarantined if row else ())
+        if row
+    ]
+
+
+def _item(
+    reason: str, findings: tuple[Finding, ...], label_hash: str | None, object_hash: str | None, reading: Reading
+) -> Item:
+    return Item(
+        reason=reason,
+        findings=findings,
+        label_hash=label_hash,
+        object_hash=object_hash,
+        offset=reading.offset,
+        length=reading.length,
+    )
+
+
+def write(lake: ObjectStore, name: str, export: Export, raw: str, held: Sequence[Item], *, whole: bool) -> str:
+    """Store what an export left in quarantine and return its key; the same findings are the same object."""
+    data = encode(Record(export=export, raw=raw, whole=whole, items=tuple(held)))
+    key = layout.quarantined(name, export.id, sha256(data), whole=whole)
+    lake.create(key, data)
+    return key
+
+
+def read(lake: ObjectStore, name: str) -> list[Record]:
+    """Everything in quarantine."""
+    keys = [info.key for info in lake.list(layout.quarantine(name))]
+    return [msgspec.json.decode(data, type=Record) for key in keys if (data := lake.get(key))]

@@ -1,0 +1,117 @@
+"""Buckets and their shards: what changed is put in, the rest is copied."""
+
+import io
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+import pyarrow as pa
+
+from encord_dagster.formats import tables
+from encord_dagster.formats.fragment import Fragment, MaskImage
+from encord_dagster.label_set import objects
+from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ObjectRef, encode
+from encord_dagster.storage.protocol import ObjectStore
+
+
+class CocoRow(msgspec.Struct, frozen=True):
+    """One line of a coco shard: the records of one label row."""
+
+    row: str
+    image_ids: tuple[int, ...]
+    images: tuple[msgspec.Raw, ...]
+    annotations: tuple[msgspec.Raw, ...]
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """The shards of a bucket, opened: coco lines and mask pictures by row, tables."""
+
+    coco: dict[str, bytes]
+    masks: dict[str, list[MaskImage]]
+    tables: dict[str, pa.Table]
+
+
+def coco_line(row: str, fragment: Fragment) -> bytes:
+    """The line of one row; records are copied as they are."""
+    line = CocoRow(
+        row,
+        fragment.image_ids,
+        tuple(msgspec.Raw(image) for image in fragment.images),
+        tuple(msgspec.Raw(annotation) for annotation in fragment.annotations),
+    )
+    return msgspec.json.encode(line) + b"\n"
+
+
+def coco_rows(shard: bytes) -> Iterator[CocoRow]:
+    """The lines of a coco shard."""
+    decoder = msgspec.json.Decoder(CocoRow)
+    return (decoder.decode(line) for line in shard.splitlines())
+
+
+def mask_name(image_id: int, row: str, kind: str) -> str:
+    """WebDataset name: one sample per image and label row, `semantic.png` and `instance.png` in it."""
+    return f"{image_id}_{row[:12]}.{kind}.png"
+
+
+def open_bucket(lake: ObjectStore, bucket: Bucket) -> Parts:
+    """Read all shards of a bucket, each checked against its digest."""
+    shards = {kind: objects.read(lake, ref) for kind, ref in bucket.shards.items()}
+    masks: dict[str, list[MaskImage]] = {}
+    if "masks" in shards:
+        for place in tables.from_parquet(shards["masks_index"]).to_pylist():
+            png = shards["masks"][place["offset"] : place["offset"] + place["size"]]
+            masks.setdefault(place["row"], []).append(MaskImage(place["image_id"], place["kind"], png))
+    return Parts(
+        coco={line.row: msgspec.json.encode(line) + b"\n" for line in coco_rows(shards["coco"])},
+        masks=masks,
+        tables={name: tables.from_parquet(shards[name]) for name in tables.SCHEMAS},
+    )
+
+
+def mask_tar(masks: Mapping[str, Sequence[MaskImage]], rows: Sequence[str]) -> tuple[bytes, bytes]:
+    """A tar of mask pictures and its index; no times or owners, so the same pictures give the same bytes."""
+    buffer = io.BytesIO()
+    index: list[tables.Record] = []
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for row in rows:
+            for mask in masks.get(row, ()):
+                info = tarfile.TarInfo(mask_name(mask.image_id, row, mask.kind))
+                info.size = len(mask.png)
+                tar.addfile(info, io.BytesIO(mask.png))
+                place = buffer.tell() - (info.size + 511) // 512 * 512
+                index.append(
+                    {"row": row, "image_id": mask.image_id, "kind": mask.kind}
+                    | {"name": info.name, "offset": place, "size": info.size}
+                )
+    return buffer.getvalue(), tables.to_parquet(pa.Table.from_pylist(index, schema=tables.MASKS))
+
+
+def merged(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: Sequence[Parts]) -> Parts:
+    """The parts of a bucket of `rows`: fragments that are fresh, everything else from the old buckets."""
+    gone = sorted({row.row for row in rows if row.fragment is None} | set(fresh))
+    keep = {row.row for row in rows if row.fragment is not None} - set(fresh)
+    coco = {row: line for part in old for row, line in part.coco.items() if row in keep}
+    masks = {row: held for part in old for row, held in part.masks.items() if row in keep}
+    for row, fragment in fresh.items():
+        coco[row] = coco_line(row, fragment)
+        masks[row] = list(fragment.masks)
+    held: dict[str, pa.Table] = {}
+    for name, schema in tables.SCHEMAS.items():
+        records = [record for fragment in fresh.values() for record in fragment.tables[name]]
+        before = pa.concat_tables([part.tables[name] for part in old]) if old else None
+        table = tables.updated(before, gone=gone, new=records, schema=schema)
+        held[name] = table.filter(pa.compute.is_in(table["row"], value_set=pa.array([row.row for row in rows])))
+    return Parts(coco=coco, masks=masks, tables=held)
+
+
+def write_bucket(lake: ObjectStore, name: str, epoch: int, rows: Sequence[BucketRow], parts: Parts) -> ObjectRef:
+    """Store the shards of a bucket, then the bucket that names them."""
+    ids = [row.row for row in rows]
+    shards = {"coco": b"".join(parts.coco[row] for row in ids if row in parts.coco)}
+    if any(parts.masks.values()):
+        shards["masks"], shards["masks_index"] = mask_tar(parts.masks, ids)
+    shards |= {table: tables.to_parquet(parts.tables[table]) for table in tables.SCHEMAS}
+    refs = {kind: objects.write(lake, name, epoch, data) for kind, data in shards.items()}
+    return objects.write(
+        lake, name, epoch, encode(Bucket(format_version=FORMAT_VERSION, rows=tuple(rows), shards=refs))
+    )

@@ -1,0 +1,78 @@
+"""Where exports were found, and which exports hold the same bytes. All of it is append-only."""
+
+import msgspec
+
+from encord_dagster import layout
+from encord_dagster.errors import UsageError
+from encord_dagster.label_set import history
+from encord_dagster.label_set.manifest import FORMAT_VERSION, encode, sha256
+from encord_dagster.landing import Export
+from encord_dagster.storage.protocol import Create, ObjectStore
+
+
+class RawPointer(msgspec.Struct, frozen=True, kw_only=True):
+    """Which export brought some bytes first."""
+
+    format_version: int = FORMAT_VERSION
+    sha256: str
+    export: Export
+
+
+def record_source(lake: ObjectStore, name: str, export: Export, *, first_id: str | None = None) -> None:
+    """Write down where an export lies, before anything is made of it; `first_id` where the bytes are known."""
+    data = encode(export)
+    lake.create(layout.source(name, first_id or export.id, sha256(data)), data)
+
+
+def find_export(lake: ObjectStore, name: str, export_id: str) -> Export | None:
+    """The export of an id, as it was recorded when it was found."""
+    if not all(char.isalnum() or char == "-" for char in export_id):
+        raise UsageError(f"{export_id!r} is not an export id; ids look like 20231002T143530Z-3f9c2a1b04de")
+    found = (export for export in sources(lake, name, export_id) if export.id == export_id)
+    return next(found, None)
+
+
+def sources(lake: ObjectStore, name: str, export_id: str) -> list[Export]:
+    """Every place where an export's bytes were found."""
+    keys = [info.key for info in lake.list(layout.sources(name, export_id))]
+    return [msgspec.json.decode(data, type=Export) for key in keys if (data := lake.get(key))]
+
+
+def claim_bytes(lake: ObjectStore, digest: str, export: Export) -> Export:
+    """The export that brought these bytes first: this one, unless another did."""
+    mine = encode(RawPointer(sha256=digest, export=export))
+    if lake.create(layout.raw_pointer(digest), mine) is not Create.DIFFERENT:
+        return export
+    data = lake.get(layout.raw_pointer(digest))
+    return msgspec.json.decode(data, type=RawPointer).export if data else export
+
+
+def known_bytes(lake: ObjectStore, name: str, digest: str) -> str | None:
+    """The id of the export that brought these bytes, where the label set accounts for it already."""
+    data = lake.get(layout.raw_pointer(digest))
+    if data is None:
+        return None
+    first = msgspec.json.decode(data, type=RawPointer).export.id
+    return first if first in accounted(lake, name) else None
+
+
+def record_duplicate(lake: ObjectStore, name: str, export: Export, *, first_id: str) -> None:
+    """Account for an export whose bytes an earlier one brought: a second source, nothing else."""
+    record_source(lake, name, export, first_id=first_id)
+    lake.create(layout.same_as(name, export.id, first_id), encode(export))
+
+
+def accounted(lake: ObjectStore, name: str) -> set[str]:
+    """Ids of the exports that a version, an observe, the quarantine or an equal export accounts for."""
+    held = set(history.accounted(lake, name, history.head(lake, name)))
+    start = len(layout.quarantine(name))
+    for info in lake.list(layout.quarantine(name)):
+        export_id, _, file = info.key[start:].partition("/")
+        if file.startswith("export-"):
+            held.add(export_id)
+    start = len(layout.exports(name))
+    for info in lake.list(layout.exports(name)):
+        export_id, _, file = info.key[start:].partition("/")
+        if file.startswith("same-as-") and file[len("same-as-") : -len(".json")] in held:
+            held.add(export_id)
+    return held

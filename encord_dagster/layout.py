@@ -1,0 +1,92 @@
+"""Every key in the lake. Nobody else builds one, and no text of an export ever becomes part of one."""
+
+
+def raw(sha256: str) -> str:
+    """The bytes of an export as they came: personal data, a restricted prefix."""
+    return f"raw/{sha256[:2]}/{sha256}"
+
+
+def raw_pointer(sha256: str) -> str:
+    """Where those bytes were first found."""
+    return f"raw/{sha256[:2]}/{sha256}.json"
+
+
+def label_set(name: str) -> str:
+    """The prefix of one label set."""
+    return f"label_sets/{name}/"
+
+
+def log(name: str, seq: int) -> str:
+    """A numbered log record: its creation is the commit."""
+    return f"label_sets/{name}/log/{seq:012d}.json"
+
+
+def checkpoint(name: str, seq: int) -> str:
+    """What the records up to `seq` account for, derived from them."""
+    return f"label_sets/{name}/checkpoints/{seq:012d}.json"
+
+
+def latest(name: str) -> str:
+    """A hint at the newest record."""
+    return f"label_sets/{name}/latest.json"
+
+
+def content(name: str, epoch: int, sha256: str) -> str:
+    """A content-addressed object of a version."""
+    return f"label_sets/{name}/objects/{epoch}/{sha256[:2]}/{sha256}"
+
+
+def categories(name: str) -> str:
+    """The prefix of the category claims."""
+    return f"label_sets/{name}/categories/"
+
+
+def category(name: str, number: int) -> str:
+    """The claim of category id `number`."""
+    return f"{categories(name)}{number}.json"
+
+
+def exports(name: str) -> str:
+    """The prefix of what is known of each export."""
+    return f"label_sets/{name}/exports/"
+
+
+def sources(name: str, export_id: str) -> str:
+    """The prefix of the places where an export's bytes were found."""
+    return f"{exports(name)}{export_id}/sources/"
+
+
+def source(name: str, export_id: str, digest: str) -> str:
+    """One place where an export's bytes were found."""
+    return f"{sources(name, export_id)}{digest}.json"
+
+
+def same_as(name: str, export_id: str, first_id: str) -> str:
+    """Says that an export holds the same bytes as an earlier one."""
+    return f"{exports(name)}{export_id}/same-as-{first_id}.json"
+
+
+def events(name: str, export_id: str, digest: str) -> str:
+    """The row events of an export, with their findings."""
+    return f"{exports(name)}{export_id}/events-{digest[:16]}.parquet"
+
+
+def converted(name: str, export_id: str, file: str, digest: str) -> str:
+    """Files of an export that was converted and not published."""
+    stem, _, suffix = file.rpartition(".")
+    return f"{exports(name)}{export_id}/converted/{stem}-{digest[:16]}.{suffix}"
+
+
+def quarantine(name: str) -> str:
+    """The prefix of the quarantine."""
+    return f"label_sets/{name}/quarantine/"
+
+
+def quarantined(name: str, export_id: str, digest: str, *, whole: bool) -> str:
+    """What of one export was quarantined: the whole of it, or rows and objects."""
+    return f"{quarantine(name)}{export_id}/{'export' if whole else 'parts'}-{digest[:16]}.json"
+
+
+def probe(name: str) -> str:
+    """The prefix of the self-test's probes."""
+    return f"label_sets/{name}/probes/"

@@ -1,0 +1,1 @@
+"""The Dagster layer: the only importer of dagster."""

@@ -1,0 +1,73 @@
+"""One label set as Dagster definitions: assets, checks, job, sensor, schedule, resources."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+
+import dagster as dg
+
+from encord_dagster.config import LabelSetConfig
+from encord_dagster.findings import Severity
+from encord_dagster.orchestration import names
+from encord_dagster.orchestration.assets import Backfill, build_ingest_assets, build_latest_asset
+from encord_dagster.orchestration.reconcile import build_reconcile_schedule
+from encord_dagster.orchestration.sensor import build_export_sensor
+from encord_dagster.orchestration.specs import Ownership
+from encord_dagster.orchestration.stores import NO_VALUES, EnvironmentS3, LabelSetStores
+
+if TYPE_CHECKING:
+    from dagster_aws.s3 import S3Resource
+
+
+class Options(TypedDict, total=False):
+    """The choices of `LabelSetConfig`, where the defaults do not suit."""
+
+    branch: str
+    on_bad_object: Literal["quarantine_object", "quarantine_row", "fail_export"]
+    severities: dict[str, Severity]
+    masks: bool
+    keep_raw: bool
+    inline_coco_bytes: int
+
+
+def build_label_set_definitions(
+    *,
+    landing: str,
+    lake: str,
+    name: str,
+    s3: "S3Resource | EnvironmentS3 | None" = None,
+    sensor_interval_seconds: int = 30,
+    reconcile_cron: str = "0 * * * *",
+    running: bool = False,
+    backfill: Backfill = "multi_run",
+    group: str | None = None,
+    owners: Sequence[str] = (),
+    tags: Mapping[str, str] | None = None,
+    **options: Unpack[Options],
+) -> dg.Definitions:
+    """Everything that turns exports in `landing` into versions of label set `name` in `lake`.
+
+    Urls are `s3://bucket/prefix`, `file:///folder` or a folder. Nothing is opened or asked before a run or tick.
+    `s3` hands out the client for s3:// urls; without it boto3's usual variables and profiles decide.
+    `running` starts sensor and schedule without anybody switching them on. `backfill="single_run"` puts a whole
+    backfill into one run, as `dg launch --partition-range` needs it. UsageError for a name that cannot be used.
+    Definitions of several label sets merge with `dg.Definitions.merge`.
+    """
+    config = LabelSetConfig(name=name, **options)
+    ownership = Ownership(group=group, owners=tuple(owners), tags=dict(tags or {}))
+    exports = build_ingest_assets(config, ownership=ownership, backfill=backfill)
+    job = dg.define_asset_job(
+        names.ingest_job(name),
+        selection=dg.AssetSelection.assets(exports),
+        executor_def=dg.in_process_executor,
+        description="Brings exports into the label set: read, validate, convert, publish. One key or a range of keys.",
+        tags={names.LABEL_SET_TAG: name},
+    )
+    stores = LabelSetStores(landing_url=landing, lake_url=lake, s3=s3 or EnvironmentS3())
+    return dg.Definitions(
+        assets=[exports, build_latest_asset(config, ownership=ownership)],
+        jobs=[job],
+        sensors=[build_export_sensor(config, job, interval_seconds=sensor_interval_seconds, running=running)],
+        schedules=[build_reconcile_schedule(config, job, cron=reconcile_cron, running=running)],
+        resources={names.stores_resource(name): stores, "io_manager": NO_VALUES},
+        executor=dg.in_process_executor,
+    )

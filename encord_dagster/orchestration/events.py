@@ -1,0 +1,112 @@
+"""What a run tells Dagster of each export: materializations, data versions, checks. Values in, events out."""
+
+from collections.abc import Collection, Iterator, Mapping
+
+import dagster as dg
+
+from encord_dagster.config import LabelSetConfig
+from encord_dagster.orchestration import metadata, names
+from encord_dagster.orchestration.specs import ROLL_UP, code_version
+from encord_dagster.outcomes import Batch, ExportOutcome, Published
+
+Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
+
+CONVERTED = ("published", "observed", "converted")
+ACCOUNTED = ("published", "observed")
+
+
+def export_events(
+    keys: Collection[str], batch: Batch, *, config: LabelSetConfig, selected: Collection[dg.AssetKey]
+) -> Iterator[Event]:
+    """Events of every key and selected asset, in the order of the keys and then of the graph."""
+    outcomes = {outcome.export.id: outcome for outcome in batch.outcomes}
+    for key in keys:
+        for asset in metadata.BUILDERS:
+            if names.asset_key(config.name, asset) in selected:
+                yield from _asset_events(asset, key, outcomes.get(key), batch.published, config)
+
+
+def problems(keys: Collection[str], batch: Batch, *, publish: bool) -> dict[str, str]:
+    """The keys that did not get where they were meant to go, and why."""
+    outcomes = {outcome.export.id: outcome for outcome in batch.outcomes}
+    asset = "label_set" if publish else "coco"
+    found = {key: _problem(asset, outcomes.get(key), batch.published) for key in keys}
+    return {key: problem for key, problem in found.items() if problem}
+
+
+def failure(problems: Mapping[str, str], *, total: int) -> dg.Failure:
+    """The error that turns a run red after the good exports were recorded."""
+    named = ", ".join(list(problems)[:10]) + (f" and {len(problems) - 10} more" if len(problems) > 10 else "")
+    return dg.Failure(
+        f"{len(problems)} of {total} exports could not be used: {named}. Their checks say why; the others are done.",
+        metadata={"encord/bad_exports": dg.MetadataValue.json(dict(problems))},
+        allow_retries=False,
+    )
+
+
+def _asset_events(
+    asset: str, key: str, outcome: ExportOutcome | None, published: Published | None, config: LabelSetConfig
+) -> Iterator[Event]:
+    problem = _problem(asset, outcome, published)
+    if outcome and _exists(asset, outcome, problem):
+        yield dg.AssetMaterialization(
+            names.asset_key(config.name, asset),
+            partition=key,
+            metadata=metadata.BUILDERS[asset](outcome, published),
+            tags={names.DATA_VERSION_TAG: _data_version(asset, outcome, published, config)},
+        )
+    doubt = None if problem else _doubt(asset, outcome)
+    passed = not (problem or doubt)
+    yield dg.AssetCheckEvaluation(
+        asset_key=names.asset_key(config.name, asset),
+        check_name=ROLL_UP,
+        partition=key,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.ERROR if problem else dg.AssetCheckSeverity.WARN,
+        description=problem or doubt,
+        metadata=metadata.check(outcome, passed=passed) if outcome else {},
+    )
+
+
+def _problem(asset: str, outcome: ExportOutcome | None, published: Published | None) -> str | None:
+    """Why an asset of this export is not as it should be; None where it is."""
+    if outcome is None:
+        return "The lake has no source record of this export: let the sensor or the reconcile schedule find it again."
+    if outcome.status == "failed":
+        return outcome.error or "The store or the converter failed: run the export again."
+    if outcome.status == "quarantined" and asset != "raw_export":
+        return outcome.error or "Nothing in this export could be used: the findings say why."
+    if asset == "label_set" and outcome.status in CONVERTED and not _accounted(outcome, published):
+        return outcome.error or "The export was converted and no version accounts for it: run it again."
+    return None
+
+
+def _doubt(asset: str, outcome: ExportOutcome | None) -> str | None:
+    """Why somebody should look at an asset that is good to use."""
+    if outcome is None or asset not in ("label_rows", "quarantine") or outcome.status not in CONVERTED:
+        return None
+    if outcome.rows_quarantined or outcome.objects_quarantined:
+        return f"{outcome.rows_quarantined} rows and {outcome.objects_quarantined} objects are in quarantine."
+    if asset == "label_rows" and any(finding.severity == "error" for finding in outcome.findings):
+        return "There are findings of severity error."
+    return None
+
+
+def _exists(asset: str, outcome: ExportOutcome, problem: str | None) -> bool:
+    if asset in ("raw_export", "quarantine"):  # a quarantined export is kept, and its findings
+        return outcome.status != "failed"
+    return problem is None
+
+
+def _accounted(outcome: ExportOutcome, published: Published | None) -> bool:
+    return outcome.status in ACCOUNTED and published is not None
+
+
+def _data_version(asset: str, outcome: ExportOutcome, published: Published | None, config: LabelSetConfig) -> str:
+    """Equal where the asset's content is equal."""
+    raw = outcome.sha256 or outcome.export.id
+    if asset == "raw_export":
+        return raw
+    if asset == "label_set" and published:
+        return published.content_digest
+    return f"{raw[:32]}-{code_version(config)}"

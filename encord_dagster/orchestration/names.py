@@ -1,0 +1,48 @@
+"""What things are called in Dagster: assets, partitions, jobs, tags. Nobody else builds such a name."""
+
+import re
+
+import dagster as dg
+
+EXPORT_HASH_TAG = "encord/export_hash"
+LABEL_SET_TAG = "encord/label_set"
+FIRST_EXPORT_TAG = "encord/first_export"
+ATTEMPT_TAG = "encord/attempt"
+
+# Dagster documents these tags for range runs and does not export constants for them.
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+PARTITION_TAG = "dagster/partition"
+DATA_VERSION_TAG = "dagster/data_version"
+
+LATEST = "label_set_latest"
+
+
+def identifier(name: str) -> str:
+    """A label set's name as Dagster wants names of jobs, sensors, resources and groups: no hyphens."""
+    return name.replace("-", "_")
+
+
+def asset_key(name: str, asset: str) -> dg.AssetKey:
+    """The key of one of the label set's assets, as `raw_export` or `label_set`."""
+    return dg.AssetKey([name, asset])
+
+
+def check_name(rule: str) -> str:
+    """The asset check that stands for a validation rule."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", rule)
+
+
+def exports_partitions(name: str) -> str:
+    """The dynamic partitions of a label set: one key for each export."""
+    return f"encord__{name}__exports"
+
+
+def stores_resource(name: str) -> str:
+    """The resource that opens the landing prefix and the lake; one for each label set, so that sets can be merged."""
+    return f"{identifier(name)}_stores"
+
+
+def ingest_job(name: str) -> str:
+    """The job that brings exports into the label set."""
+    return f"{identifier(name)}_ingest"

@@ -1,0 +1,115 @@
+"""The export sensor: what lies in the landing prefix and is no partition yet becomes one, and gets a run."""
+
+import time
+from collections.abc import Callable
+
+import dagster as dg
+import msgspec
+
+from encord_dagster.config import LabelSetConfig
+from encord_dagster.label_set import sources
+from encord_dagster.landing import Export, exports_in
+from encord_dagster.orchestration import names
+from encord_dagster.orchestration.peek import peek
+from encord_dagster.orchestration.requests import run_request
+from encord_dagster.orchestration.stores import LabelSetStores
+from encord_dagster.orchestration.sweep import (
+    Limits,
+    Sighting,
+    Sweep,
+    read_cursor,
+    requests,
+    summary,
+    sweep,
+    write_cursor,
+)
+from encord_dagster.storage.protocol import ObjectStore
+
+
+def build_export_sensor(
+    config: LabelSetConfig,
+    job: dg.UnresolvedAssetJobDefinition,
+    *,
+    interval_seconds: int,
+    running: bool,
+    limits: Limits | None = None,
+) -> dg.SensorDefinition:
+    """A sensor that asks for a run for every export it has not seen, whatever the order or time they came in."""
+    resource = names.stores_resource(config.name)
+
+    @dg.sensor(
+        name=f"{names.identifier(config.name)}_exports",
+        job=job,
+        minimum_interval_seconds=interval_seconds,
+        required_resource_keys={resource},
+        default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
+        description="Finds exports in the landing prefix that no partition stands for, and ingests them.",
+    )
+    def export_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        stores: LabelSetStores = getattr(context.resources, resource)
+        seen = _tick(context, stores, config.name, limits or Limits())
+        return _result(context, seen, config.name)
+
+    return export_sensor
+
+
+def _tick(context: dg.SensorEvaluationContext, stores: LabelSetStores, name: str, limits: Limits) -> Sweep:
+    landing, lake = stores.landing(), stores.lake()
+    cursor, complaint = read_cursor(context.cursor)
+    if complaint:
+        context.log.warning(complaint)
+    deadline = time.monotonic() + limits.seconds
+    return sweep(
+        exports_in(landing, start_after=cursor.after),
+        known=set(context.instance.get_dynamic_partitions(names.exports_partitions(name))),
+        cursor=cursor,
+        look=_looker(landing, lake, name),
+        limits=limits,
+        expired=lambda: time.monotonic() > deadline,
+    )
+
+
+def _looker(landing: ObjectStore, lake: ObjectStore, name: str) -> Callable[[Export], Sighting]:
+    """Looks at an unseen export and writes down where it lies, so that a run or a backfill finds it again."""
+
+    def look(export: Export) -> Sighting:
+        sighting = peek(landing, export)
+        if sighting.changed:
+            return sighting
+        sources.record_source(lake, name, export)
+        first_id = sources.known_bytes(lake, name, sighting.sha256) if sighting.sha256 else None
+        if first_id is None or first_id == export.id:
+            return sighting
+        sources.record_duplicate(lake, name, export, first_id=first_id)
+        return msgspec.structs.replace(sighting, known_as=first_id)
+
+    return look
+
+
+def _result(context: dg.SensorEvaluationContext, seen: Sweep, name: str) -> dg.SensorResult:
+    context.log.info(summary(seen))
+    # Duplicates first: the new keys must be neighbours, a range run takes all between its first and last.
+    keys = [item.export.id for item in (*seen.duplicates, *seen.new)]
+    partitions = dg.DynamicPartitionsDefinition(name=names.exports_partitions(name))
+    wanted = [run_request(request, name=name, instance=context.instance) for request in requests(seen.new)]
+    return dg.SensorResult(
+        run_requests=wanted,
+        skip_reason=None if wanted else summary(seen),
+        cursor=write_cursor(seen.cursor),
+        dynamic_partitions_requests=[partitions.build_add_request(keys)] if keys else [],
+        asset_events=[_second_source(item, name) for item in seen.duplicates],
+    )
+
+
+def _second_source(item: Sighting, name: str) -> dg.AssetMaterialization:
+    """No run is needed for bytes that are there already; the partition says whose they are."""
+    return dg.AssetMaterialization(
+        names.asset_key(name, "raw_export"),
+        partition=item.export.id,
+        metadata={
+            "encord/same_bytes_as": dg.MetadataValue.text(item.known_as or ""),
+            "encord/landing_key": dg.MetadataValue.text(item.export.key),
+            "encord/bytes": dg.MetadataValue.int(item.export.size),
+        },
+        tags={names.DATA_VERSION_TAG: item.sha256 or ""},
+    )

@@ -1,0 +1,140 @@
+"""The asset graph of a label set, and its checks."""
+
+import warnings
+from collections.abc import Sequence
+
+import dagster as dg
+import msgspec
+
+from encord_dagster.config import CONVERTER_VERSION, LabelSetConfig
+from encord_dagster.findings import Severity
+from encord_dagster.orchestration import names
+
+ROLL_UP = "usable"  # the one check of each partitioned asset
+
+
+class _Asset(msgspec.Struct, frozen=True):
+    name: str
+    after: tuple[str, ...]
+    kinds: frozenset[str]
+    description: str
+
+
+_ASSETS = (
+    _Asset(
+        "raw_export",
+        (),
+        frozenset({"encord", "json"}),
+        "The export as it arrived: pinned by ETag or version id, digested, kept under `raw/` in the lake.",
+    ),
+    _Asset(
+        "label_rows",
+        ("raw_export",),
+        frozenset({"encord", "parquet"}),
+        "The valid label rows of the export and their row events: export hash, time, history, findings.",
+    ),
+    _Asset(
+        "quarantine",
+        ("raw_export",),
+        frozenset({"json"}),
+        "What of the export cannot be converted: a pointer into the raw export, and the findings that say why.",
+    ),
+    _Asset("coco", ("label_rows",), frozenset({"coco", "json"}), "COCO records of the export's label rows."),
+    _Asset("masks", ("label_rows",), frozenset({"png"}), "Semantic and instance masks of the export's label rows."),
+    _Asset(
+        "tables",
+        ("label_rows",),
+        frozenset({"parquet"}),
+        "Images, annotations, classifications and attributes of the export's label rows.",
+    ),
+    _Asset(
+        "label_set",
+        ("coco", "masks", "tables"),
+        frozenset({"coco", "parquet"}),
+        "The publish that accounts for the export: a new version, or an `observe` where no label changed.",
+    ),
+)
+
+
+class Ownership(msgspec.Struct, frozen=True, kw_only=True):
+    """How the assets are filed in the catalogue."""
+
+    group: str | None = None  # default: the label set's name
+    owners: tuple[str, ...] = ()  # e-mail addresses, or `team:name`
+    tags: dict[str, str] = {}
+
+
+def code_version(config: LabelSetConfig) -> str:
+    """Changes when the same export would be converted to other content."""
+    return f"{CONVERTER_VERSION}-{config.digest()[:8]}"
+
+
+def partitioned_specs(
+    config: LabelSetConfig, ownership: Ownership, partitions: dg.PartitionsDefinition[str]
+) -> list[dg.AssetSpec]:
+    """The assets with one partition for each export, in the order in which they come to be."""
+    chosen = [asset for asset in _ASSETS if config.masks or asset.name != "masks"]
+    there = {asset.name for asset in chosen}
+    return [
+        dg.AssetSpec(
+            names.asset_key(config.name, asset.name),
+            deps=[names.asset_key(config.name, name) for name in asset.after if name in there],
+            description=asset.description,
+            skippable=True,
+            group_name=ownership.group or names.identifier(config.name),
+            code_version=code_version(config),
+            owners=ownership.owners,
+            tags=ownership.tags,
+            kinds=set(asset.kinds),
+            partitions_def=partitions,
+        )
+        for asset in chosen
+    ]
+
+
+def latest_spec(config: LabelSetConfig, ownership: Ownership) -> dg.AssetSpec:
+    """The asset that stands for the newest version."""
+    return dg.AssetSpec(
+        names.asset_key(config.name, names.LATEST),
+        deps=[names.asset_key(config.name, "label_set")],
+        description="The newest version: version chain, class counts, lineage. One check for each validation rule.",
+        group_name=ownership.group or names.identifier(config.name),
+        owners=ownership.owners,
+        tags=ownership.tags,
+        kinds={"encord", "coco"},
+    )
+
+
+def roll_up_checks(specs: Sequence[dg.AssetSpec]) -> list[dg.AssetCheckSpec]:
+    """One check for each partitioned asset; the rules that fired are in its metadata."""
+    with warnings.catch_warnings():
+        # Partitioned checks are a preview. Without them a check shows only the last key of a range run.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return [
+            dg.AssetCheckSpec(
+                ROLL_UP,
+                asset=spec.key,
+                description="Passes when the export could be used; the rules that fired are in the metadata.",
+                partitions_def=spec.partitions_def,
+            )
+            for spec in specs
+        ]
+
+
+def rule_checks(config: LabelSetConfig) -> list[dg.AssetCheckSpec]:
+    """One check on `label_set_latest` for each validation rule."""
+    from encord_dagster.validation import RULES
+
+    return [
+        dg.AssetCheckSpec(
+            names.check_name(rule.name),
+            asset=names.asset_key(config.name, names.LATEST),
+            description=f"{rule.description} ({severity_of(rule.name, rule.severity, config)})",
+        )
+        for rule in RULES
+    ]
+
+
+def severity_of(rule: str, default: Severity, config: LabelSetConfig) -> Severity:
+    """A rule's severity in this label set."""
+    return config.severities.get(rule, default)

@@ -1,0 +1,72 @@
+"""The resources: where exports arrive and where the label set is written; clients are made at use."""
+
+from typing import TYPE_CHECKING, Protocol
+
+import dagster as dg
+
+from encord_dagster.errors import UsageError
+from encord_dagster.storage.protocol import ObjectStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class S3Clients(Protocol):
+    """Whatever hands out boto3 S3 clients, as `dagster_aws.s3.S3Resource` does."""
+
+    def get_client(self) -> "S3Client":
+        """A boto3 S3 client."""
+        ...
+
+
+class EnvironmentS3(dg.ConfigurableResource[object]):
+    """A `dagster_aws.s3.S3Resource` that is imported when a client is asked for, not when definitions load.
+
+    Credentials come from boto3's usual chain: variables, profile, instance role.
+    """
+
+    region_name: str | None = None
+    endpoint_url: str | None = None
+
+    def get_client(self) -> "S3Client":
+        """A boto3 S3 client."""
+        from dagster_aws.s3 import S3Resource  # 0.9 s, and only s3:// urls need it
+
+        client: S3Client = S3Resource(region_name=self.region_name, endpoint_url=self.endpoint_url).get_client()
+        return client
+
+
+class LabelSetStores(dg.ConfigurableResource[object]):
+    """The landing prefix (read only) and the lake. Urls are `s3://bucket/prefix`, `file:///folder` or a folder."""
+
+    landing_url: str
+    lake_url: str
+    s3: dg.ResourceDependency[S3Clients]
+
+    def landing(self) -> ObjectStore:
+        """The prefix that exports arrive in."""
+        return self._open(self.landing_url)
+
+    def lake(self) -> ObjectStore:
+        """The prefix that the label set is written to."""
+        return self._open(self.lake_url)
+
+    def _open(self, url: str) -> ObjectStore:
+        from encord_dagster.storage.open import open_store
+
+        return open_store(url, client=self.s3.get_client() if url.startswith("s3://") else None)
+
+
+class NoValues(dg.IOManager):
+    """Refuses to store or load a value: files are written by the pipeline, and nothing here is ever pickled."""
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        """Refuse."""
+        raise UsageError(f"{context.step_key} returned a {type(obj).__name__}: assets of a label set return no values")
+
+    def load_input(self, context: dg.InputContext) -> object:
+        """Refuse."""
+        raise UsageError(f"{context.name} asks for a label set's value: declare it in `deps` and read it from the lake")
+
+
+NO_VALUES = NoValues()  # one object, so that the definitions of several label sets merge

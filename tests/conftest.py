@@ -1,0 +1,41 @@
+"""Servers shared by the whole test session."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers import ministack
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The endpoint url of a running S3 server."""
+    with ministack() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3_client(s3_server: str) -> "S3Client":
+    """A client of the running S3 server."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=s3_server,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        region_name="us-east-1",
+        config=Config(
+            retries={"mode": "standard", "total_max_attempts": 4},
+            connect_timeout=5,
+            read_timeout=20,
+            max_pool_connections=32,
+            s3={"addressing_style": "path"},
+            proxies={},
+        ),
+    )
