@@ -7,9 +7,9 @@ import msgspec
 
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.container import RowSlice, iter_rows
-from encord_dagster.encord.label_rows import read_row
+from encord_dagster.encord.label_rows import UnusableRow, read_row
 from encord_dagster.encord.model import LabelRow, RowEvent
-from encord_dagster.errors import ExportError, RowError
+from encord_dagster.errors import ExportError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.validation import apply_severities, conservation, validate
 
@@ -40,10 +40,9 @@ def _read(piece: RowSlice, config: LabelSetConfig) -> Reading:
     mode = "quarantine_object" if config.on_bad_object == "quarantine_object" else "quarantine_row"
     try:
         read = read_row(piece, on_bad_object=mode)
-    except RowError as error:
-        return _refused(piece, Finding(error.reason, "error", Location(row=error.label_hash), str(error)))
-    if read.row is None:
-        return _refused(piece, *read.findings, event=read.event)
+    except UnusableRow as error:
+        finding = Finding(error.reason, "error", Location(row=error.label_hash), str(error))
+        return _refused(piece, finding, event=error.event)
     unaccounted = conservation(read.row)
     if unaccounted:
         return _refused(piece, unaccounted, event=read.event)

@@ -35,15 +35,14 @@ class ExportError(EncordDagsterError):
 
 
 class RowError(EncordDagsterError):
-    """One label row cannot be used; `reason` is the finding rule that says why, `label_hash` names the row if known."""
+    """One label row cannot be used; `reason` is the finding rule that says why."""
 
     code = "ROW_UNUSABLE"
 
-    def __init__(self, reason: str, message: str, label_hash: str | None = None) -> None:
-        super().__init__(reason, message, label_hash)
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
         self.reason = reason
         self.message = message
-        self.label_hash = label_hash
 
     def __str__(self) -> str:
         return self.message

@@ -11,7 +11,7 @@ from encord_dagster import identity, layout
 from encord_dagster.accounting import Reading, excluded, read_rows, rule_counts
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.model import LabelRow, RowEvent
-from encord_dagster.errors import ExportError, StorageError, UsageError
+from encord_dagster.errors import ExportError, RowError, StorageError, UsageError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.formats.convert import convert
 from encord_dagster.formats.fragment import classes_of, fitted, fragment_name
@@ -164,9 +164,13 @@ class _Run:
         for reading in read_rows(data, self.config):
             findings, row = list(reading.findings), reading.row
             if row and reading.event and reading.status == "accepted":
-                row, more = self._take(row, reading.event, tally)
-                findings += more
-            elif reading.event and reading.status == "quarantined":
+                try:
+                    row, more = self._take(row, reading.event, tally)
+                except RowError as error:  # it reads, and no format can hold it
+                    more = [Finding(error.reason, "error", Location(row=row.label_hash), str(error))]
+                    reading, row = msgspec.structs.replace(reading, status="quarantined"), None
+                findings = [*more, *findings] if row is None else [*findings, *more]
+            if reading.event and reading.status == "quarantined":
                 findings += self._kept_older(reading.event)
             tally.add(reading, row, tuple(findings))
             if tally.counts["rows"] % 1000 == 0:
@@ -186,7 +190,7 @@ class _Run:
         row = fitted(row, categories)
         findings += [f for held in row.quarantined for f in held.findings if f.rule == "skeleton_joint_unknown"]
         changed, rival = self.join.offer(event)
-        if rival and rival.export_hash and rival.export_hash in history_hashes(event.history):
+        if rival and rival.export_hash != event.export_hash and rival.export_hash in history_hashes(event.history):
             text = f"its history holds export {rival.export_hash}, yet that event is newer by its own time"
             findings.append(Finding("history_disagrees", "warning", place, text))
         if rival is None:

@@ -114,15 +114,17 @@ def _attribute(raw: Raw, where: Location, notes: Notes, *, dynamic: bool) -> tup
     except UNREADABLE as error:
         notes.add(codes.BAD_ANSWER, f"an answer cannot be read ({problem(error)}); it was left out", where)
         return None
-    if present(given) is None if not isinstance(given, list | dict) else False:
-        return None
+    if not isinstance(given, list | dict) and present(given) is None:
+        return None  # not answered
     name = notes.clean(entry.name, "an attribute's name", where)
     if not isinstance(entry.feature_hash, str) or not is_hash(entry.feature_hash):
         notes.add(codes.BAD_ANSWER, f"the answer {quote(name)} has no readable featureHash; it was left out", where)
         return None
     answer = _answer(given, where, notes)
     if answer is None:
-        notes.add(codes.BAD_ANSWER, f"the answer to {quote(name)} is no text, number or options; it was left out", where)
+        notes.add(
+            codes.BAD_ANSWER, f"the answer to {quote(name)} is no text, number or options; it was left out", where
+        )
         return None
     return Attribute(entry.feature_hash, name, answer, dynamic), entry.range
 
@@ -161,10 +163,11 @@ def _range(raw: Raw) -> Range | None:
         pair = _PAIR.decode(raw)
     except UNREADABLE:
         return None
-    bounds = [integer(value) for value in pair]
-    if len(bounds) != 2 or bounds[0] is None or bounds[1] is None:
+    if len(pair) != 2:
         return None
-    first, last = bounds
+    first, last = integer(pair[0]), integer(pair[1])
+    if first is None or last is None:
+        return None
     return (first, last) if 0 <= first <= last <= LAST_FRAME else None
 
 

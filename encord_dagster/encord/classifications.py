@@ -7,8 +7,8 @@ from encord_dagster.encord.answers import Range, read_answers, read_ranges
 from encord_dagster.encord.instances import Place, read_confidence
 from encord_dagster.encord.model import Attribute, Classification
 from encord_dagster.encord.notes import Notes, problem, quote
-from encord_dagster.encord.object_answers import read_members, readable_hash
-from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, flag, is_hash, present
+from encord_dagster.encord.object_answers import read_members
+from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, flag, is_hash, present, readable_hash
 
 _RENAMED = {
     "classification_hash": "classificationHash",

@@ -1,4 +1,4 @@
-"""Every code the reader can put into a finding, a RowError or an ExportError. `validation.RULES` takes them from here."""
+"""Every code the reader can put into a finding or an error; `validation.RULES` takes them from here."""
 
 import msgspec
 
@@ -39,16 +39,22 @@ OBJECT_UNREADABLE = Code("object_unreadable", "error", "An object entry has a fi
 NO_GEOMETRY = Code("no_geometry", "error", "An object has no geometry for its shape.")
 BAD_GEOMETRY = Code("bad_geometry", "error", "A geometry is incomplete, or not made of numbers.")
 EMPTY_BOX = Code("empty_box", "error", "A box has no width or no height.")
-TOO_FEW_POINTS = Code("too_few_points", "error", "A polygon has fewer than 3 distinct points, or a polyline fewer than 2.")
+TOO_FEW_POINTS = Code(
+    "too_few_points", "error", "A polygon has fewer than 3 distinct points, or a polyline fewer than 2."
+)
 OUTSIDE_IMAGE = Code("outside_image", "error", "A coordinate lies far outside the image: a slipped decimal point?")
 NO_FRAME_SIZE = Code("no_frame_size", "error", "The width or height of the image is not in the export.")
 BAD_BITMASK = Code("bad_bitmask", "error", "A run-length code is damaged, or its size is not that of the image.")
 
 # Something odd, normalised.
-COORDINATE_CLIPPED = Code("coordinate_clipped", "warning", "A coordinate lay slightly outside the image and was clipped.")
+COORDINATE_CLIPPED = Code(
+    "coordinate_clipped", "warning", "A coordinate lay slightly outside the image and was clipped."
+)
 MASK_PASTED = Code("mask_pasted", "warning", "A bitmask smaller than its image was pasted at its offsets.")
 SHAPE_GUESSED = Code("shape_guessed", "warning", "The geometry is not of the stated shape; its own shape was taken.")
-POLYGON_DIFFERS = Code("polygon_differs", "warning", "`polygon` and `polygons` of an object differ; `polygons` was taken.")
+POLYGON_DIFFERS = Code(
+    "polygon_differs", "warning", "`polygon` and `polygons` of an object differ; `polygons` was taken."
+)
 DUPLICATE_OBJECT = Code("duplicate_object", "warning", "One object hash is twice on a frame; the last one was kept.")
 BAD_CONFIDENCE = Code("bad_confidence", "warning", "A confidence is no number between 0 and 1.")
 BAD_ANSWER = Code("bad_answer", "warning", "An answer cannot be read and was left out.")

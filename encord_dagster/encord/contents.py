@@ -6,11 +6,11 @@ from encord_dagster.encord import codes
 from encord_dagster.encord.classifications import ClassificationAnswers
 from encord_dagster.encord.frames import Sheet, empty_sheet, objects_in, sheets_of
 from encord_dagster.encord.head import Head
-from encord_dagster.encord.instances import UNSUPPORTED_SHAPES, Place, exclude_objects, read_objects
+from encord_dagster.encord.instances import UNSUPPORTED_SHAPES, exclude_objects, read_objects
 from encord_dagster.encord.model import Classification, Frame
 from encord_dagster.encord.notes import Notes, problem, row_error
-from encord_dagster.encord.object_answers import ObjectAnswers, read_members, readable_hash
-from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, text
+from encord_dagster.encord.object_answers import ObjectAnswers, read_members
+from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, readable_hash, text
 from encord_dagster.encord.units import IMAGE_TYPES, Unit
 
 MOST_RANGED = 1_000_000  # frames that the ranges of a row's classifications may name together
@@ -43,7 +43,7 @@ def read_contents(head: Head, units: tuple[Unit, ...], data_type: str, notes: No
         for unit in units:
             _exclude(unit.labels, reason, unit.data_hash, notes, seen)
     for space in read_members(head.spaces, "spaces").values():
-        _exclude(_space_labels(space), reason, units[0].data_hash if units else "", notes, seen)
+        _exclude(_space_labels(space), reason, units[0].data_hash if units else None, notes, seen)
     _exclude_ranged(answers, reason, data_type, notes, seen)
     if data_type == "deleted":
         return Contents(frames, ())
@@ -79,7 +79,12 @@ def _frames(
 
 
 def _by_frame(
-    classifications: ClassificationAnswers, units: tuple[Unit, ...], sheets: list[Sheet], notes: Notes, *, open_ended: bool
+    classifications: ClassificationAnswers,
+    units: tuple[Unit, ...],
+    sheets: list[Sheet],
+    notes: Notes,
+    *,
+    open_ended: bool,
 ) -> dict[int, list[Classification]]:
     """The classifications that ranges place, by frame number. An image group has only the frames of its images."""
     named = {sheet.number for sheet in sheets}
@@ -123,9 +128,9 @@ def _with_ranged(
     return sorted(frames, key=lambda frame: (order[frame[0].unit.data_hash], frame[0].number))
 
 
-def _exclude(labels: Raw, reason: str, unit: str, notes: Notes, seen: set[str]) -> None:
+def _exclude(labels: Raw, reason: str, unit: str | None, notes: Notes, seen: set[str]) -> None:
     for number, children in objects_in(labels):
-        exclude_objects(children, reason, Place(unit, number, None, None), notes, seen)
+        exclude_objects(children, reason, notes.at(unit, number), notes, seen)
 
 
 def _space_labels(raw: Raw) -> Raw:

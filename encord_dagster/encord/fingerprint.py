@@ -45,12 +45,11 @@ def fingerprint(raw: bytes) -> str:
 
 
 def _canonical(value: _Json) -> _Json:
-    kind = type(value)
-    if kind is float:
+    if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < 2**53 else value
-    if kind is list:
+    if isinstance(value, list):
         return [_canonical(child) for child in value]
-    if kind is not dict:
+    if not isinstance(value, dict):
         return value
     kept = {
         key: _canonical(child)

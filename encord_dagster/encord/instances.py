@@ -8,7 +8,7 @@ from encord_dagster.encord import codes
 from encord_dagster.encord.masks import read_bitmask
 from encord_dagster.encord.model import ObjectInstance
 from encord_dagster.encord.notes import BadObject, Notes, problem, quote
-from encord_dagster.encord.object_answers import ObjectAnswers, readable_hash
+from encord_dagster.encord.object_answers import ObjectAnswers
 from encord_dagster.encord.pixels import (
     Scale,
     read_box,
@@ -17,7 +17,18 @@ from encord_dagster.encord.pixels import (
     read_polyline,
     read_rotated_box,
 )
-from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, flag, is_hash, number, present, text
+from encord_dagster.encord.scalars import (
+    ABSENT,
+    UNREADABLE,
+    Raw,
+    Scalar,
+    flag,
+    is_hash,
+    number,
+    present,
+    readable_hash,
+    text,
+)
 from encord_dagster.encord.skeletons import read_skeleton
 from encord_dagster.findings import Location
 from encord_dagster.geometry import Geometry
@@ -68,7 +79,7 @@ class Place(msgspec.Struct, frozen=True):
     """The frame that objects lie on; sizes in pixels."""
 
     unit: str
-    frame: int | None
+    frame: int
     width: int | None
     height: int | None
 
@@ -98,7 +109,8 @@ def read_objects(
 ) -> tuple[ObjectInstance, ...]:
     """The objects of one frame; those that cannot be converted go to `notes`, all hashes to `seen`."""
     notes.objects_in += len(children)
-    found = [entry for entry in (_entry(child, place, notes, seen) for child in children) if entry is not None]
+    frame = notes.at(place.unit, place.frame)
+    found = [entry for entry in (_entry(child, frame, notes, seen) for child in children) if entry is not None]
     last = {entry.object_hash: index for index, entry in enumerate(found)}
     instances = []
     for index, entry in enumerate(found):
@@ -113,26 +125,26 @@ def read_objects(
     return tuple(instances)
 
 
-def exclude_objects(children: list[Raw], reason: str, place: Place, notes: Notes, seen: set[str]) -> None:
+def exclude_objects(children: list[Raw], reason: str, where: Location, notes: Notes, seen: set[str]) -> None:
     """Count objects that are left out as a whole, as of a deleted asset or a modality without pixels."""
     notes.objects_in += len(children)
-    for entry in filter(None, (_entry(child, place, notes, seen) for child in children)):
-        _exclude(reason, entry, notes.at(place.unit, place.frame, readable_hash(entry.object_hash)), notes)
+    for entry in filter(None, (_entry(child, where, notes, seen) for child in children)):
+        _exclude(reason, entry, notes.at(where.unit, where.frame, readable_hash(entry.object_hash)), notes)
 
 
-def _entry(raw: Raw, place: Place, notes: Notes, seen: set[str]) -> Entry | None:
+def _entry(raw: Raw, where: Location, notes: Notes, seen: set[str]) -> Entry | None:
     """The entry, None where it is unreadable or deleted."""
     try:
         entry = _ENTRY.decode(raw)
     except UNREADABLE as error:
         message = f"the object entry cannot be read ({problem(error)}); draw the object again in Encord"
-        notes.quarantine(BadObject(codes.OBJECT_UNREADABLE, message), notes.at(place.unit, place.frame))
+        notes.quarantine(BadObject(codes.OBJECT_UNREADABLE, message), where)
         return None
     if isinstance(entry.object_hash, str):
         seen.add(entry.object_hash)
     if not flag(entry.deleted):
         return entry
-    _exclude("deleted", entry, notes.at(place.unit, place.frame, readable_hash(entry.object_hash)), notes)
+    _exclude("deleted", entry, notes.at(where.unit, where.frame, readable_hash(entry.object_hash)), notes)
     return None
 
 

@@ -25,7 +25,7 @@ class RowReading(msgspec.Struct, frozen=True):
 
 
 class UnusableRow(RowError):
-    """A row that goes to quarantine; `event` names it, None where it cannot even be named."""
+    """A row that goes to quarantine; `event` names it and its export, None where it cannot even be named."""
 
     def __init__(self, reason: str, message: str, event: RowEvent | None = None) -> None:
         super().__init__(reason, message)

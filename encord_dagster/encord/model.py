@@ -69,7 +69,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Excluded(msgspec.Struct, frozen=True):
-    """An object left out on purpose: `deleted`, `duplicate`, `filtered`, `unsupported_shape` or `unsupported_modality`."""
+    """An object left out on purpose: deleted, duplicate, filtered, unsupported_shape or unsupported_modality."""
 
     reason: str
     location: Location

@@ -64,7 +64,7 @@ class Notes:
             self._redacted.add(original)
             self.add(
                 codes.PERSONAL_DATA_REMOVED,
-                f"{what} held an address, link, key or unseen characters, or was too long: removed; correct it in Encord",
+                f"{what} held an address, link, key or unseen characters, or was too long: removed",
                 where,
             )
         return cleaned

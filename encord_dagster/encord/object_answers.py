@@ -9,7 +9,7 @@ from encord_dagster.encord.answers import Action, merge, read_actions, read_answ
 from encord_dagster.encord.children import members
 from encord_dagster.encord.model import Attribute
 from encord_dagster.encord.notes import Notes, problem, quote, row_error
-from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, is_hash, text
+from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar
 
 
 class _Static(msgspec.Struct):
@@ -95,7 +95,7 @@ class ObjectAnswers:
     def _note_overlap(self, object_hash: str, frame: int, name: str) -> None:
         if (object_hash, name) not in self._overlapping:
             self._overlapping.add((object_hash, name))
-            message = f"the attribute {quote(name)} has two answers at a frame; the last one was taken, correct it in Encord"
+            message = f"the attribute {quote(name)} has two answers at a frame; the last one was taken"
             self._notes.add(codes.OVERLAPPING_ANSWERS, message, self._notes.at(frame=frame, object=object_hash))
 
 
@@ -106,12 +106,14 @@ class _Timeline:
         self._attributes = [action.attribute for action in actions]
         ranges = [(first, last, index) for index, action in enumerate(actions) for first, last in action.ranges]
         self._ranges = sorted(ranges)
-        self._rewind()
+        self._frame = -1
+        self._next = 0
+        self._open: dict[int, int] = {}  # action to the last frame that it holds at
 
     def at(self, frame: int) -> list[Attribute]:
         """The attributes answered at a frame, in document order."""
         if frame < self._frame:
-            self._rewind()
+            self._next, self._open = 0, {}
         self._frame = frame
         while self._next < len(self._ranges) and self._ranges[self._next][0] <= frame:
             _, last, index = self._ranges[self._next]
@@ -120,20 +122,11 @@ class _Timeline:
         self._open = {index: last for index, last in self._open.items() if last >= frame}
         return [self._attributes[index] for index in sorted(self._open)]
 
-    def _rewind(self) -> None:
-        self._frame = -1
-        self._next = 0
-        self._open: dict[int, int] = {}
-
 
 def read_members(raw: Raw, name: str) -> dict[str, Raw]:
     """One of the row's maps by hash; RowError where it is none."""
     try:
         return members(raw)
     except UNREADABLE as error:
-        raise row_error(codes.ROW_UNREADABLE, f"`{name}` is no JSON object ({problem(error)}); export the row again") from error
-
-
-def readable_hash(value: Scalar) -> str | None:
-    """A hash for a location or an exclusion, None where it is none."""
-    return text(value) if is_hash(value) else None
+        message = f"`{name}` is no JSON object ({problem(error)}); export the row again"
+        raise row_error(codes.ROW_UNREADABLE, message) from error

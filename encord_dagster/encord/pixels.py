@@ -66,7 +66,7 @@ def read_rotated_box(raw: Raw, scale: Scale) -> RotatedBox:
     _near(y + h / 2, "the centre's y")
     longest = math.hypot(scale.width, scale.height) * (1 + 2 * SLACK)
     if max(w * scale.width, h * scale.height) > longest:
-        raise BadObject(codes.OUTSIDE_IMAGE, "the rotated box is longer than the image's diagonal: a slipped decimal point?")
+        raise BadObject(codes.OUTSIDE_IMAGE, "the rotated box is longer than the image's diagonal: a slipped point?")
     return RotatedBox(x * scale.width, y * scale.height, w * scale.width, h * scale.height, _turn(theta))
 
 
@@ -188,11 +188,9 @@ def _pixels(fractions: Ring, scale: Scale) -> Ring:
 
 def _area_ring(fractions: Ring, scale: Scale) -> Ring:
     if len(set(zip(fractions[::2], fractions[1::2], strict=True))) < 3:
-        raise BadObject(codes.TOO_FEW_POINTS, "the polygon has fewer than 3 distinct points; correct or delete it in Encord")
+        raise BadObject(codes.TOO_FEW_POINTS, "the polygon has fewer than 3 distinct points; draw it again in Encord")
     return _pixels(fractions, scale)
 
 
 def _same(one: Ring, other: Ring) -> bool:
-    return len(one) == len(other) and all(
-        abs(a - b) <= _POLYGON_ROUNDING for a, b in zip(one, other, strict=True)
-    )
+    return len(one) == len(other) and all(abs(a - b) <= _POLYGON_ROUNDING for a, b in zip(one, other, strict=True))

@@ -33,6 +33,11 @@ def is_hash(value: Scalar) -> bool:
     return isinstance(value, str) and HASH.fullmatch(value) is not None
 
 
+def readable_hash(value: Scalar) -> str | None:
+    """A hash for a location or an exclusion, None where it is none."""
+    return text(value) if is_hash(value) else None
+
+
 def number(value: Scalar) -> float | None:
     """A finite number, also from text; None for anything else."""
     if isinstance(value, str):

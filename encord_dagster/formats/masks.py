@@ -49,7 +49,7 @@ def mask_pngs(frame: Frame, category_ids: Mapping[str, int]) -> MaskPngs | None:
         return None
     if len(frame.objects) > HIGHEST:
         what = f"frame {frame.number} of data unit {frame.data_hash} holds {len(frame.objects)} objects"
-        raise RowError("frame.too_many_objects", f"{what}; an instance mask can number {HIGHEST}: turn masks off")
+        raise RowError("too_many_objects", f"{what}; an instance mask can number {HIGHEST}: turn masks off")
     if not frame.objects:
         return _blank(frame.width, frame.height)
     ids = [0] + [_category_id(item.feature_hash, category_ids) for item in frame.objects]

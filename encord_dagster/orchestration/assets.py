@@ -60,12 +60,12 @@ def build_latest_asset(config: LabelSetConfig, *, ownership: specs.Ownership) ->
         check_specs=specs.rule_checks(config),
         required_resource_keys={resource},
     )
-    def label_set_latest(context: dg.AssetExecutionContext) -> dg.MaterializeResult[object]:
+    def label_set_latest(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[object]]:
         stores: LabelSetStores = getattr(context.resources, resource)
         lake = stores.lake()
         state = latest.newest(lake, config.name)
         fired = latest.findings_by_rule(lake, config.name) if state else {}
-        return dg.MaterializeResult(
+        yield dg.MaterializeResult(
             metadata=latest.state_metadata(state) if state else {},
             data_version=dg.DataVersion(state.records[-1].content_digest if state else "no version yet"),
             check_results=latest.results(fired, config=config),

@@ -66,8 +66,8 @@ def build_label_set_definitions(
     return dg.Definitions(
         assets=[exports, build_latest_asset(config, ownership=ownership)],
         jobs=[job],
-        sensors=[build_export_sensor(config, job, interval_seconds=sensor_interval_seconds, running=running)],
-        schedules=[build_reconcile_schedule(config, job, cron=reconcile_cron, running=running)],
+        sensors=[build_export_sensor(config, interval_seconds=sensor_interval_seconds, running=running)],
+        schedules=[build_reconcile_schedule(config, cron=reconcile_cron, running=running)],
         resources={names.stores_resource(name): stores, "io_manager": NO_VALUES},
         executor=dg.in_process_executor,
     )

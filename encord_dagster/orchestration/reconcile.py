@@ -24,7 +24,7 @@ KEYS_PER_INSERT = 500  # Dagster puts a call's keys into one SQL list
 
 
 def build_reconcile_schedule(
-    config: LabelSetConfig, job: dg.UnresolvedAssetJobDefinition, *, cron: str, running: bool
+    config: LabelSetConfig, *, cron: str, running: bool
 ) -> dg.ScheduleDefinition:
     """A schedule that asks for what no version, observe or quarantine accounts for and no run is busy with."""
     resource = names.stores_resource(config.name)
@@ -32,7 +32,7 @@ def build_reconcile_schedule(
     @dg.schedule(
         name=f"{names.identifier(config.name)}_reconcile",
         cron_schedule=cron,
-        job=job,
+        job_name=names.ingest_job(config.name),
         required_resource_keys={resource},
         default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
         description="Asks again for exports in the landing prefix that nothing in the lake accounts for.",

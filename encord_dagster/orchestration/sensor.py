@@ -28,7 +28,6 @@ from encord_dagster.storage.protocol import ObjectStore
 
 def build_export_sensor(
     config: LabelSetConfig,
-    job: dg.UnresolvedAssetJobDefinition,
     *,
     interval_seconds: int,
     running: bool,
@@ -39,7 +38,7 @@ def build_export_sensor(
 
     @dg.sensor(
         name=f"{names.identifier(config.name)}_exports",
-        job=job,
+        job_name=names.ingest_job(config.name),
         minimum_interval_seconds=interval_seconds,
         required_resource_keys={resource},
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,

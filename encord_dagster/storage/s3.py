@@ -157,6 +157,7 @@ class S3Store:
             "Key": self._root + key,
             "Body": data,
             "ChecksumSHA256": checksum,
+            "ChecksumAlgorithm": "SHA256",  # some servers compare the two only when told so
         }
         if only_if_absent:
             request["IfNoneMatch"] = "*"

@@ -248,7 +248,7 @@ def test_more_objects_than_16_bits_can_number_are_refused() -> None:
     with pytest.raises(RowError, match="frame 3 of data unit d holds 65536 objects") as error:
         mask_pngs(frame, IDS)
 
-    assert error.value.reason == "frame.too_many_objects"
+    assert error.value.reason == "too_many_objects"
 
 
 @pytest.mark.parametrize(("ids", "what"), [({}, "no category id"), ({"car": 0}, "id 0"), ({"car": 65536}, "id 65536")])

@@ -249,9 +249,7 @@ def test_start_after_resumes_a_listing_anywhere(store: ObjectStore) -> None:
 
     for after in (*written, "a!", "b", "b/", "b/a/", "b/b/", "b/b/c/d", "b0", "zzz"):
         assert keys(store, start_after=after) == [key for key in written if key > after]
-        assert keys(store, "b/", start_after=after) == [
-            key for key in written if key.startswith("b/") and key > after
-        ]
+        assert keys(store, "b/", start_after=after) == [key for key in written if key.startswith("b/") and key > after]
 
 
 def test_a_listing_of_many_pages_is_complete(store: ObjectStore) -> None:

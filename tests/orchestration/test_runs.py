@@ -1,0 +1,147 @@
+"""Runs: what is recorded for each export, and what makes a run red."""
+
+import dagster as dg
+import pytest
+
+from encord_dagster.orchestration import latest
+from encord_dagster.orchestration.specs import ROLL_UP
+from tests.orchestration.world import FakeIngest, World
+
+ASSETS = ("raw_export", "label_rows", "quarantine", "coco", "masks", "tables", "label_set")
+
+
+def test_a_run_of_one_export_materializes_every_asset_with_its_data_version(world: World, ingest: FakeIngest) -> None:
+    """Data versions say what is equal: bytes, content, and the version of the label set."""
+    (key,) = world.delivered("a.json")
+
+    result = world.run(keys=[key])
+
+    assert result.success
+    assert {asset: set(world.materialized(asset)) for asset in ASSETS} == {asset: {key} for asset in ASSETS}
+    assert (world.materialized("raw_export")[key].tags or {})["dagster/data_version"] == key.rpartition("-")[2] * 4
+    assert (world.materialized("label_set")[key].tags or {})["dagster/data_version"] == "c" * 64
+    assert all(world.checks(asset)[ROLL_UP, key].passed for asset in ASSETS)
+
+
+def test_one_bad_export_in_a_range_leaves_the_others_published_and_the_run_red(
+    world: World, ingest: FakeIngest
+) -> None:
+    """Materializations, data versions and checks are those of each export, in one call of the pipeline."""
+    keys = world.delivered("a.json", "b-bad.json", "c.json", "d-failed.json")
+    good, bad, other, failed = keys
+
+    result = world.run(keys=keys)
+
+    assert not result.success
+    assert [call.ids for call in ingest.calls] == [keys]
+    assert set(world.materialized("label_set")) == set(world.materialized("coco")) == {good, other}
+    assert set(world.materialized("quarantine")) == set(world.materialized("raw_export")) == {good, bad, other}
+    versions = {(event.tags or {})["dagster/data_version"] for event in world.materialized("raw_export").values()}
+    assert len(versions) == 3
+    checks = world.checks("label_set")
+    assert {key: checks[ROLL_UP, key].passed for key in keys} == {good: True, bad: False, other: True, failed: False}
+    assert checks[ROLL_UP, bad].severity is dg.AssetCheckSeverity.ERROR
+    assert checks[ROLL_UP, bad].metadata["encord/rules"].value == {"not_json": 1}
+    assert checks[ROLL_UP, failed].description == "the store did not answer"
+
+
+def test_the_error_of_a_red_run_names_the_bad_exports_and_no_other(world: World, ingest: FakeIngest) -> None:
+    """Whoever opens the run sees which exports to look at."""
+    keys = world.delivered("a.json", "b-bad.json")
+
+    result = world.run(keys=keys)
+
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    message = str(failure.step_failure_data.error)
+    assert keys[1] in message
+    assert keys[0] not in message
+
+
+def test_quarantined_objects_warn_and_do_not_fail(world: World, ingest: FakeIngest) -> None:
+    """The rest of the export is good to use; the rules that fired are in the check."""
+    (key,) = world.delivered("partly.json")
+
+    result = world.run(keys=[key])
+
+    verdict = world.checks("label_rows")[ROLL_UP, key]
+    assert result.success
+    assert (verdict.passed, verdict.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert verdict.metadata["encord/rules"].value == {"object_no_shape": 1}
+    assert world.checks("label_set")[ROLL_UP, key].passed
+
+
+def test_a_run_of_coco_alone_converts_and_does_not_publish(world: World, ingest: FakeIngest) -> None:
+    """Looking at one format must never make a version."""
+    (key,) = world.delivered("a.json")
+
+    result = world.run(keys=[key], assets=["coco"])
+
+    assert result.success
+    assert [call.publish for call in ingest.calls] == [False]
+    assert {asset for asset in (*ASSETS, "label_set_latest") if world.materialized(asset)} == {"coco"}
+
+
+def test_a_partition_without_a_source_record_fails_alone(world: World, ingest: FakeIngest) -> None:
+    """A key typed by hand has no object behind it; its check says what to do."""
+    (key,) = world.delivered("a.json")
+    made_up = "20260101T000000Z-0123456789ab"
+    world.instance.add_dynamic_partitions("encord__street__exports", [made_up])
+
+    result = world.run(keys=[key, made_up])
+
+    assert not result.success
+    assert set(world.materialized("label_set")) == {key}
+    assert "no source record" in (world.checks("raw_export")[ROLL_UP, made_up].description or "")
+
+
+def test_class_names_are_never_rendered_as_markdown(world: World, ingest: FakeIngest) -> None:
+    """They are other people's words, and Markdown may hold HTML."""
+    (key,) = world.delivered("partly.json")
+
+    world.run(keys=[key])
+
+    values = [value for asset in ASSETS for value in world.materialized(asset)[key].metadata.values()]
+    assert len(values) > 30
+    assert not [value for value in values if isinstance(value, dg.MarkdownMetadataValue)]
+    table = world.materialized("coco")[key].metadata["encord/classes"]
+    assert isinstance(table, dg.TableMetadataValue)
+    assert [record.data for record in table.records] == [
+        {"class": "car", "objects": 2},
+        {"class": "<script>alert(1)</script>", "objects": 1},
+    ]
+
+
+def test_a_run_that_publishes_brings_the_newest_version_up_to_date(
+    world: World, ingest: FakeIngest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chain, classes and one verdict for each rule appear in the same run, red or not."""
+    from encord_dagster.validation import RULES
+
+    rule = next(rule for rule in RULES if rule.severity == "error")
+    monkeypatch.setattr(latest, "findings_by_rule", lambda lake, name: {rule.name: 3})
+    keys = world.delivered("a.json", "b-bad.json")
+
+    world.run(keys=keys)
+
+    event = world.materialized("label_set_latest")[None]
+    chain = event.metadata["encord/log"]
+    assert isinstance(chain, dg.TableMetadataValue)
+    assert [(record.data["seq"], record.data["op"]) for record in chain.records] == [(2, "observe"), (1, "publish")]
+    checks = world.checks("label_set_latest")
+    assert len(checks) == len(RULES)
+    assert [name for (name, _), verdict in checks.items() if not verdict.passed] == [rule.name]
+
+
+def test_the_newest_version_can_be_brought_up_to_date_alone(world: World, ingest: FakeIngest) -> None:
+    """Its own step gives the same as the run that published, for instance after a rollback."""
+    from encord_dagster.validation import RULES
+
+    job = world.defs.resolve_implicit_global_asset_job_def()
+
+    result = job.execute_in_process(
+        instance=world.instance, asset_selection=[dg.AssetKey(["street", "label_set_latest"])]
+    )
+
+    assert result.success
+    assert world.materialized("label_set_latest")[None].metadata["encord/version"].value == 1
+    assert len(world.checks("label_set_latest")) == len(RULES)

@@ -1,0 +1,98 @@
+"""The decision which exports are new, without Dagster."""
+
+import pytest
+
+from encord_dagster.landing import Export
+from encord_dagster.orchestration.sweep import (
+    Cursor,
+    Limits,
+    Sighting,
+    blocks,
+    read_cursor,
+    requests,
+    sweep,
+    write_cursor,
+)
+
+
+def _export(number: int) -> Export:
+    return Export(id=f"id-{number:04}", key=f"{number:04}.json", size=1, etag="e", last_modified="2026-01-01T00:00:00Z")
+
+
+def _look(export: Export) -> Sighting:
+    return Sighting(export=export, hashes=(f"hash-{export.id}",))
+
+
+def _never() -> bool:
+    return False
+
+
+def test_a_tick_stops_at_its_cap_and_the_next_goes_on_behind_it() -> None:
+    """No export is skipped where one tick ends and the next begins."""
+    exports = [_export(number) for number in range(5)]
+    limits = Limits(exports=3)
+
+    first = sweep(exports, known=set(), cursor=Cursor(), look=_look, limits=limits, expired=_never)
+    rest = [export for export in exports if export.key > first.cursor.after]
+    second = sweep(rest, known=set(), cursor=first.cursor, look=_look, limits=limits, expired=_never)
+
+    assert [item.export for item in (*first.sightings, *second.sightings)] == exports
+    assert (first.complete, second.complete) == (False, True)
+    assert second.cursor == Cursor(after="", sweep=1)
+
+
+def test_a_tick_without_any_time_still_gets_one_export_further() -> None:
+    """A slow store cannot make the sensor stand still."""
+    exports = [_export(1), _export(2)]
+
+    seen = sweep(exports, known=set(), cursor=Cursor(), look=_look, limits=Limits(), expired=lambda: True)
+
+    assert [item.export.id for item in seen.new] == ["id-0001"]
+    assert seen.cursor == Cursor(after="0001.json", sweep=0)
+
+
+def test_known_exports_count_against_the_page_and_are_not_looked_at() -> None:
+    """A large landing prefix is walked in pages even where nothing is new."""
+    exports = [_export(number) for number in range(10)]
+    known = {export.id for export in exports}
+
+    def look(export: Export) -> Sighting:
+        raise AssertionError(f"looked at {export.id}")
+
+    seen = sweep(exports, known=known, cursor=Cursor(), look=look, limits=Limits(listed=4), expired=_never)
+
+    assert (seen.listed, seen.cursor.after, seen.sightings) == (4, "0003.json", ())
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "{}x", '{"v":2,"after":"a"}', '{"after":7}', "[1]", '"a"'])
+def test_an_unreadable_cursor_starts_the_sweep_again(text: str) -> None:
+    """Text of another release or hand is never an error; it is said aloud unless it is simply empty."""
+    cursor, complaint = read_cursor(text)
+
+    assert cursor == Cursor()
+    assert (complaint is None) == (text == "")
+
+
+def test_a_cursor_survives_being_stored() -> None:
+    """Written and read back it is the same."""
+    cursor = Cursor(after='weird "key"\n.json', sweep=3)
+
+    assert read_cursor(write_cursor(cursor)) == (cursor, None)
+
+
+@pytest.mark.parametrize(("new", "sizes"), [(0, []), (1, [1]), (3, [1, 1, 1]), (4, [4]), (100, [100])])
+def test_few_exports_get_a_run_each_and_many_get_one(new: int, sizes: list[int]) -> None:
+    """Up to three runs for latency, one run for throughput."""
+    found = requests([_look(_export(number)) for number in range(new)])
+
+    assert [len(request.keys) for request in found] == sizes
+    assert all(len(request.hashes) <= 3 for request in found)
+
+
+def test_blocks_hold_only_wanted_neighbours() -> None:
+    """A range run would take a partition that lies between two wanted ones."""
+    partitions = ["a", "b", "c", "d", "e", "f"]
+
+    found = [request.keys for request in blocks(partitions, {"a", "b", "d", "e", "f"}, size=2)]
+
+    assert found == [("a", "b"), ("d", "e"), ("f",)]
