@@ -1,6 +1,7 @@
 """A world for each test: fresh stores, a fresh Dagster instance, a pipeline that does as it is told."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -11,9 +12,9 @@ from tests.orchestration.world import FakeIngest, World
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance that is gone after the test."""
-    with dg.DagsterInstance.ephemeral() as instance:
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance of its own; on disk, since ticks open theirs by reference."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         yield instance
 
 

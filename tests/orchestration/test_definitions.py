@@ -30,7 +30,8 @@ GRAPH = {
 
 def _graph(defs: dg.Definitions) -> dict[str, list[str]]:
     return {
-        spec.key.path[-1]: sorted(dep.asset_key.path[-1] for dep in spec.deps) for spec in defs.resolve_all_asset_specs()
+        spec.key.path[-1]: sorted(dep.asset_key.path[-1] for dep in spec.deps)
+        for spec in defs.resolve_all_asset_specs()
     }
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 
-import dagster as dg
 import pytest
 
 from encord_dagster.label_set import sources
@@ -20,11 +19,6 @@ def _partitions(world: World) -> list[str]:
     return list(world.instance.get_dynamic_partitions(PARTITIONS))
 
 
-def _skip_message(result: dg.SensorResult) -> str:
-    assert result.skip_reason is not None
-    return result.skip_reason.skip_message or ""
-
-
 def test_nothing_new_is_skipped_with_what_was_seen(world: World) -> None:
     """The reason counts the listing, so that an empty prefix looks different from a quiet one."""
     world.deliver("a.json", "b.json")
@@ -32,9 +26,9 @@ def test_nothing_new_is_skipped_with_what_was_seen(world: World) -> None:
 
     result = world.tick()
 
-    assert not result.run_requests
-    assert not result.dynamic_partitions_requests
-    assert "2 exports listed" in _skip_message(result)
+    assert not result.requests
+    assert not result.added
+    assert "2 exports listed" in (result.skipped or "")
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -44,7 +38,7 @@ def test_up_to_three_new_exports_get_a_run_each(world: World, count: int) -> Non
 
     result = world.tick()
 
-    requests = result.run_requests or []
+    requests = result.requests
     assert [request.partition_key for request in requests] == _ids(world) == _partitions(world)
     assert [request.tags[names.EXPORT_HASH_TAG] for request in requests] == [
         f"hash-of-{number}.json" for number in range(count)
@@ -57,7 +51,7 @@ def test_four_new_exports_get_one_range_run(world: World) -> None:
 
     result = world.tick()
 
-    (request,) = result.run_requests or []
+    (request,) = result.requests
     ids = _ids(world)
     assert _partitions(world) == ids
     assert (request.tags[names.RANGE_START_TAG], request.tags[names.RANGE_END_TAG]) == (ids[0], ids[-1])
@@ -72,7 +66,7 @@ def test_a_hundred_and_fifty_new_exports_take_two_ticks(world: World) -> None:
     first = world.tick()
     second = world.tick(first.cursor)
 
-    assert [len(result.run_requests or []) for result in (first, second)] == [1, 1]
+    assert [len(result.requests) for result in (first, second)] == [1, 1]
     assert _partitions(world) == _ids(world)
     assert '"after":"099.json"' in (first.cursor or "")
     assert '"after":"","sweep":1' in (second.cursor or "")
@@ -86,8 +80,8 @@ def test_an_export_behind_the_cursor_is_found_by_the_next_pass(world: World) -> 
     first = world.tick(cursor)
     second = world.tick(first.cursor)
 
-    assert not first.run_requests
-    assert [request.partition_key for request in second.run_requests or []] == _ids(world)
+    assert not first.requests
+    assert [request.partition_key for request in second.requests] == _ids(world)
 
 
 def test_a_garbage_cursor_costs_a_pass_and_loses_nothing(world: World) -> None:
@@ -96,7 +90,7 @@ def test_a_garbage_cursor_costs_a_pass_and_loses_nothing(world: World) -> None:
 
     result = world.tick("not a cursor")
 
-    assert len(result.run_requests or []) == 1
+    assert len(result.requests) == 1
 
 
 def test_exports_of_the_same_second_are_all_found(world: World) -> None:
@@ -107,7 +101,7 @@ def test_exports_of_the_same_second_are_all_found(world: World) -> None:
 
     second = world.tick(first.cursor)
 
-    assert len(second.run_requests or []) == 1
+    assert len(second.requests) == 1
     assert sorted(_partitions(world)) == sorted(_ids(world))
 
 
@@ -119,7 +113,7 @@ def test_a_rewritten_key_is_a_new_export(world: World) -> None:
 
     result = world.tick()
 
-    assert len(result.run_requests or []) == 1
+    assert len(result.requests) == 1
     assert len(set(_partitions(world))) == 2
 
 
@@ -136,11 +130,11 @@ def test_the_source_of_an_unseen_export_is_written_in_the_tick(world: World) -> 
 def test_a_lost_partition_gets_a_run_with_another_run_key(world: World) -> None:
     """Dagster would drop a repeated run key without a word."""
     world.deliver("a.json")
-    first = (world.tick().run_requests or [])[0]
+    first = world.tick().requests[0]
     world.instance.create_run_for_job(world.defs.resolve_job_def("street_ingest"), tags=dict(first.tags))
     world.instance.delete_dynamic_partition(PARTITIONS, first.partition_key or "")
 
-    second = (world.tick().run_requests or [])[0]
+    second = world.tick().requests[0]
 
     assert second.partition_key == first.partition_key
     assert second.run_key != first.run_key
@@ -161,14 +155,12 @@ def test_bytes_that_are_accounted_for_become_a_second_source_without_a_run(
     result = world.tick()
 
     second = next(export for export in exports_in(world.landing) if export.key == "b.json")
-    assert not result.run_requests
-    assert f"{second.id} = {first.id}" in _skip_message(result)
-    assert [(event.asset_key.path[-1], event.partition) for event in result.asset_events] == [
-        ("raw_export", second.id)
-    ]
+    assert not result.requests
+    assert f"{second.id} = {first.id}" in (result.skipped or "")
+    assert [(event.asset_key.path[-1], event.partition) for event in result.events] == [("raw_export", second.id)]
     assert second.id in sources.accounted(world.lake, NAME)
     assert find_export(world.lake, NAME, second.id) == second
-    assert _skip_message(world.tick()).endswith("0 new")
+    assert (world.tick().skipped or "").endswith("0 new")
 
 
 def test_new_exports_stay_neighbours_when_a_duplicate_lies_between_them(
@@ -184,7 +176,7 @@ def test_new_exports_stay_neighbours_when_a_duplicate_lies_between_them(
     world.deliver("a.json", "b.json", "d.json", "e.json")
     world.deliver("c.json", data=data)
 
-    (request,) = world.tick().run_requests or []
+    (request,) = world.tick().requests
 
     partitions = _partitions(world)
     start = partitions.index(request.tags[names.RANGE_START_TAG])

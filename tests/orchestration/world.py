@@ -29,6 +29,16 @@ class Call(msgspec.Struct):
     publish: bool
 
 
+class Tick(msgspec.Struct):
+    """What the sensor answered."""
+
+    requests: list[dg.RunRequest]
+    skipped: str | None
+    cursor: str | None
+    added: list[str]
+    events: list[dg.AssetMaterialization]
+
+
 class FakeIngest:
     """Stands in for `pipeline.ingest`. Exports whose key says so come out quarantined or failed."""
 
@@ -60,9 +70,7 @@ class World:
         self.landing = open_store(f"memory://landing-{number}")
         self.lake = open_store(f"memory://lake-{number}")
         chosen = msgspec.convert(options, type=Options)
-        self.defs = build_label_set_definitions(
-            landing=self.landing.url, lake=self.lake.url, name=NAME, **chosen
-        )
+        self.defs = build_label_set_definitions(landing=self.landing.url, lake=self.lake.url, name=NAME, **chosen)
 
     def deliver(self, *keys: str, data: bytes | None = None) -> None:
         """Put exports into the landing prefix; without data each holds other bytes."""
@@ -79,20 +87,25 @@ class World:
         self.instance.add_dynamic_partitions(PARTITIONS, ids)
         return ids
 
-    def tick(self, cursor: str | None = None) -> dg.SensorResult:
+    def tick(self, cursor: str | None = None) -> Tick:
         """One evaluation of the sensor; partitions are added as the daemon would."""
         sensor = self.defs.resolve_sensor_def("street_exports")
         resources = dict(self.defs.resources or {})
-        with dg.build_sensor_context(instance=self.instance, cursor=cursor, resources=resources) as context:
-            result = sensor(context)
-        assert isinstance(result, dg.SensorResult)
-        for request in result.dynamic_partitions_requests or ():
-            self.instance.add_dynamic_partitions(PARTITIONS, list(request.partition_keys))
-        return result
+        with dg.build_sensor_context(
+            instance=self.instance, cursor=cursor, resources=resources, definitions=self.defs
+        ) as context:
+            made = sensor.evaluate_tick(context)
+        added = [key for request in made.dynamic_partitions_requests or () for key in request.partition_keys]
+        self.instance.add_dynamic_partitions(PARTITIONS, added)
+        return Tick(
+            requests=list(made.run_requests or ()),
+            skipped=made.skip_message,
+            cursor=made.cursor,
+            added=added,
+            events=[event for event in made.asset_events if isinstance(event, dg.AssetMaterialization)],
+        )
 
-    def run(
-        self, *, keys: Sequence[str], assets: Sequence[str] | None = None
-    ) -> dg.ExecuteInProcessResult:
+    def run(self, *, keys: Sequence[str], assets: Sequence[str] | None = None) -> dg.ExecuteInProcessResult:
         """A run of the job for one key or for the range from the first key to the last."""
         job = self.defs.resolve_job_def("street_ingest")
         return job.execute_in_process(

@@ -148,6 +148,27 @@ def test_an_edit_in_place_changes_the_etag(tmp_path: Path) -> None:
         store.get("a", etag=before.etag)
 
 
+def test_an_edit_during_a_pinned_read_fails_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes of two states of a file are never handed out as one."""
+    store = LocalStore(tmp_path)
+    (tmp_path / "a").write_bytes(b"one")
+    pinned = store.head("a")
+    assert pinned is not None
+    looks: list[os.stat_result] = []
+    fstat = os.fstat
+
+    def edit_after_second_look(descriptor: int) -> os.stat_result:
+        looks.append(fstat(descriptor))
+        if len(looks) == 2:
+            os.utime(tmp_path / "a", ns=(0, 1))
+        return looks[-1]
+
+    monkeypatch.setattr(os, "fstat", edit_after_second_look)
+
+    with pytest.raises(StorageError, match="changed since it was listed"):
+        store.get("a", etag=pinned.etag)
+
+
 def test_times_are_cut_to_whole_seconds(tmp_path: Path) -> None:
     """Half a second before midnight is still the day before."""
     (tmp_path / "a").write_bytes(b"")
