@@ -23,10 +23,10 @@ $(STAMP): $(LOCK) pyproject.toml
 	@touch $@
 
 demo: setup ## sample exports become a label set in a local folder
-	$(BIN)/python -m encord_dagster.demo
+	$(BIN)/python -m examples.demo
 
 demo-s3: setup ## the same against a local S3 server
-	$(BIN)/python -m encord_dagster.demo --s3
+	$(BIN)/python -m examples.demo --s3
 
 dev: setup ## Dagster's web page on http://127.0.0.1:3000 (PORT=... for another)
 	@mkdir -p .demo/dagster

@@ -39,14 +39,15 @@ def exports_at(url: str) -> tuple[ObjectStore, list[Export]]:
     parent, _, name = url.rstrip("/").rpartition("/")
     if name and not url.endswith("/") and parent not in ("s3:/", "s3:", "file:/"):
         beside = open_store(parent or ("/" if url.startswith("/") else "."))
-        info = beside.head(name)
-        if info:
-            return beside, [export_of(info)]
+        # out of a listing, as everywhere: in a versioned bucket HEAD names another version of the same object
+        found = [info for info in beside.list(name) if info.key == name]
+        if found:
+            return beside, [export_of(found[0])]
     store = open_store(url)
-    found = list(exports_in(store))
-    if not found:
+    exports = list(exports_in(store))
+    if not exports:
         raise UsageError(f"no exports at {url}: neither an object nor a prefix with objects in it")
-    return store, found
+    return store, exports
 
 
 def _by_store(urls: Sequence[str]) -> Iterator[tuple[ObjectStore, list[Export]]]:

@@ -136,7 +136,7 @@ class _Run:
         """Read one export, convert what it decides, write its events and quarantine. Never raises for its content."""
         try:
             data = self.landing.get(export.key, etag=export.etag)
-        except StorageError as error:
+        except (StorageError, UsageError) as error:  # UsageError: a foreign key such as a//b.json
             return ExportOutcome(export=export, status="failed", error=str(error))
         if data is None:
             gone = f"{export.key} is no longer in {self.landing.url}; deliver it again if it is needed"

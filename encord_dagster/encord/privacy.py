@@ -6,7 +6,7 @@ import unicodedata
 LONGEST = 10_000  # characters of one text
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _QUERY = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]{0,20}://[^\s?#]*)[?#]\S*")
-_USERINFO = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]{0,20}://)[^\s/?#@]{1,512}@")
+_USERINFO = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]{0,20}://)[^\s/?#]{1,512}@")
 _SIGNED = re.compile(r"\?\S*(?:X-Amz-|X-Goog-|Signature=|AWSAccessKeyId=|GoogleAccessId=|[?&]sig=)\S*", re.IGNORECASE)
 _ACCESS_KEY = re.compile(r"(?<![0-9A-Za-z])(?:AKIA|ASIA|AROA|AIDA|GOOG)[0-9A-Z]{12,60}(?![0-9A-Za-z])")
 _SUSPECT = re.compile(r"@|://|\?|AKIA|ASIA|AROA|AIDA|GOOG")

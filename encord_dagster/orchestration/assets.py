@@ -66,7 +66,7 @@ def build_latest_asset(config: LabelSetConfig, *, ownership: specs.Ownership) ->
         state = latest.newest(lake, config.name)
         fired = latest.findings_by_rule(lake, config.name) if state else {}
         yield dg.MaterializeResult(
-            metadata=latest.state_metadata(state) if state else {},
+            metadata=latest.state_metadata(state, fired=fired) if state else {},
             data_version=dg.DataVersion(state.records[-1].content_digest if state else "no version yet"),
             check_results=latest.results(fired, config=config),
         )
@@ -102,6 +102,7 @@ def _log_latest(context: dg.AssetExecutionContext, lake: ObjectStore, config: La
     state = latest.newest(lake, config.name)
     if state is None:
         return
-    context.log_event(latest.materialization(state, name=config.name))
-    for verdict in latest.evaluations(latest.findings_by_rule(lake, config.name), config=config) if new else ():
+    fired = latest.findings_by_rule(lake, config.name) if new else None
+    context.log_event(latest.materialization(state, name=config.name, fired=fired))
+    for verdict in () if fired is None else latest.evaluations(fired, config=config):
         context.log_event(verdict)

@@ -12,7 +12,6 @@ from encord_dagster.outcomes import Batch, ExportOutcome, Published
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
 CONVERTED = ("published", "observed", "converted")
-ACCOUNTED = ("published", "observed")
 
 
 def export_events(
@@ -30,7 +29,7 @@ def problems(keys: Collection[str], batch: Batch, *, publish: bool) -> dict[str,
     """The keys that did not get where they were meant to go, and why."""
     outcomes = {outcome.export.id: outcome for outcome in batch.outcomes}
     asset = "label_set" if publish else "coco"
-    found = {key: _problem(asset, outcomes.get(key), batch.published) for key in keys}
+    found = {key: _problem(asset, outcomes.get(key)) for key in keys}
     return {key: problem for key, problem in found.items() if problem}
 
 
@@ -47,7 +46,7 @@ def failure(problems: Mapping[str, str], *, total: int) -> dg.Failure:
 def _asset_events(
     asset: str, key: str, outcome: ExportOutcome | None, published: Published | None, config: LabelSetConfig
 ) -> Iterator[Event]:
-    problem = _problem(asset, outcome, published)
+    problem = _problem(asset, outcome)
     if outcome and _exists(asset, outcome, problem):
         yield dg.AssetMaterialization(
             names.asset_key(config.name, asset),
@@ -68,7 +67,7 @@ def _asset_events(
     )
 
 
-def _problem(asset: str, outcome: ExportOutcome | None, published: Published | None) -> str | None:
+def _problem(asset: str, outcome: ExportOutcome | None) -> str | None:
     """Why an asset of this export is not as it should be; None where it is."""
     if outcome is None:
         return "The lake has no source record of this export: let the sensor or the reconcile schedule find it again."
@@ -76,7 +75,7 @@ def _problem(asset: str, outcome: ExportOutcome | None, published: Published | N
         return outcome.error or "The store or the converter failed: run the export again."
     if outcome.status == "quarantined" and asset != "raw_export":
         return outcome.error or "Nothing in this export could be used: the findings say why."
-    if asset == "label_set" and outcome.status in CONVERTED and not _accounted(outcome, published):
+    if asset == "label_set" and outcome.status == "converted":
         return outcome.error or "The export was converted and no version accounts for it: run it again."
     return None
 
@@ -96,10 +95,6 @@ def _exists(asset: str, outcome: ExportOutcome, problem: str | None) -> bool:
     if asset in ("raw_export", "quarantine"):  # a quarantined export is kept, and its findings
         return outcome.status != "failed"
     return problem is None
-
-
-def _accounted(outcome: ExportOutcome, published: Published | None) -> bool:
-    return outcome.status in ACCOUNTED and published is not None
 
 
 def _data_version(asset: str, outcome: ExportOutcome, published: Published | None, config: LabelSetConfig) -> str:

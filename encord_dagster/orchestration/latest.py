@@ -51,11 +51,11 @@ def findings_by_rule(lake: ObjectStore, name: str) -> dict[str, int]:
     return dict(Counter(finding.rule for finding in open_label_set(lake, name).version("latest").findings()))
 
 
-def materialization(state: Newest, *, name: str) -> dg.AssetMaterialization:
-    """The event that a run logs when it committed a record."""
+def materialization(state: Newest, *, name: str, fired: Mapping[str, int] | None) -> dg.AssetMaterialization:
+    """The event that a run logs when it committed a record; `fired` where the version is new."""
     return dg.AssetMaterialization(
         names.asset_key(name, names.LATEST),
-        metadata=state_metadata(state),
+        metadata=state_metadata(state, fired=fired),
         tags={names.DATA_VERSION_TAG: state.records[-1].content_digest},
     )
 
@@ -89,11 +89,12 @@ def results(fired: Mapping[str, int], *, config: LabelSetConfig) -> list[dg.Asse
     ]
 
 
-def state_metadata(state: Newest) -> metadata.Metadata:
-    """Version chain (newest first), counts, classes, and the export events of the newest record."""
+def state_metadata(state: Newest, *, fired: Mapping[str, int] | None) -> metadata.Metadata:
+    """Version chain (newest first), counts, classes, rules that fired, and the export events of the newest record."""
     head = state.records[-1]
     hashes = sorted({item for entry in head.exports for item in entry.export_hashes})
-    return {
+    rules: metadata.Metadata = {} if fired is None else {"encord/rules": dg.MetadataValue.json(dict(fired))}
+    return rules | {
         "encord/version": dg.MetadataValue.int(head.version),
         "encord/seq": dg.MetadataValue.int(head.seq),
         "encord/content_digest": dg.MetadataValue.text(head.content_digest),

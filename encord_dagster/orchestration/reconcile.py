@@ -23,9 +23,7 @@ RUNS_PER_TICK = 20
 KEYS_PER_INSERT = 500  # Dagster puts a call's keys into one SQL list
 
 
-def build_reconcile_schedule(
-    config: LabelSetConfig, *, cron: str, running: bool
-) -> dg.ScheduleDefinition:
+def build_reconcile_schedule(config: LabelSetConfig, *, cron: str, running: bool) -> dg.ScheduleDefinition:
     """A schedule that asks for what no version, observe or quarantine accounts for and no run is busy with."""
     resource = names.stores_resource(config.name)
 

@@ -12,10 +12,17 @@ from tests.orchestration.world import FakeIngest, World
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance of its own; on disk, since ticks open theirs by reference."""
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that is gone after the test."""
+    with dg.DagsterInstance.ephemeral() as instance:
         yield instance
+
+
+@pytest.fixture
+def ticking(tmp_path: Path) -> Iterator[World]:
+    """The same over an instance on disk: sensors and schedules open theirs by reference."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield World(instance)
 
 
 @pytest.fixture

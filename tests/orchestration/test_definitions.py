@@ -1,7 +1,6 @@
 """The definitions as a whole: graph, names, what loading them costs, what they refuse."""
 
 import os
-import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -98,8 +97,8 @@ def test_nothing_is_pickled_in_a_run(world: World, ingest: FakeIngest, monkeypat
     def refuse(*args: object, **kwargs: object) -> bytes:
         raise AssertionError("pickled")
 
-    monkeypatch.setattr(pickle, "dump", refuse)
-    monkeypatch.setattr(pickle, "dumps", refuse)
+    monkeypatch.setattr("pickle.dump", refuse)
+    monkeypatch.setattr("pickle.dumps", refuse)
     monkeypatch.setattr(type(NO_VALUES), "handle_output", refuse)
 
     result = world.run(keys=keys)

@@ -75,7 +75,8 @@ class World:
     def deliver(self, *keys: str, data: bytes | None = None) -> None:
         """Put exports into the landing prefix; without data each holds other bytes."""
         for key in keys:
-            self.landing.put_hint(key, data if data is not None else f'[{{"export_hash": "hash-of-{key}"}}]'.encode())
+            row = f'[{{"export_hash": "hash-of-{key.partition(".")[0]}"}}]'
+            self.landing.put_hint(key, row.encode() if data is None else data)
 
     def delivered(self, *keys: str) -> list[str]:
         """Deliver exports that the sensor has been through: recorded, and partitions. Their ids."""
@@ -92,7 +93,11 @@ class World:
         sensor = self.defs.resolve_sensor_def("street_exports")
         resources = dict(self.defs.resources or {})
         with dg.build_sensor_context(
-            instance=self.instance, cursor=cursor, resources=resources, definitions=self.defs
+            instance=self.instance,
+            instance_ref=self.instance.get_ref(),
+            cursor=cursor,
+            resources=resources,
+            definitions=self.defs,
         ) as context:
             made = sensor.evaluate_tick(context)
         added = [key for request in made.dynamic_partitions_requests or () for key in request.partition_keys]

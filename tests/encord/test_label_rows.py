@@ -1,0 +1,437 @@
+"""Rows of every data type: which frames they give, and where each object ends."""
+
+import pickle  # noqa: TID251  # to prove that the error survives a process boundary
+from collections import Counter
+
+import pytest
+
+from encord_dagster.encord.container import iter_rows
+from encord_dagster.encord.label_rows import UnusableRow, read_row
+from encord_dagster.errors import RowError
+from encord_dagster.validation import conservation
+from tests import factories as make
+from tests.factories import Json
+
+UNIT = ("data_units", "data-0")
+
+
+def refused(row: Json) -> UnusableRow:
+    """The error of a row that cannot be used."""
+    with pytest.raises(RowError) as caught:
+        make.read(row)
+    assert isinstance(caught.value, UnusableRow)
+    return caught.value
+
+
+def test_an_image_is_one_frame_with_its_objects_in_document_order() -> None:
+    """The row's identity, state and size arrive with it."""
+    row = make.image_row(make.box(), make.point(), workflow_graph_node={"uuid": "1", "title": "Review 1"})
+
+    reading = make.read(row)
+
+    (frame,) = reading.row.frames
+    assert [instance.object_hash for instance in frame.objects] == ["object01", "object05"]
+    assert (frame.data_hash, frame.number, frame.identity) == ("data-0", 0, "0")
+    assert (frame.mime_type, frame.width, frame.height) == ("image/jpeg", 1280, 720)
+    assert (reading.row.data_type, reading.row.branch_name) == ("image", "main")
+    assert (reading.row.label_status, reading.row.annotation_task_status) == ("LABELLED", "QUEUED")
+    assert reading.row.workflow_node == "Review 1"
+    assert reading.findings == ()
+
+
+def test_an_image_without_labels_is_a_frame() -> None:
+    """Negatives are kept; `labels` may be an empty object."""
+    for found in ({}, [], None, {"objects": {}, "classifications": None}):
+        reading = make.read(make.changed(make.image_row(), found, *UNIT, "labels"))
+
+        assert [frame.objects for frame in reading.row.frames] == [()]
+        assert reading.row.objects_in == 0
+
+
+@pytest.mark.parametrize("key", ["0", "3"])
+def test_both_layouts_of_labels_give_the_same_frame(key: str) -> None:
+    """Labels of an image keyed by frame, as the 2023 documentation shows them, are not lost."""
+    flat = make.changed(make.image_row(make.box()), 3, *UNIT, "data_sequence")
+    keyed = make.changed(flat, {key: make.labels(make.box())}, *UNIT, "labels")
+
+    assert make.read(keyed).row.frames == make.read(flat).row.frames
+    assert make.read(flat).row.frames[0].number == 3
+
+
+def test_an_image_with_labels_under_another_frame_keeps_them() -> None:
+    """All labels of an image lie on its only frame, with a finding."""
+    row = make.changed(
+        make.image_row(), {"0": make.labels(make.box()), "7": make.labels(make.point())}, *UNIT, "labels"
+    )
+
+    reading = make.read(row)
+
+    assert len(reading.row.frames[0].objects) == 2
+    assert make.rules(reading) == ["unexpected_frame"]
+
+
+def test_the_frames_of_a_group_are_its_images_by_data_sequence() -> None:
+    """Sequences come as numbers or as text, in any order; an image without objects stays."""
+    row = make.group_row([make.box()], [], [make.point()])
+    row = make.changed(row, "10", "data_units", "data-0", "data_sequence")
+
+    reading = make.read(make.changed(row, "image_group", "data_type"))
+
+    assert [(frame.data_hash, frame.number) for frame in reading.row.frames] == [
+        ("data-1", 1),
+        ("data-2", 2),
+        ("data-0", 10),
+    ]
+    assert [len(frame.objects) for frame in reading.row.frames] == [0, 1, 1]
+    assert reading.row.data_type == "img_group"
+    assert reading.row.is_image_sequence is False
+
+
+def test_the_data_units_may_be_a_list() -> None:
+    """A list is taken by the data hashes of its entries."""
+    row = make.group_row([make.box()], [make.point()])
+    listed = make.changed(row, list(row["data_units"].values()), "data_units")  # type: ignore[attr-defined]  # JSON
+
+    assert make.read(listed).row == make.read(row).row
+
+
+def test_the_frames_of_a_video_are_those_with_labels() -> None:
+    """Frame numbers are sorted as numbers, and one object hash on several frames is one track."""
+    reading = make.read(make.video_row({10: [make.box()], 2: [make.box()], 100: []}))
+
+    assert [frame.number for frame in reading.row.frames] == [2, 10, 100]
+    assert [frame.identity for frame in reading.row.frames] == ["2", "10", "100"]
+    assert reading.row.objects_in == 2
+    assert reading.findings == ()
+
+
+def test_a_frame_beyond_the_video_is_told() -> None:
+    """10 seconds at 25 frames a second end by frame 250."""
+    reading = make.read(make.video_row({250: [], 251: [make.box()]}))
+
+    assert [(finding.rule, finding.location.frame) for finding in reading.findings] == [("frame_beyond_video", 251)]
+    assert len(reading.row.frames) == 2
+
+
+def test_a_slice_scales_by_its_own_size_and_is_named_by_its_instance() -> None:
+    """A series of 1280 x 720 with one slice of 300 x 400, given as text."""
+    row = make.dicom_row(
+        {
+            0: make.dicom_slice(make.box(), uid="1.2.3", width="300", height=400),
+            1: make.dicom_slice(make.box(), uid="1.2.3", multiframe=7),
+            2: make.labels(make.box()),
+            3: make.labels(make.box(), metadata=None),
+        }
+    )
+
+    reading = make.read(row)
+
+    assert [frame.identity for frame in reading.row.frames] == ["sop:1.2.3#-", "sop:1.2.3#7", "2", "3"]
+    assert [(frame.width, frame.height) for frame in reading.row.frames] == [(300, 400)] + 3 * [(1280, 720)]
+    first = reading.row.frames[0].objects[0].geometry
+    assert first == make.read(scaled(300, 400)).row.frames[0].objects[0].geometry
+    assert reading.findings == ()
+
+
+def scaled(width: int, height: int) -> Json:
+    """A row of one image of another size."""
+    row = make.changed(make.image_row(make.box()), width, *UNIT, "width")
+    return make.changed(row, height, *UNIT, "height")
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        make.dicom_slice(uid="1.2.3"),  # the same instance as the first
+        make.dicom_slice(uid="jane doe"),
+        make.dicom_slice(uid=17),
+        make.dicom_slice(uid="1.2.4", multiframe="first"),
+        make.labels(metadata="none"),
+    ],
+)
+def test_a_slice_with_unusable_metadata_is_named_by_its_number(second: Json) -> None:
+    """Two images never share an identity."""
+    reading = make.read(make.dicom_row({0: make.dicom_slice(uid="1.2.3"), 1: second}))
+
+    assert [frame.identity for frame in reading.row.frames] == ["sop:1.2.3#-", "1"]
+    assert make.rules(reading) == ["bad_slice"]
+
+
+def test_a_volume_is_its_labelled_slices() -> None:
+    """NIfTI has no metadata of slices: the unit's size counts."""
+    reading = make.read(make.nifti_row({127: [make.box()]}, branch_name=None))
+
+    assert [(frame.number, frame.identity, frame.width) for frame in reading.row.frames] == [(127, "127", 1280)]
+    assert reading.event.branch_name == "main"
+
+
+def test_deleted_objects_are_excluded_and_not_forgotten() -> None:
+    """`isDeleted` may be a word."""
+    row = make.image_row(make.box(isDeleted=True), make.point(isDeleted="true"), make.polyline(isDeleted=False))
+
+    reading = make.read(row)
+
+    assert [one.reason for one in reading.row.excluded] == ["deleted", "deleted"]
+    assert [one.location.object for one in reading.row.excluded] == ["object01", "object05"]
+    assert len(reading.row.frames[0].objects) == 1
+    assert conservation(reading.row) is None
+
+
+def test_of_two_objects_with_one_hash_the_last_is_kept() -> None:
+    """On one frame only; on the next frame the hash means the same track."""
+    row = make.video_row({0: [make.box(x=0.1), make.point(), make.box(x=0.2)], 1: [make.box(x=0.3)]})
+
+    reading = make.read(row)
+
+    assert [one.reason for one in reading.row.excluded] == ["duplicate"]
+    assert make.rules(reading) == ["duplicate_object"]
+    kept = [instance.object_hash for instance in reading.row.frames[0].objects]
+    assert kept == ["object05", "object01"]
+    assert (
+        reading.row.frames[0].objects[1].geometry
+        == make.read(make.image_row(make.box(x=0.2))).row.frames[0].objects[0].geometry
+    )
+
+
+@pytest.mark.parametrize("shape", ["circle", "ellipse", "cuboid_2d", "cuboid", "segmentation", "text", "hologram"])
+def test_an_unsupported_shape_is_excluded_by_name(shape: str) -> None:
+    """Never a crash and never a silence."""
+    reading = make.read(make.image_row(make.entry(shape, {shape: {"x": 0.5}}, "object99"), make.box()))
+
+    (excluded,) = reading.row.excluded
+    assert (excluded.reason, excluded.shape, excluded.feature_hash) == ("unsupported_shape", shape, "OtherCl1")
+    assert len(reading.row.frames[0].objects) == 1
+
+
+def test_an_object_without_a_frame_size_is_quarantined() -> None:
+    """Fractions of an unknown size are not pixels; the frame itself stays."""
+    reading = make.read(make.changed(make.image_row(make.box(), make.circle()), "wide", *UNIT, "width"))
+
+    assert make.rules(reading) == ["bad_frame_size", "no_frame_size"]
+    assert (reading.row.frames[0].width, reading.row.frames[0].height) == (None, 720)
+    assert conservation(reading.row) is None
+
+
+def test_objects_of_audio_are_excluded_as_another_modality() -> None:
+    """They live in `object_answers` alone."""
+    reading = make.read(make.audio_row(make.entry("audio", {}), make.entry("audio", {}, "object02")))
+
+    assert (reading.row.frames, reading.row.objects_in) == ((), 2)
+    assert [one.reason for one in reading.row.excluded] == 2 * ["unsupported_modality"]
+    assert reading.findings == ()
+
+
+def test_objects_of_pages_spaces_and_unknown_types_are_excluded_as_another_modality() -> None:
+    """Whatever holds `objects` is counted."""
+    page = make.row("pdf", [make.unit("pdf-0", "application/pdf", {"0": make.labels(make.box())}, width=0, height=0)])
+    space = make.changed(
+        make.image_row(), {"a/b.pcd": {"space_type": "image", "labels": make.labels(make.box())}}, "spaces"
+    )
+    unknown = make.changed(make.image_row(make.box()), "hologram", "data_type")
+
+    found = [make.read(row) for row in (page, space, unknown)]
+
+    assert [Counter(one.reason for one in reading.row.excluded) for reading in found] == 3 * [
+        {"unsupported_modality": 1}
+    ]
+    assert [make.rules(reading) for reading in found] == [[], [], ["unknown_data_type"]]
+
+
+def test_a_deleted_asset_is_a_tombstone_whose_objects_are_counted() -> None:
+    """The data is gone, the labels remain; links, sizes and even the data units may be missing."""
+    row = make.changed(make.image_row(make.box(), make.circle()), "deleted", "data_type")
+    bare = make.row("DELETED", [], data_units=None)
+
+    found, empty = make.read(row), make.read(bare)
+
+    assert found.row.deleted
+    assert (found.row.frames, found.row.objects_in) == ((), 2)
+    assert [one.reason for one in found.row.excluded] == ["deleted", "deleted"]
+    assert (empty.row.deleted, empty.row.data_hash, empty.row.objects_in) == (True, "data-0", 0)
+
+
+def test_missing_parts_of_a_row_are_empty_parts() -> None:
+    """Rows of the documentation have no answers; rows of 2022 have no data hash."""
+    row = make.image_row(
+        make.box(),
+        object_answers=None,
+        classification_answers=None,
+        object_actions=None,
+        data_hash=None,
+        branch_name=None,
+        label_status=None,
+        export_history=None,
+        export_hash=None,
+        exported_at=None,
+    )
+
+    reading = make.read(row)
+
+    assert (reading.row.data_hash, reading.row.branch_name) == ("data-0", "main")
+    assert (reading.event.export_hash, reading.event.exported_at, reading.event.history) == (None, None, ())
+    assert len(reading.row.frames[0].objects) == 1
+    assert reading.findings == ()
+
+
+@pytest.mark.parametrize("word", ["null", "None", "none", ""])
+def test_a_word_for_absent_is_absent(word: str) -> None:
+    """Exports write these where they mean nothing."""
+    changes = dict.fromkeys(("branch_name", "is_image_sequence", "label_status", "exported_at", "export_hash"), word)
+
+    reading = make.read(make.image_row(make.box(confidence=word, manualAnnotation=word), **changes))
+
+    assert reading.row.branch_name == "main"
+    assert (reading.row.is_image_sequence, reading.row.label_status) == (None, None)
+    assert (reading.event.exported_at, reading.event.export_hash) == (None, None)
+    instance = reading.row.frames[0].objects[0]
+    assert (instance.confidence, instance.manual) == (1.0, True)
+    assert reading.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "confidence", "manual", "rules"),
+    [
+        ({"confidence": 0.25, "manualAnnotation": False}, 0.25, False, []),
+        ({"confidence": "1", "manualAnnotation": "false"}, 1.0, False, []),
+        ({"confidence": "0.5"}, 0.5, True, []),
+        ({"confidence": 7}, 1.0, True, ["bad_confidence"]),
+        ({"confidence": "sure"}, 1.0, True, ["bad_confidence"]),
+    ],
+)
+def test_confidence_and_origin_of_an_object(changes: Json, confidence: float, manual: bool, rules: list[str]) -> None:
+    """Numbers and booleans may come as text."""
+    reading = make.read(make.image_row(make.box(**changes)))
+
+    instance = reading.row.frames[0].objects[0]
+    assert (instance.confidence, instance.manual) == (confidence, manual)
+    assert make.rules(reading) == rules
+
+
+def test_the_spelling_of_2020_says_who_drew_an_object() -> None:
+    """`manual_annotation` is the old name."""
+    entry = {key: value for key, value in make.box().items() if key != "manualAnnotation"}
+
+    reading = make.read(make.image_row(entry | {"manual_annotation": False}))
+
+    assert reading.row.frames[0].objects[0].manual is False
+
+
+@pytest.mark.parametrize(
+    ("row", "rule"),
+    [
+        (make.changed(make.image_row(), "img", *UNIT, "data_hash"), "data_hash_differs"),
+        (make.image_row(label_hash=None), "label_hash_missing"),
+        (make.image_row(is_valid=False), "row_invalid"),
+        (make.image_row(label_status="POLISHED"), "unknown_status"),
+        (make.image_row(annotation_task_status="LOST"), "unknown_status"),
+        (make.image_row(dataset_hash="a b"), "bad_hash"),
+        (make.changed(make.group_row([], []), ..., "data_hash"), "data_hash_missing"),
+        (make.changed(make.video_row({}), 5000, "data_units", "video-0", "data_fps"), "odd_frame_rate"),
+        (make.image_row(object_answers={"gone": {"objectHash": "gone", "classifications": []}}), "orphan_answer"),
+    ],
+)
+def test_something_odd_about_a_row_is_a_finding_and_no_more(row: Json, rule: str) -> None:
+    """The row is used as it is meant."""
+    reading = make.read(row)
+
+    assert make.rules(reading) == [rule]
+    assert reading.findings[0].location.row == reading.row.label_hash
+
+
+def test_the_old_word_for_a_completed_task_is_taken() -> None:
+    """The documentation of 2023 says COMPLETE."""
+    reading = make.read(make.image_row(annotation_task_status="COMPLETE"))
+
+    assert reading.row.annotation_task_status == "COMPLETED"
+    assert reading.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (make.image_row(label_hash=None, data_hash=None), "no_identity"),
+        (make.image_row(label_hash="a b"), "bad_hash"),
+        (make.image_row(label_hash=12), "bad_hash"),
+        (make.image_row(label_hash=["x"]), "row_unreadable"),
+    ],
+)
+def test_a_row_without_a_readable_name_is_refused_without_an_event(row: Json, reason: str) -> None:
+    """Only its place in the export can name it."""
+    error = refused(row)
+
+    assert (error.reason, error.event, error.label_hash) == (reason, None, None)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (make.row("image", []), "no_data_units"),
+        (make.image_row(data_units=5), "no_data_units"),
+        (make.image_row(data_units={"data-0": 5}), "unit_unreadable"),
+        (make.changed(make.image_row(), 5, *UNIT, "labels"), "unit_unreadable"),
+        (make.changed(make.image_row(), 5, *UNIT, "labels", "objects"), "unit_unreadable"),
+        (make.changed(make.image_row(), "a b", *UNIT, "data_hash"), "bad_hash"),
+        (make.changed(make.group_row([], []), 1, "data_units", "data-0", "data_sequence"), "bad_sequence"),
+        (make.changed(make.group_row([], []), -1, "data_units", "data-0", "data_sequence"), "bad_sequence"),
+        (make.changed(make.group_row([], []), None, "data_units", "data-0", "data_sequence"), "bad_sequence"),
+        (
+            make.changed(make.video_row({}), {"first": make.labels()}, "data_units", "video-0", "labels"),
+            "bad_frame_number",
+        ),
+        (make.changed(make.video_row({}), {"1": {}, "01": {}}, "data_units", "video-0", "labels"), "bad_frame_number"),
+        (make.changed(make.video_row({}), {"-1": {}}, "data_units", "video-0", "labels"), "bad_frame_number"),
+        (make.changed(make.video_row({}), {"0": 5}, "data_units", "video-0", "labels"), "unit_unreadable"),
+        (make.image_row(object_answers="none"), "row_unreadable"),
+        (make.image_row(spaces={"a": 5}), "row_unreadable"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_refused_under_its_own_name(row: Json, reason: str) -> None:
+    """The event still says which row it was and of which export."""
+    error = refused(row)
+
+    assert error.reason == reason
+    assert error.event is not None
+    assert error.label_hash == row["label_hash"]
+    assert error.event.exported_at == "2024-07-19T09:20:25Z"
+
+
+def test_the_error_of_a_row_survives_a_process_boundary() -> None:
+    """Rows may be read in another process."""
+    error = refused(make.row("image", []))
+
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301  # its own bytes
+
+    assert (copied.reason, copied.message, copied.event) == (error.reason, error.message, error.event)
+
+
+def test_the_first_bad_object_refuses_the_row_where_that_is_asked() -> None:
+    """The policy `quarantine_row`."""
+    (piece,) = iter_rows(make.encode([make.image_row(make.box(), make.box(x=7, object_hash="object09"))]))
+
+    with pytest.raises(RowError) as caught:
+        read_row(piece, on_bad_object="quarantine_row")
+
+    assert caught.value.reason == "outside_image"
+    assert "object09" in str(caught.value)
+
+
+def test_a_bad_object_stops_only_itself() -> None:
+    """Three entries that are no objects at all, and one that is."""
+    row = make.changed(make.image_row(), [5, None, [], make.box()], *UNIT, "labels", "objects")
+
+    reading = make.read(row)
+
+    assert make.rules(reading) == 3 * ["object_unreadable"]
+    assert (reading.row.objects_in, len(reading.row.quarantined)) == (4, 3)
+    assert len(reading.row.frames[0].objects) == 1
+
+
+def test_bytes_that_are_no_utf_8_stop_only_their_object() -> None:
+    """A name cut in the middle of a character, as broken uploads have it."""
+    data = make.encode([make.image_row(make.box(name="CUT"), make.point())]).replace(b"CUT", b"\xc3")
+    (piece,) = iter_rows(data)
+
+    reading = read_row(piece)
+
+    assert [finding.rule for finding in reading.findings] == ["object_unreadable"]
+    assert len(reading.row.frames[0].objects) == 1
