@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -37,7 +38,9 @@ def read_rows(data: bytes, config: LabelSetConfig) -> Iterator[Reading]:
 
 
 def _read(piece: RowSlice, config: LabelSetConfig) -> Reading:
-    mode = "quarantine_object" if config.on_bad_object == "quarantine_object" else "quarantine_row"
+    mode: Literal["quarantine_object", "quarantine_row"] = "quarantine_row"
+    if config.on_bad_object == "quarantine_object":
+        mode = "quarantine_object"
     try:
         read = read_row(piece, on_bad_object=mode)
     except UnusableRow as error:

@@ -5,11 +5,12 @@ Results go to standard output, progress to standard error.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from encord_dagster.errors import EncordDagsterError, HistoryDamaged, StorageError
+from encord_dagster.errors import EncordDagsterError, HistoryDamaged, StorageError, UsageError
 
 SEVERITIES = ("info", "warning", "error")
 
@@ -26,6 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, 3)
     except EncordDagsterError as error:
         return _fail(error, 2)
+    except BrokenPipeError:  # whoever read our output, such as `head`, has read enough
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - Python flushes it at exit
+        return 0
+    except OSError as error:  # of the folder to write to; stores raise StorageError
+        return _fail(StorageError(f"{error.filename}: {error.strerror}; name another folder, or mend this one"), 3)
 
 
 def _fail(error: EncordDagsterError, code: int) -> int:
@@ -190,8 +196,10 @@ def _log(arguments: argparse.Namespace) -> int:
     entries = log_entries(label_set)
     if arguments.json:
         _print(entries)
-    else:
+    elif entries:
         sys.stdout.write(log_text(entries))
+    else:
+        sys.stdout.write(f"{label_set.lake.url} holds no record of label set {arguments.name!r} yet\n")
     return 0
 
 
@@ -199,11 +207,11 @@ def _show(arguments: argparse.Namespace) -> int:
     from encord_dagster.label_set.read import open_label_set
     from encord_dagster.reports import version_summary, version_text
 
-    summary = version_summary(open_label_set(arguments.lake, arguments.name).version(arguments.version))
+    version = open_label_set(arguments.lake, arguments.name).version(arguments.version)
     if arguments.json:
-        _print(summary)
+        _print(version_summary(version))
     else:
-        sys.stdout.write(version_text(summary))
+        sys.stdout.write(version_text(version))
     return 0
 
 
@@ -211,13 +219,16 @@ def _verify(arguments: argparse.Namespace) -> int:
     from encord_dagster.label_set.verify import verify
     from encord_dagster.storage.open import open_store
 
-    report = verify(open_store(arguments.lake), arguments.name)
+    lake = open_store(arguments.lake)
+    report = verify(lake, arguments.name)
+    if not report.records and not report.problems:  # a slip in the url must not look like a sound label set
+        raise UsageError(f"{lake.url} holds no label set {arguments.name!r}; check --lake and --name")
     if arguments.json:
         _print(report)
     else:
         sys.stdout.writelines(f"{problem}\n" for problem in report.problems)
-        state = f"{len(report.problems)} problems" if report.problems else "every digest and count holds"
-        sys.stdout.write(f"{report.records} records, {report.objects} objects, {report.bytes:,} bytes: {state}\n")
+        state = f"{len(report.problems)} problem(s)" if report.problems else "every digest and count holds"
+        sys.stdout.write(f"{report.records} record(s), {report.objects} objects, {report.bytes:,} bytes: {state}\n")
     return 4 if report.problems else 0
 
 

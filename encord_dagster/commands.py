@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
 import msgspec
 
@@ -39,10 +40,11 @@ def exports_at(url: str) -> tuple[ObjectStore, list[Export]]:
     parent, _, name = url.rstrip("/").rpartition("/")
     if name and not url.endswith("/") and parent not in ("s3:/", "s3:", "file:/"):
         beside = open_store(parent or ("/" if url.startswith("/") else "."))
+        name = unquote(name) if url.startswith("file://") else name
         # out of a listing, as everywhere: in a versioned bucket HEAD names another version of the same object
-        found = [info for info in beside.list(name) if info.key == name]
-        if found:
-            return beside, [export_of(found[0])]
+        first = next(iter(beside.list(name)), None)  # a key comes before all that it is the beginning of
+        if first is not None and first.key == name:
+            return beside, [export_of(first)]
     store = open_store(url)
     exports = list(exports_in(store))
     if not exports:
@@ -51,11 +53,11 @@ def exports_at(url: str) -> tuple[ObjectStore, list[Export]]:
 
 
 def _by_store(urls: Sequence[str]) -> Iterator[tuple[ObjectStore, list[Export]]]:
-    stores: dict[str, tuple[ObjectStore, list[Export]]] = {}
+    stores: dict[str, tuple[ObjectStore, dict[str, Export]]] = {}
     for url in urls:
         store, exports = exports_at(url)
-        stores.setdefault(store.url, (store, []))[1].extend(exports)
-    return iter(stores.values())
+        stores.setdefault(store.url, (store, {}))[1].update((export.id, export) for export in exports)
+    return ((store, list(found.values())) for store, found in stores.values())
 
 
 def ingest_urls(
@@ -68,7 +70,7 @@ def ingest_urls(
     for landing, exports in _by_store(urls):
         known = accounted(store, name)
         new = [export for export in exports if export.id not in known]
-        progress(f"{landing.url}: {len(exports)} exports, {len(new)} of them new")
+        progress(f"{landing.url}: {len(exports):,} exports found, {len(new):,} new")
         batches.append(ingest(new, landing=landing, lake=store, config=config, progress=progress))
     return batches
 

@@ -30,6 +30,11 @@ class LabelSetConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(f"label set name {self.name!r}: use letters, digits, _ and -, at most 63, letter first")
 
     def digest(self) -> str:
-        """sha256 hex over what changes converted content: converter and choices (not severities, raw or plain copies)."""
-        chosen = {"converter": CONVERTER_VERSION, "branch": self.branch, "on_bad_object": self.on_bad_object, "masks": self.masks}
+        """sha256 hex over what changes converted content: converter and choices, not severities or copies."""
+        chosen = {
+            "converter": CONVERTER_VERSION,
+            "branch": self.branch,
+            "on_bad_object": self.on_bad_object,
+            "masks": self.masks,
+        }
         return hashlib.sha256(msgspec.json.encode(chosen, order="sorted")).hexdigest()

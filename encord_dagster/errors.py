@@ -8,6 +8,7 @@ EncordDagsterError
 │   ├── UnsafeStore      the store accepts a second create of one key: refused
 │   └── CommitStateUnknown  the commit was sent and cannot be read back: run again, it is idempotent
 ├── HistoryDamaged       the log or an object it names is missing or altered: run `verify`
+│   └── IdClash          two records of a version share an id: its tables can be used, its COCO file not
 └── UsageError           the configuration or the call is wrong
 
 Each error has a stable `code`, append-only, that dashboards may match on.
@@ -76,6 +77,12 @@ class HistoryDamaged(EncordDagsterError):
     """The log, or an object that it names, is missing or altered."""
 
     code = "HISTORY_DAMAGED"
+
+
+class IdClash(HistoryDamaged):
+    """Two images or two annotations of a version have the same id, so that no COCO file can tell them apart."""
+
+    code = "ID_CLASH"
 
 
 class UsageError(EncordDagsterError):

@@ -28,6 +28,16 @@ def image_id(data_hash: str, identity: str) -> int:
     return number("image", data_hash, identity)
 
 
+def image_key(data_hash: str, frame: int) -> str:
+    """Names one image among the ids that were given because the plain one was taken."""
+    return digest("image", data_hash, str(frame))
+
+
+def annotation_key(label_hash: str, branch_name: str, object_hash: str, image: int) -> str:
+    """Names one annotation among the ids that were given because the plain one was taken."""
+    return digest("annotation", label_hash, branch_name, object_hash, str(image))
+
+
 def track_id(label_hash: str, branch_name: str, object_hash: str) -> int:
     """One number for one object over the frames of its label row."""
     return number("track", label_hash, branch_name, object_hash)

@@ -16,9 +16,14 @@ def label_set(name: str) -> str:
     return f"label_sets/{name}/"
 
 
+def log_prefix(name: str) -> str:
+    """The prefix of the log."""
+    return f"label_sets/{name}/log/"
+
+
 def log(name: str, seq: int) -> str:
     """A numbered log record: its creation is the commit."""
-    return f"label_sets/{name}/log/{seq:012d}.json"
+    return f"{log_prefix(name)}{seq:012d}.json"
 
 
 def checkpoint(name: str, seq: int) -> str:

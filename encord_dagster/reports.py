@@ -1,15 +1,17 @@
 """Outcomes, logs and versions as text and as plain values for JSON."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from encord_dagster import layout
 from encord_dagster.commands import Validated
 from encord_dagster.findings import Finding
 from encord_dagster.label_set.read import LabelSet, Version
-from encord_dagster.outcomes import Batch
+from encord_dagster.outcomes import Batch, ExportOutcome
 
 RANKS = {"info": 0, "warning": 1, "error": 2}
 SHOWN = 20
+IDS_SHOWN = 3
 
 
 def at_least(findings: Sequence[Finding], severity: str) -> bool:
@@ -27,6 +29,10 @@ def counts_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _findings_text(findings: Sequence[Finding]) -> str:
     lines = "".join(f"    {finding.severity:7} {finding}\n" for finding in findings[:SHOWN])
     more = len(findings) - SHOWN
@@ -35,33 +41,62 @@ def _findings_text(findings: Sequence[Finding]) -> str:
 
 def batch_text(batch: Batch) -> str:
     """What became of each export, and which version that made."""
-    text = ""
-    for outcome in batch.outcomes:
-        text += f"{outcome.export.key}: {outcome.status}\n"
-        if outcome.error:
-            text += f"  {outcome.error}\n"
-        if outcome.rows:
-            text += (
-                f"  {outcome.rows:,} rows ({outcome.rows_quarantined} quarantined), {outcome.objects_in:,} objects = "
-                f"{outcome.objects_published:,} published + {outcome.objects_quarantined} quarantined + "
-                f"{sum(outcome.objects_excluded.values())} excluded ({counts_text(outcome.objects_excluded)})\n"
-                f"  classes: {counts_text(outcome.classes)}\n"
-                f"  converted {outcome.fragments_converted} label rows, reused {outcome.fragments_reused}\n"
-            )
-        text += _findings_text([finding for finding in outcome.findings if finding.severity != "info"])
+    text = "".join(_outcome_text(outcome) for outcome in batch.outcomes)
     made = batch.published
-    if made:
-        text += f"version {made.version} (record {made.seq}, {made.op}): {made.rows:,} rows, {made.annotations:,} objects\n"
-    return text
+    if made is None:
+        return text + ("nothing was published\n" if batch.outcomes else "there was nothing to do\n")
+    return text + (
+        f"{'' if batch.outcomes else 'nothing new: '}version {made.version} (record {made.seq}, {made.op}): "
+        f"{_counted(made.rows, 'label row')}, {_counted(made.images, 'image')}, "
+        f"{_counted(made.annotations, 'annotation')}\n"
+    )
+
+
+def _outcome_text(outcome: ExportOutcome) -> str:
+    text = f"{outcome.export.key}: {outcome.status}{_why(outcome)}\n"
+    if outcome.rows:
+        unusable = f" ({outcome.rows_quarantined} quarantined)" if outcome.rows_quarantined else ""
+        text += f"  {_counted(outcome.rows, 'label row')}{unusable}, {_fates(outcome)}\n"
+    if outcome.classes:
+        text += f"  classes: {counts_text(outcome.classes)}\n"
+    if outcome.status in ("published", "observed", "converted") and outcome.rows:
+        done, known = outcome.fragments_converted, outcome.fragments_reused
+        text += f"  {_counted(done, 'label row')} converted, {known:,} known from earlier exports\n"
+    shown = [finding for finding in outcome.findings if finding.severity != "info"]
+    if shown and outcome.error and shown[0].message.endswith(outcome.error):
+        shown = shown[1:]  # said above
+    return text + _findings_text(shown)
+
+
+def _why(outcome: ExportOutcome) -> str:
+    if outcome.error:
+        return f": {outcome.error}"
+    if "same_as" in outcome.uris:
+        return f", the same bytes as export {outcome.uris['same_as']}"
+    return ", all of it was known or overtaken" if outcome.status == "observed" else ""
+
+
+def _fates(outcome: ExportOutcome) -> str:
+    """`56 objects: 53 published, 3 quarantined`."""
+    if not outcome.objects_in:
+        return "no objects"
+    fates = [f"{outcome.objects_published:,} published"]
+    if outcome.objects_quarantined:
+        fates.append(f"{outcome.objects_quarantined:,} quarantined")
+    if outcome.objects_excluded:
+        fates.append(f"{sum(outcome.objects_excluded.values()):,} excluded ({counts_text(outcome.objects_excluded)})")
+    return f"{_counted(outcome.objects_in, 'object')}: {', '.join(fates)}"
 
 
 def validation_text(report: Validated) -> str:
     """What is wrong with one export."""
+    rows = f" ({report.rows_quarantined:,} cannot be used)" if report.rows_quarantined else ""
+    objects = f" ({report.objects_quarantined:,} cannot be converted)" if report.objects_quarantined else ""
     head = (
-        f"{report.key}: {report.rows} rows ({report.rows_quarantined} cannot be used), {report.objects_in} objects "
-        f"({report.objects_quarantined} cannot be converted), {len(report.findings)} findings\n"
+        f"{report.key}: {_counted(report.rows, 'label row')}{rows}, {_counted(report.objects_in, 'object')}{objects}, "
+        f"{_counted(len(report.findings), 'finding')}\n"
     )
-    return head + _findings_text(report.findings)
+    return head + _findings_text(sorted(report.findings, key=lambda finding: -RANKS[finding.severity]))
 
 
 def log_entries(label_set: LabelSet) -> list[dict[str, object]]:
@@ -87,13 +122,14 @@ def log_entries(label_set: LabelSet) -> list[dict[str, object]]:
 
 def log_text(entries: Sequence[Mapping[str, object]]) -> str:
     """The log as a table."""
-    lines = [f"{'seq':>4} {'version':>7}  {'op':8} {'content':12} {'fragments':>9}  exports\n"]
+    lines = [f"{'seq':>4} {'version':>7}  {'op':8} {'content':12} {'fragments':>9} {'exports':>7}\n"]
     for entry in entries:
         exports = entry["exports"]
-        names = ", ".join(exports) if isinstance(exports, list) else ""
-        digest = str(entry["content_digest"])[:12]
+        ids = exports if isinstance(exports, list) else []
+        names = ", ".join(ids[:IDS_SHOWN]) + (f" and {len(ids) - IDS_SHOWN:,} more" if len(ids) > IDS_SHOWN else "")
         lines.append(
-            f"{entry['seq']:>4} {entry['version']:>7}  {entry['op']:8} {digest} {entry['fragments']:>9}  {names}\n"
+            f"{entry['seq']:>4} {entry['version']:>7}  {entry['op']:8} {str(entry['content_digest'])[:12]} "
+            f"{entry['fragments']:>9} {len(ids):>7}  {names}\n"
         )
     return "".join(lines)
 
@@ -122,14 +158,32 @@ def version_summary(version: Version) -> dict[str, object]:
     }
 
 
-def version_text(summary: Mapping[str, object]) -> str:
-    """One version, line by line."""
-    lines: list[str] = []
-    for key, value in summary.items():
-        if isinstance(value, dict):
-            lines += [f"{key}:", *(f"  {name}: {held}" for name, held in value.items())]
-        elif isinstance(value, list):
-            lines += [f"{key}:", *("  " + ", ".join(f"{k} {v}" for k, v in item.items()) for item in value)]
-        else:
-            lines.append(f"{key}: {value}")
+def version_text(version: Version) -> str:
+    """One version: what it holds, its classes, its exports, its files."""
+    root, record = version.root, version.record
+    deleted = f" ({root.tombstones:,} of deleted data)" if root.tombstones else ""
+    lines = [
+        f"version {version.number} (record {record.seq}, {record.op})",
+        f"  {_counted(root.rows, 'label row')}{deleted}, {_counted(root.images, 'image')}, "
+        f"{_counted(root.annotations, 'annotation')} in {_counted(len(root.buckets), 'bucket')}",
+        f"  content digest   {root.content_digest}",
+        f"  manifest digest  {record.root.sha256 if record.root else 'none'}",
+        "classes",
+        *_class_lines(version),
+        "exports",
+        *(f"  {entry.id}  {_counted(entry.rows, 'label row')}" for entry in version.exports().values()),
+    ]
+    if root.files:
+        lines += ["files", *(f"  {name}  {version.lake.url}/{ref.key}" for name, ref in root.files.items())]
     return "\n".join(lines) + "\n"
+
+
+def _class_lines(version: Version) -> list[str]:
+    objects: Counter[str] = Counter()
+    for count in version.root.classes:
+        objects[count.feature_hash] += count.objects
+    wide = max((len(category.name) for category in version.root.categories), default=0)
+    return [
+        f"  {category.id:>5}  {category.name:{wide}}  {objects[category.feature_hash]:>9,}  {category.shape}"
+        for category in version.root.categories
+    ] or ["  none"]

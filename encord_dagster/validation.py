@@ -11,6 +11,7 @@ from encord_dagster.encord.model import Frame, LabelRow, ObjectInstance
 from encord_dagster.findings import Finding, Location, Severity
 from encord_dagster.geometry import Bitmask, Box, Polygon, Ring, RotatedBox
 
+_FLAT = 1e-6  # square pixels that rounding makes of nothing
 _OUTSIDE = 0.5  # pixels beyond the edge that are no finding yet
 
 
@@ -87,7 +88,7 @@ def _duplicate_boxes(row: LabelRow) -> Iterator[Finding]:
 
 def _zero_area(row: LabelRow) -> Iterator[Finding]:
     for frame, instance in _objects(row):
-        if isinstance(instance.geometry, Polygon) and all(not _area(rings[0]) for rings in instance.geometry.polygons):
+        if isinstance(instance.geometry, Polygon) and _is_flat(instance.geometry):
             message = "the polygon has no area; correct or delete it in Encord"
             yield _finding("zero_area_polygon", _at(row, frame, instance), message)
 
@@ -145,6 +146,10 @@ def _hull(box: RotatedBox) -> tuple[float, float, float, float]:
     half_height = (box.width * sine + box.height * cosine) / 2
     x, y = box.x + box.width / 2, box.y + box.height / 2
     return x - half_width, y - half_height, x + half_width, y + half_height
+
+
+def _is_flat(polygon: Polygon) -> bool:
+    return all(abs(_area(rings[0])) < _FLAT for rings in polygon.polygons)
 
 
 def _area(ring: Ring) -> float:

@@ -119,7 +119,8 @@ def _tick(defs: dg.Definitions, instance: dg.DagsterInstance, cursor: str | None
 
 def _say_version(label_set: LabelSet) -> None:
     version = label_set.version()
-    print(f"version {version.number}: {version.rows} label rows, {version.annotations} objects on {version.images} images")
+    objects = f"{version.annotations} objects on {version.images} images"
+    print(f"version {version.number}: {version.rows} label rows, {objects}")
     print(f"  classes: {counts_text(version.classes)}")
     record = version.record
     print(f"  {record.fragments} label rows converted for it; content digest {record.content_digest[:16]}…")
@@ -141,10 +142,11 @@ def _say_lineage(label_set: LabelSet) -> None:
 
 def _say_files(label_set: LabelSet, landing: ObjectStore) -> None:
     version = label_set.version()
-    files = version.checkout(FOLDER / f"version-{version.number}")
+    folder = FOLDER / f"version-{version.number}"
+    files = version.checkout(folder)
     picture = FOLDER / "overlay.png"
     picture.write_bytes(_picture(version, landing))
-    print(f"\n== files\n  plain files of version {version.number}: {FOLDER / f'version-{version.number}'} ({len(files)} files)")
+    print(f"\n== files\n  plain files of version {version.number}: {folder} ({len(files)} files)")
     print("    annotations/instances.json, masks/semantic, masks/instance, tables/*.parquet")
     print(f"  stored in {label_set.lake.url}/label_sets/{NAME}")
     print(f"  a picture of some labels: {picture}")

@@ -127,7 +127,7 @@ def answer(answers: object, name: str = "state", feature_hash: str = "Attribu1",
     return base | changes
 
 
-def action(answers: object, ranges: list[list[int]], name: str = "state", feature_hash: str = "Attribu1") -> Json:
+def action(answers: object, ranges: object, name: str = "state", feature_hash: str = "Attribu1") -> Json:
     """A dynamic answer over inclusive ranges of frames."""
     extra: Json = {"dynamic": True, "range": ranges, "shouldPropagate": False, "trackHash": "track-1"}
     return answer(answers, name, feature_hash) | extra
@@ -168,7 +168,7 @@ def unit(data_hash: str, mime: str, found: object, sequence: object = 0, **chang
     return {key: value for key, value in (base | changes).items() if value is not None}
 
 
-def row(data_type: str, units: list[Json], **changes: object) -> Json:
+def row(data_type: str, units: list[Json], /, **changes: object) -> Json:
     """A label row around data units; a change to None removes the key."""
     base: Json = {
         "label_hash": "a97f86f8-3af8-478c-9280-7b80afbf5ffc",

@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 
+from encord_dagster import identity
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.formats import coco
 from encord_dagster.formats.fragment import Category, ClassCount, Fragment, MaskImage
@@ -12,8 +14,13 @@ from encord_dagster.formats.masks import mask_pngs
 from encord_dagster.formats.tables import RowTables
 
 
-def convert(row: LabelRow, categories: Mapping[str, Category], *, masks: bool = True) -> Fragment:
-    """Convert one label row. `categories` maps the feature hash of each of its classes."""
+def convert(
+    row: LabelRow, categories: Mapping[str, Category], *, masks: bool = True, ids: Mapping[str, int] | None = None
+) -> Fragment:
+    """Convert one label row. `categories` maps the feature hash of each of its classes.
+
+    `ids` gives images and annotations whose plain ids are taken others, by their keys.
+    """
     tables = RowTables(row)
     images: list[coco.Image] = []
     annotations: list[coco.Annotation] = []
@@ -22,7 +29,11 @@ def convert(row: LabelRow, categories: Mapping[str, Category], *, masks: bool = 
         image = coco.image(frame, row)
         if image is None:
             continue
+        if ids:
+            image = replace(image, id=ids.get(identity.image_key(frame.data_hash, frame.number), image.id))
         made = [coco.annotation(item, categories[item.feature_hash], image=image, row=row) for item in frame.objects]
+        if ids:
+            made = [_renumbered(one, row, ids) for one in made]
         images.append(image)
         annotations += made
         tables.add_frame(frame, image, made)
@@ -39,6 +50,11 @@ def convert(row: LabelRow, categories: Mapping[str, Category], *, masks: bool = 
         masks=tuple(pictures),
         tables=tables.records,
     )
+
+
+def _renumbered(made: coco.Annotation, row: LabelRow, ids: Mapping[str, int]) -> coco.Annotation:
+    key = identity.annotation_key(row.label_hash, row.branch_name, str(made.encord.object_hash), made.image_id)
+    return replace(made, id=ids.get(key, made.id))
 
 
 def _counted(row: LabelRow, categories: Mapping[str, Category]) -> tuple[ClassCount, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from encord_dagster import identity
 from encord_dagster.encord.model import Frame, LabelRow, ObjectInstance, Quarantined
 from encord_dagster.findings import Finding, Location
 from encord_dagster.geometry import Skeleton
@@ -82,7 +83,7 @@ def _unknown_joints(item: ObjectInstance, categories: Mapping[str, Category]) ->
 
 
 def fitted(row: LabelRow, categories: Mapping[str, Category]) -> LabelRow:
-    """The row with skeletons quarantined that hold a joint their category does not know: a category keeps its joints."""
+    """The row with skeletons quarantined that hold a joint their category lacks: a category keeps its joints."""
     frames: list[Frame] = []
     unfit: list[Quarantined] = []
     for frame in row.frames:
@@ -101,8 +102,24 @@ def fitted(row: LabelRow, categories: Mapping[str, Category]) -> LabelRow:
     return msgspec.structs.replace(row, frames=tuple(frames), quarantined=(*row.quarantined, *unfit))
 
 
-def fragment_name(fingerprint: str, categories: Mapping[str, Category], *, config_digest: str) -> str:
-    """sha256 hex of all that a fragment was made from: row, mapping, converter and configuration."""
+def own_ids(row: LabelRow, ids: Mapping[str, int]) -> dict[str, int]:
+    """What of `ids` (by image or annotation key) records of this row have in place of their plain ids."""
+    if not ids:
+        return {}
+    found: dict[str, int] = {}
+    for frame in row.frames:
+        key = identity.image_key(frame.data_hash, frame.number)
+        image = ids.get(key) or identity.image_id(frame.data_hash, frame.identity)
+        hashes = [item.object_hash for item in frame.objects]
+        keys = [key, *(identity.annotation_key(row.label_hash, row.branch_name, held, image) for held in hashes)]
+        found |= {key: ids[key] for key in keys if key in ids}
+    return found
+
+
+def fragment_name(
+    fingerprint: str, categories: Mapping[str, Category], *, config_digest: str, ids: Mapping[str, int]
+) -> str:
+    """sha256 hex of all that a fragment was made from: row, mapping, converter, configuration and ids of its own."""
     mapping = [(key, categories[key].id, categories[key].joints) for key in sorted(categories)]
-    made_from = msgspec.json.encode([fingerprint, mapping, config_digest])
+    made_from = msgspec.json.encode([fingerprint, mapping, config_digest, *([sorted(ids.items())] if ids else [])])
     return hashlib.sha256(made_from).hexdigest()

@@ -6,6 +6,7 @@ Lengths are pixels, origin at the top-left corner.
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -16,7 +17,9 @@ from encord_dagster.formats import coco
 
 Record = dict[str, object]
 
-_KEYS: list[tuple[str, pa.DataType]] = [("row", pa.string()), ("label_hash", pa.string()), ("branch_name", pa.string())]
+_Columns = list[tuple[str, pa.DataType]]
+
+_KEYS: _Columns = [("row", pa.string()), ("label_hash", pa.string()), ("branch_name", pa.string())]
 _TEXTS = pa.list_(pa.string())
 
 IMAGES = pa.schema(
@@ -88,27 +91,25 @@ ATTRIBUTES = pa.schema(
         ("option_hashes", _TEXTS),
     ]
 )
-FINDINGS = pa.schema(
-    [
-        ("rule", pa.string()),
-        ("severity", pa.string()),
-        ("label_hash", pa.string()),
-        ("data_hash", pa.string()),
-        ("frame", pa.int64()),
-        ("object_hash", pa.string()),
-        ("message", pa.string()),
-    ]
-)
-MASKS = pa.schema(
-    [
-        ("row", pa.string()),
-        ("image_id", pa.int64()),
-        ("kind", pa.string()),
-        ("name", pa.string()),
-        ("offset", pa.int64()),
-        ("size", pa.int64()),
-    ]
-)
+_FINDINGS: _Columns = [
+    ("rule", pa.string()),
+    ("severity", pa.string()),
+    ("label_hash", pa.string()),
+    ("data_hash", pa.string()),
+    ("frame", pa.int64()),
+    ("object_hash", pa.string()),
+    ("message", pa.string()),
+]
+FINDINGS = pa.schema(_FINDINGS)
+_MASKS: _Columns = [
+    ("row", pa.string()),
+    ("image_id", pa.int64()),
+    ("kind", pa.string()),
+    ("name", pa.string()),
+    ("offset", pa.int64()),
+    ("size", pa.int64()),
+]
+MASKS = pa.schema(_MASKS)
 SCHEMAS = {"images": IMAGES, "annotations": ANNOTATIONS, "classifications": CLASSIFICATIONS, "attributes": ATTRIBUTES}
 
 
@@ -217,6 +218,17 @@ def to_parquet(table: pa.Table) -> bytes:
 def from_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
     """The table of a Parquet file, or some columns of it."""
     return pq.read_table(pa.BufferReader(data), columns=list(columns) if columns else None)
+
+
+def numbered(annotations: pa.Table) -> pa.Table:
+    """The annotations of all rows with `mask_value` as in the masks of a checkout: where rows share an image, 1 to n."""
+    ids = annotations["image_id"].to_numpy()
+    order = np.argsort(ids, kind="stable")
+    first = np.flatnonzero(np.diff(ids[order], prepend=0))  # where another image starts; ids are never 0
+    values = np.empty(len(ids), dtype=np.int32)
+    values[order] = np.arange(len(ids)) - np.repeat(first, np.diff(first, append=len(ids))) + 1
+    place = annotations.schema.get_field_index("mask_value")
+    return annotations.set_column(place, annotations.schema.field(place), pa.array(values))
 
 
 def updated(old: pa.Table | None, *, gone: Sequence[str], new: list[Record], schema: pa.Schema) -> pa.Table:

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
-
 from encord_dagster import layout
 from encord_dagster.formats import coco, tables
 from encord_dagster.formats.fragment import Category, Fragment

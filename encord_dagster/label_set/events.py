@@ -1,6 +1,6 @@
 """Row events: the lineage of one export, one Parquet object, and the total order that the join rests on."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import pyarrow as pa
@@ -9,8 +9,8 @@ from encord_dagster import identity, layout
 from encord_dagster.encord.model import HistoryEntry, RowEvent
 from encord_dagster.findings import Finding, Location
 from encord_dagster.formats.tables import from_parquet, to_parquet
-from encord_dagster.label_set.manifest import ExportEntry, ObjectRef, sha256
-from encord_dagster.label_set.objects import read
+from encord_dagster.label_set import objects
+from encord_dagster.label_set.manifest import ObjectRef, sha256
 from encord_dagster.storage.protocol import ObjectStore
 
 Order = tuple[str, int, str, str]
@@ -94,15 +94,12 @@ def _record(account: RowAccount) -> dict[str, object]:
 def write_events(lake: ObjectStore, name: str, export_id: str, accounts: Sequence[RowAccount]) -> ObjectRef:
     """Store the events of an export; the same events are the same object."""
     data = to_parquet(pa.Table.from_pylist([_record(account) for account in accounts], schema=SCHEMA))
-    digest = sha256(data)
-    key = layout.events(name, export_id, digest)
-    lake.create(key, data)
-    return ObjectRef(key, digest, len(data))
+    return objects.write_at(lake, layout.events(name, export_id, sha256(data)), data)
 
 
 def read_events(lake: ObjectStore, ref: ObjectRef, columns: Sequence[str] | None = None) -> pa.Table:
     """The events of an export, or some columns of them."""
-    return from_parquet(read(lake, ref), columns)
+    return from_parquet(objects.read(lake, ref), columns)
 
 
 def event_of(record: Mapping[str, object]) -> RowEvent:
@@ -114,23 +111,6 @@ def event_of(record: Mapping[str, object]) -> RowEvent:
 def accepted(table: pa.Table) -> Iterator[RowEvent]:
     """The events of rows that took part in the join."""
     return (event_of(record) for record in table.to_pylist() if record["status"] == "accepted")
-
-
-def newest(lake: ObjectStore, entries: Iterable[ExportEntry], rows: Mapping[str, str]) -> dict[str, RowEvent]:
-    """For each row identity the greatest accounted event, looking only into exports not older than `rows[identity]`.
-
-    In the usual case a new export is younger than all before it, and nothing is read.
-    """
-    found: dict[str, RowEvent] = {}
-    since = min(rows.values(), default="")
-    for entry in entries:
-        if not rows or entry.latest < since:
-            continue
-        for event in accepted(read_events(lake, entry.events)):
-            key = identity.row_identity(event.label_hash, event.branch_name)
-            if key in rows and (key not in found or order(event) > order(found[key])):
-                found[key] = event
-    return found
 
 
 def findings_of(table: pa.Table) -> Iterator[tuple[str | None, Finding]]:

@@ -3,11 +3,12 @@
 import msgspec
 
 from encord_dagster import layout
-from encord_dagster.errors import CommitStateUnknown, HistoryDamaged
+from encord_dagster.errors import AccessDenied, CommitStateUnknown, HistoryDamaged, StorageError
 from encord_dagster.label_set.manifest import ExportEntry, LogRecord, encode, sha256
 from encord_dagster.storage.protocol import Create, ObjectStore
 
 CHECKPOINT_EVERY = 100
+COMMIT_TRIES = 3  # of one record, each on top of the retries of the store
 
 
 class Hint(msgspec.Struct, frozen=True):
@@ -48,8 +49,7 @@ def read_record(lake: ObjectStore, name: str, seq: int) -> tuple[LogRecord, str]
 
 def head(lake: ObjectStore, name: str) -> Head:
     """The newest record: from the hint on by steps that double, then by halving."""
-    data = lake.get(layout.latest(name))
-    low = msgspec.json.decode(data, type=Hint).seq if data else 0
+    low = _hint(lake, name)
     if low and lake.head(layout.log(name, low)) is None:
         raise HistoryDamaged(f"{lake.url}: {layout.latest(name)} names record {low}, which is missing; restore the log")
     step = 1
@@ -61,6 +61,23 @@ def head(lake: ObjectStore, name: str) -> Head:
         low, high = (middle, high) if lake.head(layout.log(name, middle)) else (low, middle)
     found = read_record(lake, name, low) if low else None
     return Head(low, *found) if found else Head(0, None, None)
+
+
+def _hint(lake: ObjectStore, name: str) -> int:
+    """Where to begin to look: the hint's record, 0 where there is no hint or it cannot be read."""
+    try:
+        return max(0, msgspec.json.decode(lake.get(layout.latest(name)) or b'{"seq":0}', type=Hint).seq)
+    except msgspec.DecodeError:
+        return 0
+
+
+def refuse_gap(lake: ObjectStore, name: str, upto: Head) -> None:
+    """HistoryDamaged where records lie behind the head with a gap before them: building on it would hide them."""
+    beyond = next(lake.list(layout.log_prefix(name), start_after=layout.log(name, upto.seq)), None)
+    if beyond and beyond.key != layout.log(name, upto.seq + 1):  # the very next one is a rival's new commit
+        raise HistoryDamaged(
+            f"{lake.url}: {layout.log(name, upto.seq + 1)} is missing and {beyond.key} is there; restore the log"
+        )
 
 
 def records(lake: ObjectStore, name: str, upto: Head, *, after: int = 0) -> list[LogRecord]:
@@ -82,20 +99,33 @@ def accounted(lake: ObjectStore, name: str, upto: Head) -> dict[str, ExportEntry
     entries: dict[str, ExportEntry] = {}
     after = 0
     for seq in range(upto.seq // CHECKPOINT_EVERY * CHECKPOINT_EVERY, 0, -CHECKPOINT_EVERY):
-        data = lake.get(layout.checkpoint(name, seq))
-        if data:
+        checkpoint = _checkpoint(lake, name, seq)
+        if checkpoint:
             after = seq
-            entries = {entry.id: entry for entry in msgspec.json.decode(data, type=Checkpoint).exports}
+            entries = {entry.id: entry for entry in checkpoint.exports}
             break
     for record in records(lake, name, upto, after=after):
         entries |= {entry.id: entry for entry in record.exports}
     return entries
 
 
+def _checkpoint(lake: ObjectStore, name: str, seq: int) -> Checkpoint | None:
+    """The checkpoint of record `seq`; None where there is none, or none that speaks of the record in the log."""
+    data = lake.get(layout.checkpoint(name, seq))
+    if data is None:
+        return None
+    try:
+        checkpoint = msgspec.json.decode(data, type=Checkpoint)
+    except msgspec.DecodeError:
+        return None
+    found = read_record(lake, name, seq)
+    return checkpoint if found and found[1] == checkpoint.record else None
+
+
 def commit(lake: ObjectStore, name: str, record: LogRecord) -> Head | None:
     """Create the next record; None where another one took its number first."""
     data = encode(record)
-    if lake.create(layout.log(name, record.seq), data) is Create.DIFFERENT:
+    if not _landed(lake, layout.log(name, record.seq), data):
         return None
     now = read_record(lake, name, record.seq)
     if now is None or now[1] != sha256(data):
@@ -106,3 +136,16 @@ def commit(lake: ObjectStore, name: str, record: LogRecord) -> Head | None:
         entries = tuple(accounted(lake, name, new).values())
         lake.create(layout.checkpoint(name, record.seq), encode(Checkpoint(record.seq, sha256(data), entries)))
     return new
+
+
+def _landed(lake: ObjectStore, key: str, data: bytes) -> bool:
+    """Whether the key now holds these bytes. A lost answer is a question: sending the same bytes again answers it."""
+    lost: StorageError | None = None
+    for _ in range(COMMIT_TRIES):
+        try:
+            return lake.create(key, data) is not Create.DIFFERENT
+        except AccessDenied:
+            raise
+        except StorageError as error:
+            lost = error
+    raise CommitStateUnknown(f"{lake.url}: {key} was sent, and whether it landed is not known; run again") from lost

@@ -30,6 +30,15 @@ class State:
             )
         if record and record.root:
             self.root = msgspec.json.decode(objects.read(lake, record.root), type=Root)
+        self.published = self.root  # what readers see; `root` is what the next version is built on
+
+    def start_over(self) -> None:
+        """Build the next version out of nothing but what is append-only: every row is about to be converted anew."""
+        if self.root:
+            self.root = msgspec.structs.replace(
+                self.root, buckets={}, classes=(), rows=0, tombstones=0, images=0, annotations=0
+            )
+        self._buckets, self._rows = {}, {}
 
     def bucket(self, prefix: str) -> Bucket | None:
         """The bucket of a prefix of the root's prefix length."""
@@ -52,37 +61,37 @@ class State:
         record = self.head.record
         if record and record.converter_version > CONVERTER_VERSION:
             raise UsageError(
-                f"{self.lake.url}: the newest version was made by converter {record.converter_version}, this release has "
-                f"{CONVERTER_VERSION}; upgrade encord_dagster before publishing to this label set"
+                f"{self.lake.url}: the newest version was made by converter {record.converter_version}, this release "
+                f"has {CONVERTER_VERSION}; upgrade encord_dagster before publishing to this label set"
             )
-        return record is not None and record.root is not None and record.config_digest != config_digest
+        return record is not None and record.config_digest != config_digest
 
 
 class Join:
-    """Takes row events one by one, in any order, and says which of them decide a row's content."""
+    """Which event decides each label row, whatever the order in which events come."""
 
-    def __init__(self, state: State, entries: Mapping[str, ExportEntry], *, stale: bool) -> None:
-        self.state, self.stale = state, stale
-        self.best: dict[str, RowEvent] = {}
-        self._unread = list(entries.values())
+    def __init__(self, state: State, entries: Mapping[str, ExportEntry]) -> None:
+        self.state = state
+        self.best: dict[str, RowEvent] = {}  # of this run, by row identity
+        self._accounted: dict[str, RowEvent] = {}  # of exports that the log accounts for, as far as they were read
+        self._unread = sorted(entries.values(), key=lambda entry: entry.latest)
 
-    def offer(self, event: RowEvent) -> tuple[bool, RowEvent | None]:
-        """(whether the event wins and brings other content than the version has, the event that beats it if any)."""
-        key = identity.row_identity(event.label_hash, event.branch_name)
+    def rival(self, event: RowEvent) -> RowEvent | None:
+        """The greatest known event of the same row, None where none is known that could beat this one."""
         self._read_not_older_than(event_time(event))
-        rival = self.best.get(key)
-        if rival and order(rival) >= order(event):
-            return False, rival
-        self.best[key] = event
-        held = self.state.row(key)
-        return self.stale or held is None or held.fingerprint != event.fingerprint, None
+        key = identity.row_identity(event.label_hash, event.branch_name)
+        known = [other for other in (self._accounted.get(key), self.best.get(key)) if other]
+        return max(known, key=order, default=None)
+
+    def is_new(self, event: RowEvent) -> bool:
+        """Whether the event carries other content than the version has for its row."""
+        held = self.state.row(identity.row_identity(event.label_hash, event.branch_name))
+        return held is None or held.fingerprint != event.fingerprint
 
     def _read_not_older_than(self, time: str) -> None:
         """Learn accounted events that an event of `time` might lose to; in the usual case there are none."""
-        late = [entry for entry in self._unread if entry.latest >= time]
-        for entry in late:
-            self._unread.remove(entry)
-            for event in accepted(read_events(self.state.lake, entry.events)):
+        while self._unread and self._unread[-1].latest >= time:
+            for event in accepted(read_events(self.state.lake, self._unread.pop().events)):
                 key = identity.row_identity(event.label_hash, event.branch_name)
-                if key not in self.best or order(event) > order(self.best[key]):
-                    self.best[key] = event
+                if key not in self._accounted or order(event) > order(self._accounted[key]):
+                    self._accounted[key] = event

@@ -6,15 +6,34 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from encord_dagster.config import CONVERTER_VERSION, LabelSetConfig
+from encord_dagster.errors import IdClash
 from encord_dagster.formats import coco
 from encord_dagster.formats.fragment import Category, ClassCount, Fragment
-from encord_dagster.label_set import history, manifest, objects, shards
+from encord_dagster.label_set import history, ids, manifest, objects, shards
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.join import State
 from encord_dagster.label_set.manifest import BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
 from encord_dagster.storage.protocol import ObjectStore
 
 LoadFragment = Callable[[str], Fragment]
+
+
+class _Image(msgspec.Struct, frozen=True):
+    data_hash: str
+    frame: int
+
+
+class _Place(msgspec.Struct, frozen=True):
+    id: int
+    encord: _Image
+
+
+class _Number(msgspec.Struct, frozen=True):
+    id: int
+
+
+_PLACE = msgspec.json.Decoder(_Place)
+_NUMBER = msgspec.json.Decoder(_Number)
 
 
 def publish(
@@ -26,20 +45,29 @@ def publish(
     categories: Mapping[str, Category],
     datasets: Iterable[str],
     exports: Sequence[ExportEntry],
+    id_overrides: Mapping[str, int],
 ) -> Head | None:
     """Commit `changes` (by row identity) on top of the state; None where another publisher was faster.
 
-    With no change the record is an `observe`: the exports are accounted for, and the version stays.
+    With no change the record is an `observe`: the exports are accounted for, and the version stays. Raises IdsTaken
+    where records that were converted with `id_overrides` still share ids.
     """
     old = state.head.record
     root_ref, digest, buckets = (old.root if old else None), (old.content_digest if old else ""), 0
-    if changes:
+    made_anew = state.root is not None and state.root.config_digest != config.digest()
+    if changes or made_anew:
         root, buckets = _root(
-            state, config=config, changes=changes, load=load, categories=categories, datasets=datasets
+            state,
+            config=config,
+            changes=changes,
+            load=load,
+            categories=categories,
+            datasets=datasets,
+            id_overrides=id_overrides,
         )
         root_ref = objects.write(state.lake, config.name, _epoch(state), manifest.encode(root))
         digest = root.content_digest
-    published = bool(changes) and (old is None or digest != old.content_digest)
+    published = (bool(changes) or made_anew) and (old is None or digest != old.content_digest)
     record = LogRecord(
         format_version=manifest.FORMAT_VERSION,
         seq=state.head.seq + 1,
@@ -70,13 +98,15 @@ def _root(
     load: LoadFragment,
     categories: Mapping[str, Category],
     datasets: Iterable[str],
+    id_overrides: Mapping[str, int],
 ) -> tuple[Root, int]:
     old = state.root
     before = {key: row for key in changes if (row := state.row(key))}
     rows = (old.rows if old else 0) + len(changes) - len(before)
     length = manifest.prefix_length(rows, at_least=old.prefix_length if old else 0)
     buckets = dict(old.buckets) if old and old.prefix_length == length else {}
-    written = _write_buckets(state, config.name, length, changes, load)
+    numbers = ids.Written()
+    written = _write_buckets(state, config.name, length, changes, load, numbers)
     buckets |= written
     classes = _classes(old.classes if old else (), before.values(), changes.values())
     named = _categories(classes, categories)
@@ -93,19 +123,26 @@ def _root(
         categories=named,
         classes=classes,
         datasets=tuple(sorted(set(old.datasets if old else ()) | set(datasets))),
-        id_overrides=dict(old.id_overrides) if old else {},
+        id_overrides=dict(sorted(id_overrides.items())),
         files={},
         rows=rows,
         tombstones=(old.tombstones if old else 0) + gained(lambda row: row.fragment is None),
         images=(old.images if old else 0) + gained(lambda row: row.images),
         annotations=(old.annotations if old else 0) + gained(lambda row: row.annotations),
     )
-    files = _plain_files(state, config, root)
+    clash = numbers.shared()
+    files: dict[str, ObjectRef] = {}
+    try:
+        files = _plain_files(state, config, root)
+    except IdClash:
+        clash = True
+    if clash and (more := ids.renumbered(state.lake, before=state.published, after=root)) != root.id_overrides:
+        raise ids.IdsTaken(more)
     return msgspec.structs.replace(root, files=files), len(written)
 
 
 def _write_buckets(
-    state: State, name: str, length: int, changes: Mapping[str, BucketRow], load: LoadFragment
+    state: State, name: str, length: int, changes: Mapping[str, BucketRow], load: LoadFragment, numbers: ids.Written
 ) -> dict[str, BucketRef]:
     """Write the buckets that changes touch, or all of them where the set has grown past its prefix length."""
     old = state.root
@@ -124,6 +161,7 @@ def _write_buckets(
         ordered = [rows[key] for key in sorted(rows)]
         fresh = {key: load(row.fragment) for key in rows if key in changes and (row := rows[key]).fragment}
         parts = shards.merged(ordered, fresh, [shards.open_bucket(state.lake, held)] if held else [])
+        numbers.add(parts.tables)
         ref = shards.write_bucket(state.lake, name, _epoch(state), ordered, parts)
         size = sum(len(line) for line in parts.coco.values())
         digest = manifest.tree_digest(ordered, length)
@@ -172,11 +210,27 @@ def coco_document(lake: ObjectStore, root: Root) -> Iterable[bytes]:
     """The COCO file of a version in pieces: bucket by bucket, records copied as they are."""
     images: dict[int, bytes] = {}
     annotations: list[bytes] = []
+    numbers: set[int] = set()
     for ref in root.buckets.values():
         bucket = msgspec.json.decode(objects.read(lake, ref.ref), type=manifest.Bucket)
         for line in shards.coco_rows(objects.read(lake, bucket.shards["coco"])):
             for image_id, image in zip(line.image_ids, line.images, strict=True):
                 known = images.get(image_id)
-                images[image_id] = coco.merged_image(known, bytes(image)) if known else bytes(image)
+                images[image_id] = _merged_image(known, bytes(image)) if known else bytes(image)
             annotations += [bytes(annotation) for annotation in line.annotations]
+            numbers.update(_NUMBER.decode(annotation).id for annotation in line.annotations)
+    if len(numbers) < len(annotations):
+        twice = len(annotations) - len(numbers)
+        raise IdClash(f"{twice} annotations have the id of another one; use the tables, which tell label rows apart")
     return coco.document(root.categories, images, annotations)
+
+
+def _merged_image(known: bytes, image: bytes) -> bytes:
+    """One record of an image that two label rows describe; IdClash where they describe two images."""
+    one, other = _PLACE.decode(known), _PLACE.decode(image)
+    if one != other:
+        raise IdClash(
+            f"image id {one.id} stands for frame {one.encord.frame} of {one.encord.data_hash} and for frame "
+            f"{other.encord.frame} of {other.encord.data_hash}; use the tables, which tell label rows apart"
+        )
+    return coco.merged_image(known, image)

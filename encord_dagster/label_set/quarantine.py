@@ -8,6 +8,7 @@ from encord_dagster import layout
 from encord_dagster.accounting import Reading
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.findings import Finding
+from encord_dagster.label_set import objects
 from encord_dagster.label_set.manifest import FORMAT_VERSION, encode, sha256
 from encord_dagster.landing import Export
 from encord_dagster.storage.protocol import ObjectStore
@@ -63,9 +64,7 @@ def _item(
 def write(lake: ObjectStore, name: str, export: Export, raw: str, held: Sequence[Item], *, whole: bool) -> str:
     """Store what an export left in quarantine and return its key; the same findings are the same object."""
     data = encode(Record(export=export, raw=raw, whole=whole, items=tuple(held)))
-    key = layout.quarantined(name, export.id, sha256(data), whole=whole)
-    lake.create(key, data)
-    return key
+    return objects.write_at(lake, layout.quarantined(name, export.id, sha256(data), whole=whole), data).key
 
 
 def read(lake: ObjectStore, name: str) -> list[Record]:

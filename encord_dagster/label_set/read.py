@@ -1,4 +1,4 @@
-"""Reading a published label set: its log, its versions, their files. Needs no Dagster and writes nothing to the lake."""
+"""Reading a published label set: its log, its versions, their files. Needs no Dagster, writes nothing to the lake."""
 
 from collections import Counter
 from collections.abc import Iterator

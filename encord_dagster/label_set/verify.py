@@ -1,5 +1,6 @@
 """Recompute everything a label set claims from the store alone."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -30,12 +31,13 @@ def verify(lake: ObjectStore, name: str) -> Report:
         report.problems.append(str(error))
         return report
     report.records = len(records)
-    beyond = [info.key for info in lake.list(layout.log(name, 0)[:-17])]
+    beyond = [info.key for info in lake.list(layout.log_prefix(name))]
     if len(beyond) != len(records):
         report.problems.append(f"the log holds {len(beyond)} records, and {len(records)} are reachable; one is missing")
     checked: set[str] = set()
+    totals: dict[str, Counter[str]] = {}  # of each bucket, by key: versions share buckets
     for record in records:
-        for ref in _refs(lake, record, report, checked):
+        for ref in _refs(lake, record, report, checked, totals):
             _read(lake, ref, report, checked)
     return report
 
@@ -54,7 +56,9 @@ def _read(lake: ObjectStore, ref: ObjectRef, report: Report, checked: set[str]) 
     return data
 
 
-def _refs(lake: ObjectStore, record: LogRecord, report: Report, checked: set[str]) -> Iterator[ObjectRef]:
+def _refs(
+    lake: ObjectStore, record: LogRecord, report: Report, checked: set[str], totals: dict[str, Counter[str]]
+) -> Iterator[ObjectRef]:
     yield from (entry.events for entry in record.exports)
     if record.root is None or record.root.key in checked:
         return
@@ -66,12 +70,13 @@ def _refs(lake: ObjectStore, record: LogRecord, report: Report, checked: set[str
     for prefix, named in root.buckets.items():
         if named.ref.key in checked:
             continue
-        held = _read(lake, named.ref, report, checked)
-        if held is None:
+        found = _read(lake, named.ref, report, checked)
+        if found is None:
             continue
-        bucket = msgspec.json.decode(held, type=Bucket)
+        bucket = msgspec.json.decode(found, type=Bucket)
         if manifest.tree_digest(bucket.rows, root.prefix_length) != named.digest:
             report.problems.append(f"{named.ref.key}: rows do not give the digest that version {record.version} states")
+        totals[named.ref.key] = _counted(bucket)
         for row in bucket.rows:
             accounted = row.annotations + row.objects_quarantined + sum(row.objects_excluded.values())
             if accounted != row.objects_in or not row.row.startswith(prefix):
@@ -79,5 +84,16 @@ def _refs(lake: ObjectStore, record: LogRecord, report: Report, checked: set[str
                     f"{named.ref.key}: row {row.label_hash} holds {row.objects_in} objects, {accounted} accounted for"
                 )
         yield from bucket.shards.values()
+    held = sum((totals.get(named.ref.key, Counter()) for named in root.buckets.values()), Counter())
+    stated = Counter(rows=root.rows, tombstones=root.tombstones, images=root.images, annotations=root.annotations)
+    if held != stated:
+        report.problems.append(f"{record.root.key}: it states {dict(stated)}, its buckets hold {dict(held)}")
     if manifest.content_digest(root.buckets, root.config_digest) != record.content_digest:
         report.problems.append(f"record {record.seq}: its buckets do not give its content digest")
+
+
+def _counted(bucket: Bucket) -> Counter[str]:
+    counts: Counter[str] = Counter(rows=len(bucket.rows))
+    for row in bucket.rows:
+        counts.update(tombstones=row.fragment is None, images=row.images, annotations=row.annotations)
+    return counts

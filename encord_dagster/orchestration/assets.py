@@ -7,7 +7,7 @@ import dagster as dg
 
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.label_set import sources
-from encord_dagster.orchestration import events, latest, names, specs
+from encord_dagster.orchestration import events, latest, names, reporting, specs
 from encord_dagster.orchestration.stores import LabelSetStores
 from encord_dagster.outcomes import Batch
 from encord_dagster.storage.protocol import ObjectStore
@@ -38,11 +38,10 @@ def build_ingest_assets(
         keys, lake = list(context.partition_keys), stores.lake()
         publish = names.asset_key(config.name, "label_set") in context.selected_asset_keys
         batch = _ingest(context, keys, landing=stores.landing(), lake=lake, config=config, publish=publish)
-        # Logged, not yielded: only a logged event has its own partition, metadata and data version in a range run.
-        for event in events.export_events(keys, batch, config=config, selected=context.selected_asset_keys):
-            context.log_event(event)
+        recorded = reporting.log_exports(context, keys, batch, config)
         if publish and batch.published:
-            _log_latest(context, lake, config, new=any(item.status == "published" for item in batch.outcomes))
+            new = any(outcome.status == "published" for outcome in batch.outcomes)
+            reporting.log_latest(context, lake, config, recorded=recorded, new=new)
         if bad := events.problems(keys, batch, publish=publish):
             raise events.failure(bad, total=len(keys))
         yield from ()  # Dagster takes logged events as the outcome of a generator
@@ -95,14 +94,3 @@ def _ingest(
     if not found:
         return Batch(outcomes=(), published=None)
     return ingest(found, landing=landing, lake=lake, config=config, publish=publish, progress=context.log.info)
-
-
-def _log_latest(context: dg.AssetExecutionContext, lake: ObjectStore, config: LabelSetConfig, *, new: bool) -> None:
-    """Show the newest version in the run that committed; the rules' verdicts differ only where it is new."""
-    state = latest.newest(lake, config.name)
-    if state is None:
-        return
-    fired = latest.findings_by_rule(lake, config.name) if new else None
-    context.log_event(latest.materialization(state, name=config.name, fired=fired))
-    for verdict in () if fired is None else latest.evaluations(fired, config=config):
-        context.log_event(verdict)

@@ -1,6 +1,7 @@
 """What a run tells Dagster of each export: materializations, data versions, checks. Values in, events out."""
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import get_args, get_type_hints
 
 import dagster as dg
 
@@ -9,20 +10,55 @@ from encord_dagster.orchestration import metadata, names
 from encord_dagster.orchestration.specs import ROLL_UP, code_version
 from encord_dagster.outcomes import Batch, ExportOutcome, Published
 
-Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
+Recorded = Mapping[tuple[dg.AssetKey, str], dg.EventLogRecord]  # the last materialization by asset and partition
+
+# Dagster documents this parameter and does not export its type.
+Target = get_args(get_type_hints(dg.AssetCheckEvaluation)["target_materialization_data"])[0]
 
 CONVERTED = ("published", "observed", "converted")
 
 
-def export_events(
+def materializations(
     keys: Collection[str], batch: Batch, *, config: LabelSetConfig, selected: Collection[dg.AssetKey]
-) -> Iterator[Event]:
-    """Events of every key and selected asset, in the order of the keys and then of the graph."""
-    outcomes = {outcome.export.id: outcome for outcome in batch.outcomes}
-    for key in keys:
-        for asset in metadata.BUILDERS:
-            if names.asset_key(config.name, asset) in selected:
-                yield from _asset_events(asset, key, outcomes.get(key), batch.published, config)
+) -> Iterator[dg.AssetMaterialization]:
+    """What came to be, by key and then in the order of the graph."""
+    for key, outcome, asset in _each(keys, batch, config, selected):
+        if outcome and _exists(asset, outcome):
+            yield dg.AssetMaterialization(
+                names.asset_key(config.name, asset),
+                partition=key,
+                metadata=metadata.BUILDERS[asset](outcome, batch.published),
+                tags={names.DATA_VERSION_TAG: _data_version(asset, outcome, batch.published, config)},
+            )
+
+
+def verdicts(
+    keys: Collection[str],
+    batch: Batch,
+    *,
+    config: LabelSetConfig,
+    selected: Collection[dg.AssetKey],
+    recorded: Recorded,
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """The roll-up check of every key and selected asset, on the materialization that it speaks of."""
+    for key, outcome, asset in _each(keys, batch, config, selected):
+        asset_key = names.asset_key(config.name, asset)
+        problem = _problem(asset, outcome)
+        doubt = None if problem else _doubt(asset, outcome)
+        passed = not (problem or doubt)
+        record = recorded.get((asset_key, key))
+        yield dg.AssetCheckEvaluation(
+            asset_key=asset_key,
+            check_name=ROLL_UP,
+            partition=key,
+            passed=passed,
+            severity=dg.AssetCheckSeverity.ERROR if problem else dg.AssetCheckSeverity.WARN,
+            description=problem or doubt,
+            metadata=metadata.check(outcome, passed=passed) if outcome else {},
+            # Without its materialization Dagster shows the partition's check as missing.
+            target_materialization_data=record
+            and Target(run_id=record.run_id, storage_id=record.storage_id, timestamp=record.timestamp),
+        )
 
 
 def problems(keys: Collection[str], batch: Batch, *, publish: bool) -> dict[str, str]:
@@ -43,28 +79,14 @@ def failure(problems: Mapping[str, str], *, total: int) -> dg.Failure:
     )
 
 
-def _asset_events(
-    asset: str, key: str, outcome: ExportOutcome | None, published: Published | None, config: LabelSetConfig
-) -> Iterator[Event]:
-    problem = _problem(asset, outcome)
-    if outcome and _exists(asset, outcome, problem):
-        yield dg.AssetMaterialization(
-            names.asset_key(config.name, asset),
-            partition=key,
-            metadata=metadata.BUILDERS[asset](outcome, published),
-            tags={names.DATA_VERSION_TAG: _data_version(asset, outcome, published, config)},
-        )
-    doubt = None if problem else _doubt(asset, outcome)
-    passed = not (problem or doubt)
-    yield dg.AssetCheckEvaluation(
-        asset_key=names.asset_key(config.name, asset),
-        check_name=ROLL_UP,
-        partition=key,
-        passed=passed,
-        severity=dg.AssetCheckSeverity.ERROR if problem else dg.AssetCheckSeverity.WARN,
-        description=problem or doubt,
-        metadata=metadata.check(outcome, passed=passed) if outcome else {},
-    )
+def _each(
+    keys: Collection[str], batch: Batch, config: LabelSetConfig, selected: Collection[dg.AssetKey]
+) -> Iterator[tuple[str, ExportOutcome | None, str]]:
+    outcomes = {outcome.export.id: outcome for outcome in batch.outcomes}
+    for key in keys:
+        for asset in metadata.BUILDERS:
+            if names.asset_key(config.name, asset) in selected:
+                yield key, outcomes.get(key), asset
 
 
 def _problem(asset: str, outcome: ExportOutcome | None) -> str | None:
@@ -91,10 +113,10 @@ def _doubt(asset: str, outcome: ExportOutcome | None) -> str | None:
     return None
 
 
-def _exists(asset: str, outcome: ExportOutcome, problem: str | None) -> bool:
+def _exists(asset: str, outcome: ExportOutcome) -> bool:
     if asset in ("raw_export", "quarantine"):  # a quarantined export is kept, and its findings
         return outcome.status != "failed"
-    return problem is None
+    return _problem(asset, outcome) is None
 
 
 def _data_version(asset: str, outcome: ExportOutcome, published: Published | None, config: LabelSetConfig) -> str:

@@ -51,12 +51,25 @@ def findings_by_rule(lake: ObjectStore, name: str) -> dict[str, int]:
     return dict(Counter(finding.rule for finding in open_label_set(lake, name).version("latest").findings()))
 
 
-def materialization(state: Newest, *, name: str, fired: Mapping[str, int] | None) -> dg.AssetMaterialization:
-    """The event that a run logs when it committed a record; `fired` where the version is new."""
+def materialization(
+    state: Newest, *, name: str, fired: Mapping[str, int] | None, upto: int | None
+) -> dg.AssetMaterialization:
+    """The event that a run logs when it committed a record; `fired` where the version is new.
+
+    `upto` is the newest `label_set` event. The tags tell Dagster that it was taken into account: a partition of an
+    export that could not be used would else make this asset look out of date for ever.
+    """
+    digest = state.records[-1].content_digest
+    source = names.asset_key(name, "label_set").to_user_string()
+    inputs = {
+        names.CODE_VERSION_TAG: str(state.records[-1].converter_version),
+        f"{names.INPUT_VERSION_TAG}/{source}": digest,
+        f"{names.INPUT_POINTER_TAG}/{source}": str(upto),
+    }
     return dg.AssetMaterialization(
         names.asset_key(name, names.LATEST),
         metadata=state_metadata(state, fired=fired),
-        tags={names.DATA_VERSION_TAG: state.records[-1].content_digest},
+        tags={names.DATA_VERSION_TAG: digest} | (inputs if upto is not None else {}),
     )
 
 

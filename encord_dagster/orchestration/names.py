@@ -9,11 +9,14 @@ LABEL_SET_TAG = "encord/label_set"
 FIRST_EXPORT_TAG = "encord/first_export"
 ATTEMPT_TAG = "encord/attempt"
 
-# Dagster documents these tags for range runs and does not export constants for them.
+# Dagster shows and reads these tags and does not export constants for them.
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 PARTITION_TAG = "dagster/partition"
 DATA_VERSION_TAG = "dagster/data_version"
+CODE_VERSION_TAG = "dagster/code_version"
+INPUT_VERSION_TAG = "dagster/input_data_version"
+INPUT_POINTER_TAG = "dagster/input_event_pointer"
 
 LATEST = "label_set_latest"
 

@@ -156,7 +156,7 @@ def test_points_are_sorted_by_index_and_not_by_text() -> None:
 )
 def test_a_joint_keeps_its_visibility(joint: Json, visibility: str) -> None:
     """The strongest flag decides; without any, the joint is visible."""
-    geometry = cast(Skeleton, geometry_of(make.skeleton([make.joint(0.5, 0.5, **joint)])))
+    geometry = cast(Skeleton, geometry_of(make.skeleton([make.joint(0.5, 0.5) | joint])))
 
     assert geometry.joints[0].visibility == visibility
 

@@ -91,7 +91,7 @@ def test_the_history_may_be_an_object_by_index() -> None:
 )
 def test_what_cannot_be_read_of_a_history_is_left_out_with_a_finding(changes: make.Json, rules: list[str]) -> None:
     """The labels are used all the same."""
-    reading = make.read(make.image_row(make.box(), **changes))
+    reading = make.read(make.image_row(make.box()) | changes)
 
     assert make.rules(reading) == rules
     assert len(reading.row.frames[0].objects) == 1

@@ -41,7 +41,8 @@ def test_an_image_is_one_frame_with_its_objects_in_document_order() -> None:
 
 def test_an_image_without_labels_is_a_frame() -> None:
     """Negatives are kept; `labels` may be an empty object."""
-    for found in ({}, [], None, {"objects": {}, "classifications": None}):
+    layouts: list[object] = [{}, [], None, {"objects": {}, "classifications": None}]
+    for found in layouts:
         reading = make.read(make.changed(make.image_row(), found, *UNIT, "labels"))
 
         assert [frame.objects for frame in reading.row.frames] == [()]
@@ -278,7 +279,7 @@ def test_a_word_for_absent_is_absent(word: str) -> None:
     """Exports write these where they mean nothing."""
     changes = dict.fromkeys(("branch_name", "is_image_sequence", "label_status", "exported_at", "export_hash"), word)
 
-    reading = make.read(make.image_row(make.box(confidence=word, manualAnnotation=word), **changes))
+    reading = make.read(make.image_row(make.box(confidence=word, manualAnnotation=word)) | changes)
 
     assert reading.row.branch_name == "main"
     assert (reading.row.is_image_sequence, reading.row.label_status) == (None, None)
@@ -300,7 +301,7 @@ def test_a_word_for_absent_is_absent(word: str) -> None:
 )
 def test_confidence_and_origin_of_an_object(changes: Json, confidence: float, manual: bool, rules: list[str]) -> None:
     """Numbers and booleans may come as text."""
-    reading = make.read(make.image_row(make.box(**changes)))
+    reading = make.read(make.image_row(make.box() | changes))
 
     instance = reading.row.frames[0].objects[0]
     assert (instance.confidence, instance.manual) == (confidence, manual)

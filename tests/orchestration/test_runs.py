@@ -145,3 +145,27 @@ def test_the_newest_version_can_be_brought_up_to_date_alone(world: World, ingest
     assert result.success
     assert world.materialized("label_set_latest")[None].metadata["encord/version"].value == 1
     assert len(world.checks("label_set_latest")) == len(RULES)
+
+
+def test_a_check_points_at_the_materialization_it_speaks_of(world: World, ingest: FakeIngest) -> None:
+    """Else Dagster counts a partition whose check passed as never checked."""
+    keys = world.delivered("a.json", "b-bad.json")
+
+    world.run(keys=keys)
+
+    records = world.instance.fetch_materializations(dg.AssetKey(["street", "label_set"]), limit=10).records
+    checks = world.checks("label_set")
+    target = checks[ROLL_UP, keys[0]].target_materialization_data
+    assert [record.storage_id for record in records] == [target.storage_id if target else None]
+    assert checks[ROLL_UP, keys[1]].target_materialization_data is None
+
+
+def test_the_newest_version_does_not_look_out_of_date_because_of_a_bad_export(world: World, ingest: FakeIngest) -> None:
+    """Its event names the last `label_set` event that it has taken into account."""
+    keys = world.delivered("a.json", "b-bad.json")
+
+    world.run(keys=keys)
+
+    (record,) = world.instance.fetch_materializations(dg.AssetKey(["street", "label_set"]), limit=10).records
+    tags = world.materialized("label_set_latest")[None].tags or {}
+    assert tags["dagster/input_event_pointer/street/label_set"] == str(record.storage_id)

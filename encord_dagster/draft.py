@@ -1,0 +1,140 @@
+"""What a run would change: the rows that its exports decide, converted. What one export brought can be taken back."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from encord_dagster import identity
+from encord_dagster.accounting import excluded
+from encord_dagster.config import LabelSetConfig
+from encord_dagster.encord.model import LabelRow, RowEvent
+from encord_dagster.findings import Finding, Location
+from encord_dagster.formats.convert import convert
+from encord_dagster.formats.fragment import Category, classes_of, fitted, fragment_name, own_ids
+from encord_dagster.label_set.categories import Categories
+from encord_dagster.label_set.events import history_hashes, order
+from encord_dagster.label_set.join import Join
+from encord_dagster.label_set.manifest import BucketRow
+from encord_dagster.spool import Spool
+
+Held = TypeVar("Held")
+Before = tuple[RowEvent | None, BucketRow | None, str | None]  # best event, change and deciding export of one row
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """A row as it was offered, without what its categories cannot hold; `change` is what it brings to the version."""
+
+    row: LabelRow
+    findings: tuple[Finding, ...]
+    change: BucketRow | None
+
+
+class Draft:
+    """Changes of a label set, by row identity, out of the exports of one run."""
+
+    def __init__(
+        self, join: Join, *, categories: Categories, spool: Spool, config: LabelSetConfig, ids: Mapping[str, int]
+    ) -> None:
+        self.join, self.categories, self.spool, self.config, self.ids = join, categories, spool, config, ids
+        self.changes: dict[str, BucketRow] = {}
+        self.decided_by: dict[str, str] = {}  # row identity -> export id
+        root = join.state.root
+        self.datasets = set(root.datasets if root else ())
+        self._export_id = ""
+        self._before: dict[str, Before] = {}
+        self._datasets_before = frozenset(self.datasets)
+
+    def begin(self, export_id: str) -> None:
+        """From here on rows come from this export."""
+        self._export_id, self._before, self._datasets_before = export_id, {}, frozenset(self.datasets)
+
+    def take_back(self) -> None:
+        """Forget what came since `begin`: its export cannot be used after all."""
+        for key, (event, change, decider) in self._before.items():
+            _restore(self.join.best, key, event)
+            _restore(self.changes, key, change)
+            _restore(self.decided_by, key, decider)
+        self.datasets = set(self._datasets_before)
+
+    def take(self, row: LabelRow, event: RowEvent) -> Taken:
+        """Offer a row; convert it where it decides its content and the content is new. RowError leaves no trace."""
+        categories = self.categories.claim(classes_of(row))
+        row = fitted(row, categories)
+        rival = self.join.rival(event)
+        findings = [f for held in row.quarantined for f in held.findings if f.rule == "skeleton_joint_unknown"]
+        findings += [*self._of_dataset(row), *_of_rival(event, rival)]
+        change: BucketRow | None = None
+        wins = rival is None or order(event) > order(rival)
+        if wins:
+            change = self._converted(row, event, categories) if self.join.is_new(event) else None
+            self._decide(identity.row_identity(row.label_hash, row.branch_name), event, change)
+        if row.dataset_hash:
+            self.datasets.add(row.dataset_hash)
+        return Taken(row=row, findings=tuple(findings), change=change)
+
+    def keeps_older(self, event: RowEvent) -> Finding | None:
+        """A finding where this event cannot be used, and an older one stands in for it."""
+        rival = self.join.rival(event)
+        held = self.join.state.row(identity.row_identity(event.label_hash, event.branch_name))
+        if (rival is None and held is None) or (rival and order(rival) >= order(event)):
+            return None
+        text = "this event cannot be used, so the version keeps the row as it was before"
+        return Finding("newer_event_quarantined", "warning", Location(row=event.label_hash), text)
+
+    def decided(self, export_id: str) -> list[BucketRow]:
+        """The rows whose new content one export decides."""
+        return [row for key, row in self.changes.items() if self.decided_by[key] == export_id]
+
+    def _decide(self, key: str, event: RowEvent, change: BucketRow | None) -> None:
+        before = self.join.best.get(key), self.changes.get(key), self.decided_by.get(key)
+        self._before.setdefault(key, before)
+        self.join.best[key], self.decided_by[key] = event, self._export_id
+        _restore(self.changes, key, change)
+
+    def _converted(self, row: LabelRow, event: RowEvent, categories: Mapping[str, Category]) -> BucketRow:
+        ids = own_ids(row, self.ids)
+        name = fragment_name(event.fingerprint, categories, config_digest=self.config.digest(), ids=ids)
+        if name not in self.spool and not row.deleted:
+            self.spool.put(name, convert(row, categories, masks=self.config.masks, ids=ids))
+        fragment = None if row.deleted else self.spool.get(name)
+        return BucketRow(
+            row=identity.row_identity(row.label_hash, row.branch_name),
+            label_hash=row.label_hash,
+            branch_name=row.branch_name,
+            fingerprint=event.fingerprint,
+            fragment=name if fragment else None,
+            objects_in=row.objects_in,
+            objects_quarantined=len(row.quarantined),
+            objects_excluded=excluded(row),
+            images=len(fragment.images) if fragment else 0,
+            annotations=len(fragment.annotations) if fragment else 0,
+            classes=fragment.classes if fragment else (),
+        )
+
+    def _of_dataset(self, row: LabelRow) -> list[Finding]:
+        if not row.dataset_hash or row.dataset_hash in self.datasets or not self._datasets_before:
+            return []
+        text = f"dataset {row.dataset_hash} is new to this label set; check that the prefix holds one project"
+        return [Finding("new_dataset", "warning", Location(row=row.label_hash), text)]
+
+
+def _of_rival(event: RowEvent, rival: RowEvent | None) -> list[Finding]:
+    """What is odd about an event beside the greatest known one of its row."""
+    place = Location(row=event.label_hash)
+    if rival is None or not rival.export_hash:
+        return []
+    if rival.export_hash == event.export_hash and rival.fingerprint != event.fingerprint:
+        text = f"it came with other labels under the same export hash {rival.export_hash}; export the row again"
+        return [Finding("export_hash_conflict", "warning", place, text)]
+    if order(rival) > order(event) and rival.export_hash in history_hashes(event.history):
+        text = f"its history holds export {rival.export_hash}, yet that event is newer by its own time"
+        return [Finding("history_disagrees", "warning", place, text)]
+    return []
+
+
+def _restore(held: dict[str, Held], key: str, value: Held | None) -> None:
+    if value is None:
+        held.pop(key, None)
+    else:
+        held[key] = value

@@ -1,0 +1,86 @@
+"""Ids are unique within a version: of two records that share a number, the newer one gets another, for good."""
+
+from collections.abc import Mapping
+from itertools import count
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from encord_dagster import identity
+from encord_dagster.formats.tables import from_parquet
+from encord_dagster.label_set import objects
+from encord_dagster.label_set.manifest import Bucket, Root
+from encord_dagster.storage.protocol import ObjectStore
+
+Owner = tuple[str | int, ...]
+
+COLUMNS = {  # a record's number, then its owner, in the order of `identity.image_key` and `annotation_key`
+    "image": ["image_id", "data_hash", "frame"],
+    "annotation": ["annotation_id", "label_hash", "branch_name", "object_hash", "image_id"],
+}
+
+
+class IdsTaken(Exception):
+    """Records of a run share ids; `numbers` gives the newer ones others, by identity, for the next attempt."""
+
+    def __init__(self, numbers: dict[str, int]) -> None:
+        super().__init__(numbers)
+        self.numbers = numbers
+
+
+class Written:
+    """The ids of the buckets that one run writes."""
+
+    def __init__(self) -> None:
+        self._images: list[pa.Table] = []
+        self._annotations: list[pa.Table] = []
+
+    def add(self, tables: Mapping[str, pa.Table]) -> None:
+        """Take in the tables of a bucket. An image that two label rows describe is one image."""
+        self._images.append(_distinct(tables["images"].select(COLUMNS["image"])))
+        self._annotations.append(tables["annotations"].select(["annotation_id"]))
+
+    def shared(self) -> bool:
+        """Whether two records have one id."""
+        if not self._images:
+            return False
+        images = _distinct(pa.concat_tables(self._images))["image_id"]
+        annotations = pa.concat_tables(self._annotations)["annotation_id"]
+        return any(len(pc.unique(ids)) < len(ids) for ids in (images, annotations))
+
+
+def renumbered(lake: ObjectStore, *, before: Root | None, after: Root) -> dict[str, int]:
+    """The id overrides of `after` and those that it lacks; ids that `before` has published stay.
+
+    Annotation ids are made from image ids, so annotations have their turn when all images are told apart.
+    """
+    numbers = dict(after.id_overrides)
+    for kind in ("image", "annotation"):
+        owners = _owners(lake, after, kind)
+        kept = _owners(lake, before, kind) if before else {}
+        taken = {*owners, *numbers.values()}
+        for number, sharing in sorted(owners.items()):
+            published = sharing & kept.get(number, set())
+            newer = sorted(sharing - published)
+            for owner in newer if published else newer[1:]:
+                key = identity.digest(kind, *map(str, owner))
+                numbers[key] = next(n for i in count(1) if (n := identity.number(key, str(i))) not in taken)
+                taken.add(numbers[key])
+        if numbers != after.id_overrides:
+            break
+    return numbers
+
+
+def _owners(lake: ObjectStore, root: Root, kind: str) -> dict[int, set[Owner]]:
+    found: dict[int, set[Owner]] = {}
+    for named in root.buckets.values():
+        bucket = msgspec.json.decode(objects.read(lake, named.ref), type=Bucket)
+        table = from_parquet(objects.read(lake, bucket.shards[f"{kind}s"]), COLUMNS[kind])
+        for number, *owner in zip(*(table[column].to_pylist() for column in COLUMNS[kind]), strict=True):
+            found.setdefault(number, set()).add(tuple(owner))
+    return found
+
+
+def _distinct(table: pa.Table) -> pa.Table:
+    return table.group_by(table.column_names).aggregate([])

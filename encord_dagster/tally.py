@@ -1,0 +1,138 @@
+"""Counts of one export while its rows go by, and what they say about it in the end."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from encord_dagster.accounting import Reading, excluded, rule_counts
+from encord_dagster.encord.model import LabelRow
+from encord_dagster.errors import ExportError
+from encord_dagster.findings import Finding, Location
+from encord_dagster.label_set import quarantine
+from encord_dagster.label_set.events import RowAccount, event_time
+from encord_dagster.label_set.manifest import ExportEntry, ObjectRef
+from encord_dagster.landing import Export
+from encord_dagster.outcomes import MAX_FINDINGS, MAX_HASHES, ExportOutcome
+
+
+class Tally:
+    """What became of the rows of one export."""
+
+    def __init__(self, export: Export, digest: str) -> None:
+        self.export, self.digest = export, digest  # digest: sha256 hex of its bytes
+        self.accounts: list[RowAccount] = []
+        self.held_back: list[quarantine.Item] = []
+        self.counts: Counter[str] = Counter()
+        self.excluded: Counter[str] = Counter()
+        self.classes: Counter[str] = Counter()
+
+    def add(self, reading: Reading, row: LabelRow | None, findings: tuple[Finding, ...]) -> None:
+        """Count a row; `row` is None where it cannot be used."""
+        left_out = excluded(row) if row else {}
+        quarantined = len(row.quarantined) if row else 0
+        self.counts["rows"] += 1
+        self.counts["rows_quarantined"] += reading.status == "quarantined"
+        if row:
+            on_frames = [item for frame in row.frames for item in frame.objects]
+            if reading.status == "other_branch":
+                left_out = {**left_out, "other_branch": len(on_frames)}
+            else:
+                self.counts["images"] += len(row.frames)
+                self.counts["published"] += len(on_frames)
+                self.classes.update(item.name for item in on_frames)
+            self.counts["objects_in"] += row.objects_in
+            self.counts["quarantined"] += quarantined
+            self.excluded.update(left_out)
+        self.held_back += quarantine.items(reading, row, findings)
+        self.accounts.append(
+            RowAccount(
+                status=reading.status,
+                event=reading.event,
+                findings=findings,
+                objects_in=row.objects_in if row else 0,
+                objects_quarantined=quarantined,
+                objects_excluded=sum(left_out.values()),
+            )
+        )
+
+    def note(self, finding: Finding) -> None:
+        """Add a finding about the export as a whole."""
+        self.accounts.append(RowAccount(status="export", event=None, findings=(finding,)))
+
+    @property
+    def unusable(self) -> bool:
+        """Whether it has rows, and none of them can be used."""
+        return 0 < self.counts["rows"] == self.counts["rows_quarantined"]
+
+    def findings(self) -> list[Finding]:
+        """All findings, worst first."""
+        ranks = {"error": 0, "warning": 1, "info": 2}
+        found = [finding for account in self.accounts for finding in account.findings]
+        return sorted(found, key=lambda finding: ranks[finding.severity])
+
+    def refusal(self, error: ExportError) -> list[quarantine.Item]:
+        """What goes to quarantine where the whole export does."""
+        return [*self.held_back, quarantine.Item(reason=error.reason, findings=(self.finding(error),))]
+
+    def refused(self, error: ExportError, uris: dict[str, str]) -> ExportOutcome:
+        """The outcome of an export that is quarantined whole."""
+        findings = [self.finding(error), *self.findings()]
+        return ExportOutcome(
+            export=self.export,
+            status="quarantined",
+            sha256=self.digest,
+            rows=self.counts["rows"],
+            rows_quarantined=self.counts["rows_quarantined"],
+            rules=rule_counts(findings),
+            findings=tuple(findings[:MAX_FINDINGS]),
+            uris=uris,
+            error=str(error),
+        )
+
+    def observed(self, uris: dict[str, str]) -> ExportOutcome:
+        """The outcome of an export whose rows were offered to the label set."""
+        findings, hashes, times = self.findings(), self._export_hashes(), self._times()
+        return ExportOutcome(
+            export=self.export,
+            status="observed",
+            sha256=self.digest,
+            rows=self.counts["rows"],
+            rows_quarantined=self.counts["rows_quarantined"],
+            images=self.counts["images"],
+            objects_in=self.counts["objects_in"],
+            objects_published=self.counts["published"],
+            objects_quarantined=self.counts["quarantined"],
+            objects_excluded=dict(self.excluded),
+            classes=dict(sorted(self.classes.items())),
+            rules=rule_counts(findings),
+            findings=tuple(findings[:MAX_FINDINGS]),
+            export_hashes=hashes[:MAX_HASHES],
+            exported_from=times[0] if times else None,
+            exported_to=times[-1] if times else None,
+            fragments_converted=self.counts["converted"],
+            fragments_reused=self.counts["reused"],
+            uris=uris,
+        )
+
+    def entry(self, events: ObjectRef) -> ExportEntry:
+        """How the log accounts for the export."""
+        hashes, times = self._export_hashes(), self._times()
+        return ExportEntry(
+            id=self.export.id,
+            sha256=self.digest,
+            events=events,
+            rows=sum(1 for account in self.accounts if account.event),
+            latest=times[-1] if times else "",
+            export_hashes=hashes[:MAX_HASHES],
+            export_hash_count=len(hashes),
+        )
+
+    def _export_hashes(self) -> tuple[str, ...]:
+        found = {account.event.export_hash for account in self.accounts if account.event}
+        return tuple(sorted(export_hash for export_hash in found if export_hash))
+
+    def _times(self) -> Sequence[str]:
+        return sorted(event_time(account.event) for account in self.accounts if account.event)
+
+    def finding(self, error: ExportError) -> Finding:
+        """Why the whole export cannot be used."""
+        return Finding(error.reason, "error", Location(), f"{self.export.key}: {error}")
