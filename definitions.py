@@ -10,6 +10,8 @@ S3 is reached with the usual AWS variables: AWS_REGION, AWS_ENDPOINT_URL_S3, AWS
 import os
 from pathlib import Path
 
+import dagster as dg
+
 from encord_dagster import build_label_set_definitions
 from encord_dagster.orchestration.stores import EnvironmentS3
 
@@ -20,13 +22,17 @@ def _url(variable: str, default: str) -> str:
     return value if "://" in value else str(Path(__file__).resolve().parent / Path(value).expanduser())
 
 
-defs = build_label_set_definitions(
-    landing=_url("ENCORD_LANDING", ".demo/landing"),
-    lake=_url("ENCORD_LAKE", ".demo/lake"),
-    name=os.environ.get("ENCORD_LABEL_SET") or "street",
-    s3=EnvironmentS3(
-        region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
-        endpoint_url=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
+defs = dg.Definitions.merge(
+    build_label_set_definitions(
+        landing=_url("ENCORD_LANDING", ".demo/landing"),
+        lake=_url("ENCORD_LAKE", ".demo/lake"),
+        name=os.environ.get("ENCORD_LABEL_SET") or "street",
+        s3=EnvironmentS3(
+            region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+            endpoint_url=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
+        ),
+        running=True,
     ),
-    running=True,
+    # one step a run: a process of its own would cost more than a small export
+    dg.Definitions(executor=dg.in_process_executor),
 )

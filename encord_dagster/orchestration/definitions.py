@@ -68,6 +68,5 @@ def build_label_set_definitions(
         jobs=[job],
         sensors=[build_export_sensor(config, interval_seconds=sensor_interval_seconds, running=running)],
         schedules=[build_reconcile_schedule(config, cron=reconcile_cron, running=running)],
-        resources={names.stores_resource(name): stores, "io_manager": NO_VALUES},
-        executor=dg.in_process_executor,
+        resources={names.stores_resource(name): stores, names.NO_VALUES: NO_VALUES},
     )

@@ -19,6 +19,7 @@ INPUT_VERSION_TAG = "dagster/input_data_version"
 INPUT_POINTER_TAG = "dagster/input_event_pointer"
 
 LATEST = "label_set_latest"
+NO_VALUES = "encord_no_values"  # the key of the IO manager, so that a project may keep its own `io_manager`
 
 
 def identifier(name: str) -> str:

@@ -87,7 +87,7 @@ def partitioned_specs(
             tags=ownership.tags,
             kinds=set(asset.kinds),
             partitions_def=partitions,
-        )
+        ).with_io_manager_key(names.NO_VALUES)
         for asset in chosen
     ]
 
@@ -102,7 +102,7 @@ def latest_spec(config: LabelSetConfig, ownership: Ownership) -> dg.AssetSpec:
         owners=ownership.owners,
         tags=ownership.tags,
         kinds={"encord", "coco"},
-    )
+    ).with_io_manager_key(names.NO_VALUES)
 
 
 def roll_up_checks(specs: Sequence[dg.AssetSpec]) -> list[dg.AssetCheckSpec]:

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from encord_dagster.errors import UsageError
+from encord_dagster.orchestration import names
 from encord_dagster.orchestration.definitions import build_label_set_definitions
 from encord_dagster.orchestration.stores import NO_VALUES
 from tests.orchestration.world import FakeIngest, World
@@ -66,6 +67,17 @@ def test_definitions_of_two_label_sets_merge() -> None:
     assert len(list(merged.resolve_all_asset_specs())) == 16
 
 
+def test_definitions_merge_with_a_project_of_its_own() -> None:
+    """A project keeps its own IO manager and executor."""
+    mine = dg.Definitions(
+        resources={"io_manager": dg.FilesystemIOManager(base_dir="values")}, executor=dg.multiprocess_executor
+    )
+
+    merged = dg.Definitions.merge(build_label_set_definitions(landing="l", lake="w", name="street"), mine)
+
+    dg.Definitions.validate_loadable(merged)
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "ä", "x" * 64])
 def test_a_name_that_could_not_be_a_folder_is_refused(name: str) -> None:
     """It becomes part of keys in the lake."""
@@ -115,7 +127,7 @@ def test_the_io_manager_refuses_a_value(world: World) -> None:
         return [1]
 
     with pytest.raises(UsageError, match="return no values"):
-        dg.materialize([labels], resources={"io_manager": resources["io_manager"]})
+        dg.materialize([labels], resources={"io_manager": resources[names.NO_VALUES]})
 
 
 def test_the_job_runs_in_process(world: World) -> None:
