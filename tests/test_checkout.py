@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 from pycocotools import mask as rle
+from pycocotools.coco import COCO
 
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.errors import UsageError
@@ -135,7 +136,9 @@ def test_a_checkout_holds_the_promised_files(tmp_path: Path) -> None:
     assert sum(name.startswith("masks/semantic/") for name in names) == version.images
     assert sum(name.startswith("masks/instance/") for name in names) == version.images
     assert {path for path in (tmp_path / "new").rglob("*") if path.is_file()} == set(paths)
-    assert (tmp_path / "new" / "folder" / "annotations" / "instances.json").read_bytes() == version.coco()
+    instances = tmp_path / "new" / "folder" / "annotations" / "instances.json"
+    assert instances.read_bytes() == version.coco()
+    assert len(COCO(str(instances)).anns) == version.annotations
 
 
 def test_an_old_version_checks_out_as_it_was(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from encord_dagster.formats.fragment import Category
 from encord_dagster.formats.raster import DECIMALS, Raster, corners, is_simple, needs_rle, rasterise, ring_area
 from encord_dagster.geometry import Bitmask, Box, Joint, Point, Polygon, Polyline, Ring, RotatedBox, Skeleton
 
-
 EXTENSIONS = {"image/jpeg": ".jpg", "image/jpg": ".jpg", "image/png": ".png", "image/tiff": ".tif", "image/bmp": ".bmp"}
 COCO_VISIBILITY = {"visible": 2, "occluded": 1, "self_occluded": 1, "invisible": 0}
 

@@ -221,7 +221,7 @@ def from_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def numbered(annotations: pa.Table) -> pa.Table:
-    """The annotations of all rows with `mask_value` as in the masks of a checkout: where rows share an image, 1 to n."""
+    """The annotations of all rows with `mask_value` as a checkout paints it: from 1 on each image, whatever the row."""
     ids = annotations["image_id"].to_numpy()
     order = np.argsort(ids, kind="stable")
     first = np.flatnonzero(np.diff(ids[order], prepend=0))  # where another image starts; ids are never 0

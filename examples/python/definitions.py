@@ -7,24 +7,23 @@ from encord_dagster import build_label_set_definitions
 
 s3 = S3Resource(region_name="eu-central-1")
 
-street = build_label_set_definitions(
-    landing="s3://acme-encord-exports/street",
-    lake="s3://acme-label-sets",
-    name="street",
-    s3=s3,
-    owners=["team:perception"],
+defs = dg.Definitions.merge(
+    build_label_set_definitions(
+        landing="s3://acme-encord-exports/street",
+        lake="s3://acme-label-sets",
+        name="street",
+        s3=s3,
+        owners=["team:perception"],
+    ),
+    # Small deliveries, so a day's backfill fits into one run, and objects that cannot be converted fail the export.
+    build_label_set_definitions(
+        landing="s3://acme-encord-exports/parking",
+        lake="s3://acme-label-sets",
+        name="parking",
+        s3=s3,
+        masks=False,
+        on_bad_object="fail_export",
+        backfill="single_run",
+        reconcile_cron="30 5 * * *",
+    ),
 )
-
-# Small deliveries, so a day's backfill fits into one run, and objects that cannot be converted fail the export.
-parking = build_label_set_definitions(
-    landing="s3://acme-encord-exports/parking",
-    lake="s3://acme-label-sets",
-    name="parking",
-    s3=s3,
-    masks=False,
-    on_bad_object="fail_export",
-    backfill="single_run",
-    reconcile_cron="30 5 * * *",
-)
-
-defs = dg.Definitions.merge(street, parking)

@@ -126,7 +126,7 @@ def mutate(
             other, at = chance.choice(places(whole))
             holder[key] = copy.deepcopy(other[at])  # type: ignore[index]  # as above
         case _:
-            holder[key] = value  # type: ignore[index]  # as above
+            holder[key] = copy.deepcopy(value)  # type: ignore[index]  # as above
 
 
 @settings(max_examples=300, deadline=None)

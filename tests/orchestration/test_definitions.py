@@ -135,3 +135,14 @@ def test_the_job_runs_in_process(world: World) -> None:
     job = world.defs.resolve_job_def("street_ingest")
 
     assert job.executor_def.name == "in_process"
+
+
+@pytest.mark.parametrize("file", ["definitions.py", "examples/python/definitions.py"])
+def test_dagster_loads_the_file_as_a_code_location(file: str, tmp_path: Path) -> None:
+    """Dagster itself finds the definitions in what we ship, as `dagster dev -f` would."""
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-f", str(ROOT / file)]
+    environment = os.environ | {"DAGSTER_HOME": str(tmp_path), "PYTHONWARNINGS": "ignore"}
+
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+    assert result.returncode == 0, result.stdout + result.stderr
