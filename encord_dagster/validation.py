@@ -123,6 +123,16 @@ RULES: tuple[Rule, ...] = (
     Rule("empty_mask", "warning", "A bitmask has no pixels.", _empty_mask),
     Rule("unknown_shape", "warning", "The shape of a class is not known.", _unknown_shape),
     Rule("unlabelled_row", "info", "A row has no objects and no classifications.", _unlabelled_row),
+    # found where rows meet a label set
+    Rule("no_rows", "warning", "An export holds no label rows."),
+    Rule("no_usable_row", "error", "None of an export's label rows can be used."),
+    Rule("bad_object", "error", "An export was failed at its first bad row or object, as configured."),
+    Rule("new_dataset", "warning", "A dataset is new to the label set: two projects in one prefix?"),
+    Rule("history_disagrees", "warning", "A row's export history and its times order two exports differently."),
+    Rule("export_hash_conflict", "warning", "One export hash came with two contents."),
+    Rule("newer_event_quarantined", "warning", "The newest event of a row cannot be used; the older one stays."),
+    Rule("skeleton_joint_unknown", "error", "A skeleton has joints that its class did not have at first."),
+    Rule("too_many_objects", "error", "A frame holds more objects than a mask can number."),
 )
 _SEVERITY: dict[str, Severity] = {rule.name: rule.severity for rule in RULES}
 

@@ -16,7 +16,6 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # The promised names. A name added here is a promise: it goes into the README and the changelog too.
 PUBLIC_NAMES = (
-    "EncordLabelSetComponent",
     "build_label_set_definitions",
     "open_label_set",
 )

@@ -16,6 +16,7 @@ import pytest
 
 from encord_dagster.cli import main
 from encord_dagster.config import LabelSetConfig
+from encord_dagster.label_set import quarantine
 from encord_dagster.pipeline import ingest
 from encord_dagster.samples import bad_row, canaries
 from tests import factories
@@ -64,6 +65,25 @@ def test_free_texts_are_published_without_secrets() -> None:
     assert coco.count("see [e-mail removed]") >= 5
     assert batch.outcomes[0].objects_published == 4
     assert "personal_data_removed" in batch.outcomes[0].rules
+
+
+def test_quarantine_points_at_what_it_holds_and_repeats_none_of_it() -> None:
+    """A record says which object of which row, why, and where its bytes lie in the raw copy: no name, no geometry."""
+    desk = Desk()
+    data = factories.encode([talkative_row()])
+
+    desk.bring("one.json", data)
+
+    (record,) = quarantine.read(desk.lake, "street")
+    (item,) = record.items
+    assert (item.reason, item.object_hash) == ("outside_image", "badobj01")
+    assert [finding.rule for finding in item.findings] == ["outside_image"]
+    raw = desk.lake.get(f"raw/{record.raw[:2]}/{record.raw}") or b""
+    assert item.offset is not None
+    assert item.length is not None
+    assert json.loads(raw[item.offset : item.offset + item.length])["label_hash"] == item.label_hash
+    (key,) = [key for key in desk.written() if "/quarantine/" in key]
+    assert leaks({key: text_of(desk.lake.get(key) or b"")}, (*SECRETS, "boundingBox", "see [")) == []
 
 
 def test_what_nobody_needs_is_dropped_whole() -> None:

@@ -40,6 +40,17 @@ def test_every_code_of_the_reader_is_used() -> None:
     assert unused == []
 
 
+def test_every_reason_above_the_reader_is_a_rule() -> None:
+    """What the pipeline writes into findings has a rule, and each such rule is written somewhere."""
+    package = READER.parent
+    sources = "".join(path.read_text("utf-8") for path in package.rglob("*.py") if path.parent != READER)
+
+    written = set(re.findall(r'(?:Finding|ExportError|RowError)\(\s*"([a-z_]+)"', sources))
+
+    assert {"new_dataset", "too_many_objects", "no_usable_row"} <= written
+    assert written <= {rule.name for rule in RULES}
+
+
 def test_rules_have_one_name_each() -> None:
     """Names are what dashboards match on."""
     names = [rule.name for rule in RULES]

@@ -28,35 +28,35 @@ _VOLATILE = frozenset(
         "file_uri",
     }
 )
-_Json = str | int | float | bool | None | list["_Json"] | dict[str, "_Json"]
+_Json = str | float | bool | None | list["_Json"] | dict[str, "_Json"]
 
 
 def fingerprint(raw: bytes) -> str:
     """sha256 hex of a row without volatile keys, nulls, `isDeleted: false`, key order and number or list spelling.
 
-    A row that is not JSON has the sha256 of its bytes.
+    Numbers count as 64-bit floats: whole ones above 2**53 are told apart only roughly. A row that is not JSON has
+    the sha256 of its bytes.
     """
     try:
-        document: _Json = json.loads(raw.decode("utf-8", "surrogateescape"))
-        text = json.dumps(_canonical(document), sort_keys=True, separators=(",", ":"))
+        # Whole numbers as floats: 1 and 1.0 are one number. The hook sees inner objects before outer ones.
+        row = json.loads(raw.decode("utf-8", "surrogateescape"), parse_int=float, object_hook=_canonical)
+        text = json.dumps(row, sort_keys=True, separators=(",", ":"))
     except (ValueError, RecursionError):
         return hashlib.sha256(raw).hexdigest()
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _canonical(value: _Json) -> _Json:
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 2**53 else value
-    if isinstance(value, list):
-        return [_canonical(child) for child in value]
-    if not isinstance(value, dict):
+def _canonical(value: dict[str, _Json]) -> _Json:
+    """An object without what does not count; a list where it is keyed by index or empty."""
+    if not _VOLATILE.isdisjoint(value) or None in value.values() or value.get("isDeleted") is False:
+        value = {
+            key: child
+            for key, child in value.items()
+            if child is not None and key not in _VOLATILE and not (child is False and key == "isDeleted")
+        }
+    if not value:
+        return []
+    if "0" not in value:
         return value
-    kept = {
-        key: _canonical(child)
-        for key, child in value.items()
-        if child is not None and key not in _VOLATILE and not (child is False and key == "isDeleted")
-    }
-    if "0" not in kept:
-        return kept or []
-    indices = [str(index) for index in range(len(kept))]
-    return [kept[key] for key in indices] if all(key in kept for key in indices) else kept
+    indices = [str(index) for index in range(len(value))]
+    return [value[key] for key in indices] if all(key in value for key in indices) else value

@@ -17,9 +17,9 @@ _JOINERS = "\u200c\u200d"  # format characters that Persian, Indic scripts and e
 def redact(text: str) -> str:
     """`text` without personal or secret data and without control or bidi characters, at most 10,000 characters."""
     if not (text.isascii() and text.isprintable()):
-        text = _printable(text[: _READ])
+        text = _printable(text[:_READ])
     if _SUSPECT.search(text):
-        text = _without_secrets(text[: _READ])
+        text = _without_secrets(text[:_READ])
     return text[:LONGEST]
 
 

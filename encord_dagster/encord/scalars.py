@@ -19,7 +19,7 @@ _FLAGS = {"true": True, "false": False}
 
 def present(value: Scalar) -> Scalar:
     """The value, or None where it is one of the words for absent."""
-    return None if isinstance(value, str) and value.strip() in _ABSENT_WORDS else value
+    return None if isinstance(value, str) and len(value) < 8 and value.strip() in _ABSENT_WORDS else value
 
 
 def text(value: Scalar) -> str | None:
@@ -40,6 +40,8 @@ def readable_hash(value: Scalar) -> str | None:
 
 def number(value: Scalar) -> float | None:
     """A finite number, also from text; None for anything else."""
+    if type(value) is float:
+        return value if math.isfinite(value) else None
     if isinstance(value, str):
         value = value.strip()
         if not _NUMBER.fullmatch(value):
