@@ -8,6 +8,7 @@ EncordDagsterError
 │   ├── UnsafeStore      the store accepts a second create of one key: refused
 │   └── CommitStateUnknown  the commit was sent and cannot be read back: run again, it is idempotent
 ├── HistoryDamaged       the log or an object it names is missing or altered: run `verify`
+│   └── IdClash          two records of a version have one id: report it, the version must not be used
 │   └── IdClash          two records of a version share an id: its tables can be used, its COCO file not
 └── UsageError           the configuration or the call is wrong
 
@@ -21,32 +22,28 @@ class EncordDagsterError(Exception):
     code = "ENCORD_DAGSTER"
 
 
-class ExportError(EncordDagsterError):
-    """The bytes of one export cannot be used; `reason` is the finding rule that says why."""
+class _Unusable(EncordDagsterError):
+    """Input that cannot be used; `reason` is the finding rule that says why."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ExportError(_Unusable):
+    """The bytes of one export cannot be used."""
 
     code = "EXPORT_UNUSABLE"
 
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(reason, message)
-        self.reason = reason
-        self.message = message
 
-    def __str__(self) -> str:
-        return self.message
-
-
-class RowError(EncordDagsterError):
-    """One label row cannot be used; `reason` is the finding rule that says why."""
+class RowError(_Unusable):
+    """One label row cannot be used."""
 
     code = "ROW_UNUSABLE"
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(reason, message)
-        self.reason = reason
-        self.message = message
-
-    def __str__(self) -> str:
-        return self.message
 
 
 class StorageError(EncordDagsterError):

@@ -37,7 +37,8 @@ def ingest(
     Raises StorageError where the lake fails, UnsafeStore where it has no create-only writes, HistoryDamaged where its
     log is altered, UsageError where a newer converter made its newest version.
     """
-    refuse_unsafe(lake, prefix=layout.probe(config.name))
+    if exports:  # the probe stays, so a schedule that finds nothing new must not leave one
+        refuse_unsafe(lake, prefix=layout.probe(config.name))
     ids: dict[str, int] = {}
     with Spool() as spool:
         for attempt in range(COMMIT_ATTEMPTS):

@@ -18,6 +18,7 @@ from encord_dagster.label_set.events import accepted, read_events, write_events
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.join import Join, State
 from encord_dagster.label_set.manifest import ExportEntry, sha256
+from encord_dagster.label_set.publish import Changes
 from encord_dagster.label_set.publish import publish as publish_version
 from encord_dagster.landing import Export
 from encord_dagster.outcomes import ExportOutcome
@@ -127,28 +128,47 @@ class Run:
         return reading, row, (*more, *reading.findings) if row is None else (*reading.findings, *more)
 
     def _read_again(self) -> None:
-        """The converter or the configuration changed: convert all accounted exports anew, out of the raw copies."""
+        """The converter or the configuration changed: read all earlier exports anew, out of the raw copies.
+
+        Those that were quarantined whole are among them: what stopped them may be what changed.
+        """
         self.say(f"configuration or converter changed: converting {len(self.entries)} earlier exports again")
         for entry in self.entries.values():
+            found = sources.find_export(self.lake, self.config.name, entry.id)
             place = layout.raw(entry.sha256)
-            data = self.lake.get(place)
+            tally = Tally(found or Export(id=entry.id, key=place, size=0, etag="", last_modified=""), entry.sha256)
+            data = self._raw(entry.sha256)
             if data is None:
                 raise UsageError(
                     f"the configuration changed, and {place} is not in {self.lake.url}, so the rows of that export "
                     "cannot be converted again; keep the old configuration or use a new label set name"
                 )
-            if sha256(data) != entry.sha256:
-                raise HistoryDamaged(f"{self.lake.url}: {place} does not hold the bytes it is named after; restore it")
-            found = sources.find_export(self.lake, self.config.name, entry.id)
-            export = found or Export(id=entry.id, key=place, size=len(data), etag="", last_modified="")
-            tally = Tally(export, entry.sha256)
-            try:
-                self._read_rows(data, tally)
-            except ExportError as error:
-                self._refuse(tally, error)
-                tally = Tally(export, entry.sha256)
+            if error := self._read_earlier(data, tally):
+                tally = Tally(tally.export, entry.sha256)  # none of its rows takes part any more
                 tally.note(tally.finding(error))
             self._account(tally)
+        for held in quarantine.read(self.lake, self.config.name):
+            data = self._raw(held.raw) if held.whole and held.export.id not in self.entries else None
+            tally = Tally(held.export, held.raw)
+            if data is not None and self._read_earlier(data, tally) is None and not tally.unusable:
+                self._account(tally)
+
+    def _raw(self, digest: str) -> bytes | None:
+        """The raw copy of an export, None where only a pointer was kept."""
+        data = self.lake.get(layout.raw(digest))
+        if data is not None and sha256(data) != digest:
+            place = f"{self.lake.url}/{layout.raw(digest)}"
+            raise HistoryDamaged(f"{place} does not hold the bytes it is named after; restore it")
+        return data
+
+    def _read_earlier(self, data: bytes, tally: Tally) -> ExportError | None:
+        """Read an export of an earlier run; why it is quarantined now, if it is."""
+        try:
+            self._read_rows(data, tally)
+        except ExportError as error:
+            self._refuse(tally, error)
+            return error
+        return None
 
     # writing
 
@@ -201,12 +221,14 @@ class Run:
         return publish_version(
             self.state,
             config=self.config,
-            changes=self.draft.changes,
-            load=self.spool.get,
-            categories=self.categories.claimed,
-            datasets=self.draft.datasets,
+            changes=Changes(
+                rows=self.draft.changes,
+                load=self.spool.get,
+                categories=self.categories.claimed,
+                id_overrides=self.ids,
+                datasets=frozenset(self.draft.datasets),
+            ),
             exports=tuple(self.new_entries.values()),
-            id_overrides=self.ids,
         )
 
     def settled(self, outcomes: Sequence[ExportOutcome], head: Head) -> list[ExportOutcome]:

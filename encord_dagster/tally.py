@@ -36,7 +36,7 @@ class Tally:
             if reading.status == "other_branch":
                 left_out = {**left_out, "other_branch": len(on_frames)}
             else:
-                self.counts["images"] += len(row.frames)
+                self.counts["images"] += sum(1 for frame in row.frames if frame.width and frame.height)
                 self.counts["published"] += len(on_frames)
                 self.classes.update(item.name for item in on_frames)
             self.counts["objects_in"] += row.objects_in

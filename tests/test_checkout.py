@@ -221,3 +221,18 @@ def _png(path: Path) -> npt.NDArray[np.uint16]:
     with Image.open(path.with_suffix(".png")) as picture:
         assert picture.mode in ("P", "I;16")
         return np.array(picture).astype(np.uint16)
+
+
+def test_rows_that_disagree_on_the_size_of_an_image_keep_a_mask_each(tmp_path: Path) -> None:
+    """Neither mask can lie on the other, and neither is lost."""
+    desk = Desk()
+    one = factories.image_row(factories.box(), label_hash="row-one")
+    two = factories.changed(
+        factories.image_row(factories.box(), label_hash="row-two"), 640, "data_units", "data-0", "width"
+    )
+    desk.bring("sizes.json", factories.encode([one, two]))
+
+    desk.label_set().version().checkout(tmp_path / "files")
+
+    sizes = {Image.open(path).size for path in (tmp_path / "files" / "masks" / "instance").rglob("*.png")}
+    assert sizes == {(WIDTH, HEIGHT), (640, HEIGHT)}

@@ -1,6 +1,8 @@
 """The command line as people and scripts use it: what it prints, what it exits with, what it leaves behind."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,15 +23,22 @@ ROOT = Path(__file__).parents[1]
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.fixture
-def landing(tmp_path: Path) -> Path:
-    """A folder with two exports of one project."""
-    folder, data = tmp_path / "landing", images_export(2)
-    (folder / "day1").mkdir(parents=True)
-    (folder / "day2").mkdir()
-    (folder / "day1" / "one.json").write_bytes(data)
-    (folder / "day2" / "two.json").write_bytes(exported_again(data, changed=1))
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two exports of one project, and a lake into which they have been published: made once, copied."""
+    folder, data = tmp_path_factory.mktemp("made"), images_export(2)
+    for name, export in (("day1/one.json", data), ("day2/two.json", exported_again(data, changed=1))):
+        (folder / "landing" / name).parent.mkdir(parents=True)
+        (folder / "landing" / name).write_bytes(export)
+    assert main(["ingest", "-q", str(folder / "landing"), "--lake", str(folder / "lake"), "--name", "street"]) == 0
     return folder
+
+
+@pytest.fixture
+def landing(made: Path, tmp_path: Path) -> Path:
+    """The two exports; hard links, so that they are the same deliveries and not newer ones."""
+    shutil.copytree(made / "landing", tmp_path / "landing", copy_function=os.link)
+    return tmp_path / "landing"
 
 
 @pytest.fixture
@@ -39,10 +48,9 @@ def street(tmp_path: Path) -> list[str]:
 
 
 @pytest.fixture
-def published(landing: Path, street: list[str], capsys: Capture) -> list[str]:
-    """The same options, once the exports have been published."""
-    assert main(["ingest", "-q", str(landing), *street]) == 0
-    capsys.readouterr()
+def published(made: Path, tmp_path: Path, street: list[str]) -> list[str]:
+    """The same options, where the exports have been published."""
+    shutil.copytree(made / "lake", tmp_path / "lake")
     return street
 
 

@@ -5,11 +5,13 @@ import unicodedata
 
 LONGEST = 10_000  # characters of one text
 _READ = 100 * LONGEST  # characters looked at: what comes after them cannot end within the longest text
-_EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+_EMAIL = re.compile(
+    r"""(?:[\w.!#$%&'*+/=?^`{|}~-]{1,64}|"[^"\n]{1,62}")(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}""", re.IGNORECASE
+)
 _WORD = re.compile(r"\S+")
 _SIGNATURES = ("x-amz-", "x-goog-", "signature=", "awsaccesskeyid=", "googleaccessid=", "sig=")
-_ACCESS_KEY = re.compile(r"(?<![0-9A-Za-z])(?:AKIA|ASIA|AROA|AIDA|GOOG)[0-9A-Z]{12,60}(?![0-9A-Za-z])")
-_SUSPECT = re.compile(r"@|://|\?|AKIA|ASIA|AROA|AIDA|GOOG")
+_ACCESS_KEY = re.compile(r"(?:AKIA|ASIA|AROA|AIDA|GOOG)[0-9A-Z]{12,60}")
+_SUSPECT = re.compile(r"@|%40|://|\?|AKIA|ASIA|AROA|AIDA|GOOG")
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co"})
 _JOINERS = "\u200c\u200d"  # format characters that Persian, Indic scripts and emoji cannot be written without
 

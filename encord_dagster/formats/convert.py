@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from encord_dagster import identity
-from encord_dagster.encord.model import LabelRow
+from encord_dagster.encord.model import Frame, LabelRow
 from encord_dagster.formats import coco
 from encord_dagster.formats.fragment import Category, ClassCount, Fragment, MaskImage
 from encord_dagster.formats.masks import mask_pngs
@@ -26,11 +26,9 @@ def convert(
     annotations: list[coco.Annotation] = []
     pictures: list[MaskImage] = []
     for frame in row.frames:
-        image = coco.image(frame, row)
+        image = _image(frame, row, ids or {})
         if image is None:
             continue
-        if ids:
-            image = replace(image, id=ids.get(identity.image_key(frame.data_hash, frame.number), image.id))
         made = [coco.annotation(item, categories[item.feature_hash], image=image, row=row) for item in frame.objects]
         if ids:
             made = [_renumbered(one, row, ids) for one in made]
@@ -50,6 +48,13 @@ def convert(
         masks=tuple(pictures),
         tables=tables.records,
     )
+
+
+def _image(frame: Frame, row: LabelRow, ids: Mapping[str, int]) -> coco.Image | None:
+    image = coco.image(frame, row)
+    if image is None or not ids:
+        return image
+    return replace(image, id=ids.get(identity.image_key(frame.data_hash, frame.number), image.id))
 
 
 def _renumbered(made: coco.Annotation, row: LabelRow, ids: Mapping[str, int]) -> coco.Annotation:

@@ -60,6 +60,12 @@ def read(data: bytes) -> Picture:
     return Picture(pixels, chunks.get(b"PLTE"))
 
 
+def size_of(data: bytes) -> tuple[int, int]:
+    """(width, height) in pixels, out of the header alone."""
+    width, height = struct.unpack_from(">II", data, 16)
+    return width, height
+
+
 def _png(pixels: "NDArray[np.generic]", *, depth: int, colour: int, palette: bytes = b"") -> bytes:
     import numpy as np
 

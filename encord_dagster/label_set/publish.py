@@ -18,56 +18,47 @@ from encord_dagster.storage.protocol import ObjectStore
 LoadFragment = Callable[[str], Fragment]
 
 
-class _Image(msgspec.Struct, frozen=True):
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run brings: rows by identity, how to load their fragments, and what these were converted with."""
+
+    rows: Mapping[str, BucketRow]
+    load: LoadFragment
+    categories: Mapping[str, Category]
+    id_overrides: Mapping[str, int]
+    datasets: frozenset[str]
+
+
+class _Frame(msgspec.Struct, frozen=True):
     data_hash: str
     frame: int
 
 
-class _Place(msgspec.Struct, frozen=True):
+class _Image(msgspec.Struct, frozen=True):
     id: int
-    encord: _Image
+    encord: _Frame
 
 
-class _Number(msgspec.Struct, frozen=True):
+class _Annotation(msgspec.Struct, frozen=True):
     id: int
 
 
-_PLACE = msgspec.json.Decoder(_Place)
-_NUMBER = msgspec.json.Decoder(_Number)
+_IMAGE = msgspec.json.Decoder(_Image)
+_ANNOTATION = msgspec.json.Decoder(_Annotation)
 
 
-def publish(
-    state: State,
-    *,
-    config: LabelSetConfig,
-    changes: Mapping[str, BucketRow],
-    load: LoadFragment,
-    categories: Mapping[str, Category],
-    datasets: Iterable[str],
-    exports: Sequence[ExportEntry],
-    id_overrides: Mapping[str, int],
-) -> Head | None:
-    """Commit `changes` (by row identity) on top of the state; None where another publisher was faster.
+def publish(state: State, *, config: LabelSetConfig, changes: Changes, exports: Sequence[ExportEntry]) -> Head | None:
+    """Commit changes on top of the state; None where another publisher was faster.
 
     With no change the record is an `observe`: the exports are accounted for, and the version stays. Raises IdsTaken
-    where records that were converted with `id_overrides` still share ids.
+    where converted records share ids.
     """
     old = state.head.record
-    root_ref, digest, buckets = (old.root if old else None), (old.content_digest if old else ""), 0
     made_anew = state.root is not None and state.root.config_digest != config.digest()
-    if changes or made_anew:
-        root, buckets = _root(
-            state,
-            config=config,
-            changes=changes,
-            load=load,
-            categories=categories,
-            datasets=datasets,
-            id_overrides=id_overrides,
-        )
-        root_ref = objects.write(state.lake, config.name, _epoch(state), manifest.encode(root))
-        digest = root.content_digest
-    published = (bool(changes) or made_anew) and (old is None or digest != old.content_digest)
+    root, written = _root(state, config, changes) if changes.rows or made_anew else (None, 0)
+    published = root is not None and (old is None or root.content_digest != old.content_digest)
+    ref, digest = (old.root, old.content_digest) if old else (None, manifest.content_digest({}, config.digest()))
+    if root and published:
+        ref, digest = objects.write(state.lake, config.name, _epoch(state), manifest.encode(root)), root.content_digest
     record = LogRecord(
         format_version=manifest.FORMAT_VERSION,
         seq=state.head.seq + 1,
@@ -75,13 +66,13 @@ def publish(
         op="publish" if published else "observe",
         previous=state.head.digest,
         epoch=_epoch(state),
-        root=root_ref if published or old is None else old.root,
-        content_digest=digest or manifest.content_digest({}, config.digest()),
+        root=ref,
+        content_digest=digest,
         config_digest=config.digest(),
         converter_version=CONVERTER_VERSION,
         exports=tuple(exports),
-        fragments=sum(1 for row in changes.values() if row.fragment) if published else 0,
-        buckets=buckets if published else 0,
+        fragments=sum(1 for row in changes.rows.values() if row.fragment) if published else 0,
+        buckets=written if published else 0,
     )
     return history.commit(state.lake, config.name, record)
 
@@ -90,29 +81,19 @@ def _epoch(state: State) -> int:
     return state.head.record.epoch if state.head.record else 0
 
 
-def _root(
-    state: State,
-    *,
-    config: LabelSetConfig,
-    changes: Mapping[str, BucketRow],
-    load: LoadFragment,
-    categories: Mapping[str, Category],
-    datasets: Iterable[str],
-    id_overrides: Mapping[str, int],
-) -> tuple[Root, int]:
-    old = state.root
-    before = {key: row for key in changes if (row := state.row(key))}
-    rows = (old.rows if old else 0) + len(changes) - len(before)
-    length = manifest.prefix_length(rows, at_least=old.prefix_length if old else 0)
-    buckets = dict(old.buckets) if old and old.prefix_length == length else {}
+def _root(state: State, config: LabelSetConfig, changes: Changes) -> tuple[Root, int]:
+    """The root of the next version, and how many buckets were written for it."""
+    old = state.root or _nothing(config)
+    before = {key: row for key in changes.rows if (row := state.row(key))}
+    rows = old.rows + len(changes.rows) - len(before)
+    length = manifest.prefix_length(rows, at_least=old.prefix_length)
     numbers = ids.Written()
-    written = _write_buckets(state, config.name, length, changes, load, numbers)
-    buckets |= written
-    classes = _classes(old.classes if old else (), before.values(), changes.values())
-    named = _categories(classes, categories)
+    written = _write_buckets(state, config.name, length, changes, numbers)
+    buckets = (old.buckets if old.prefix_length == length else {}) | written
+    classes = _classes(old.classes, before.values(), changes.rows.values())
 
     def gained(count: Callable[[BucketRow], int]) -> int:
-        return sum(map(count, changes.values())) - sum(map(count, before.values()))
+        return sum(map(count, changes.rows.values())) - sum(map(count, before.values()))
 
     root = Root(
         format_version=manifest.FORMAT_VERSION,
@@ -120,29 +101,52 @@ def _root(
         config_digest=config.digest(),
         prefix_length=length,
         buckets=dict(sorted(buckets.items())),
-        categories=named,
+        categories=_categories(classes, changes.categories),
         classes=classes,
-        datasets=tuple(sorted(set(old.datasets if old else ()) | set(datasets))),
-        id_overrides=dict(sorted(id_overrides.items())),
+        datasets=tuple(sorted({*old.datasets, *changes.datasets})),
+        id_overrides=dict(sorted(changes.id_overrides.items())),
         files={},
         rows=rows,
-        tombstones=(old.tombstones if old else 0) + gained(lambda row: row.fragment is None),
-        images=(old.images if old else 0) + gained(lambda row: row.images),
-        annotations=(old.annotations if old else 0) + gained(lambda row: row.annotations),
+        tombstones=old.tombstones + gained(lambda row: row.fragment is None),
+        images=old.images + gained(lambda row: row.images),
+        annotations=old.annotations + gained(lambda row: row.annotations),
     )
-    clash = numbers.shared()
-    files: dict[str, ObjectRef] = {}
+    return _with_files(state, config, root, numbers), len(written)
+
+
+def _nothing(config: LabelSetConfig) -> Root:
+    return Root(
+        format_version=manifest.FORMAT_VERSION,
+        content_digest="",
+        config_digest=config.digest(),
+        prefix_length=0,
+        buckets={},
+        categories=(),
+        classes=(),
+        datasets=(),
+        id_overrides={},
+        files={},
+        rows=0,
+        tombstones=0,
+        images=0,
+        annotations=0,
+    )
+
+
+def _with_files(state: State, config: LabelSetConfig, root: Root, numbers: ids.Written) -> Root:
+    """The root with its plain files; none where ids clash that were published so. IdsTaken where new ones clash."""
+    clash, files = numbers.shared(), dict[str, ObjectRef]()
     try:
         files = _plain_files(state, config, root)
     except IdClash:
         clash = True
     if clash and (more := ids.renumbered(state.lake, before=state.published, after=root)) != root.id_overrides:
         raise ids.IdsTaken(more)
-    return msgspec.structs.replace(root, files=files), len(written)
+    return msgspec.structs.replace(root, files=files)
 
 
 def _write_buckets(
-    state: State, name: str, length: int, changes: Mapping[str, BucketRow], load: LoadFragment, numbers: ids.Written
+    state: State, name: str, length: int, changes: Changes, numbers: ids.Written
 ) -> dict[str, BucketRef]:
     """Write the buckets that changes touch, or all of them where the set has grown past its prefix length."""
     old = state.root
@@ -152,14 +156,14 @@ def _write_buckets(
         bucket = state.bucket(prefix)
         for row in bucket.rows if bucket else ():
             by_prefix[row.row[:length]][row.row] = row
-    for key in changes:
-        by_prefix[key[:length]][key] = changes[key]
+    for key, changed in changes.rows.items():
+        by_prefix[key[:length]][key] = changed
     written: dict[str, BucketRef] = {}
     for prefix, touched in sorted(by_prefix.items()):
         held = state.bucket(prefix[: old.prefix_length]) if old else None
         rows = {row.row: row for row in (held.rows if held else ()) if row.row.startswith(prefix)} | touched
         ordered = [rows[key] for key in sorted(rows)]
-        fresh = {key: load(row.fragment) for key in rows if key in changes and (row := rows[key]).fragment}
+        fresh = {row.row: changes.load(row.fragment) for row in ordered if row.fragment and row.row in changes.rows}
         parts = shards.merged(ordered, fresh, [shards.open_bucket(state.lake, held)] if held else [])
         numbers.add(parts.tables)
         ref = shards.write_bucket(state.lake, name, _epoch(state), ordered, parts)
@@ -218,7 +222,7 @@ def coco_document(lake: ObjectStore, root: Root) -> Iterable[bytes]:
                 known = images.get(image_id)
                 images[image_id] = _merged_image(known, bytes(image)) if known else bytes(image)
             annotations += [bytes(annotation) for annotation in line.annotations]
-            numbers.update(_NUMBER.decode(annotation).id for annotation in line.annotations)
+            numbers.update(_ANNOTATION.decode(annotation).id for annotation in line.annotations)
     if len(numbers) < len(annotations):
         twice = len(annotations) - len(numbers)
         raise IdClash(f"{twice} annotations have the id of another one; use the tables, which tell label rows apart")
@@ -227,7 +231,7 @@ def coco_document(lake: ObjectStore, root: Root) -> Iterable[bytes]:
 
 def _merged_image(known: bytes, image: bytes) -> bytes:
     """One record of an image that two label rows describe; IdClash where they describe two images."""
-    one, other = _PLACE.decode(known), _PLACE.decode(image)
+    one, other = _IMAGE.decode(known), _IMAGE.decode(image)
     if one != other:
         raise IdClash(
             f"image id {one.id} stands for frame {one.encord.frame} of {one.encord.data_hash} and for frame "

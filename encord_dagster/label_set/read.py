@@ -14,6 +14,7 @@ from encord_dagster.errors import UsageError
 from encord_dagster.findings import Finding
 from encord_dagster.formats import masks, tables
 from encord_dagster.formats.coco import Image
+from encord_dagster.formats.png import size_of
 from encord_dagster.label_set import events, history, objects, shards, sources
 from encord_dagster.label_set.manifest import Bucket, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
 from encord_dagster.label_set.publish import coco_document
@@ -48,7 +49,7 @@ class LabelSet:
             raise UsageError(f"{self.lake.url} holds no label set {self.name!r}; publish an export to it first")
         if which == "latest":
             return Version(self, self.head.record)
-        number = int(which) if str(which).isdigit() else None
+        number = int(which) if str(which).isdecimal() else None
         found = [record for record in self.log() if record.version == number and record.root]
         if not found:
             newest = self.head.record.version
@@ -215,7 +216,10 @@ class Version:
                 image_id, kind = place["image_id"], place["kind"]
                 path = folder / kind / Path(names[image_id]).with_suffix(".png")
                 png = tar[place["offset"] : place["offset"] + place["size"]]
-                if path.exists():  # a second label row describes the same image
+                if path.exists() and size_of(path.read_bytes()) != size_of(png):
+                    # two label rows disagree on the image's size, so neither mask can lie on the other
+                    path = path.with_name(f"{path.stem}.{place['row'][:12]}.png")
+                elif path.exists():  # a second label row describes the same image
                     offset = painted[image_id] if kind == "instance" else 0
                     png = masks.compose(path.read_bytes(), png, offset=offset)
                     path.unlink()

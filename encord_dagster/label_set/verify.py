@@ -77,12 +77,7 @@ def _refs(
         if manifest.tree_digest(bucket.rows, root.prefix_length) != named.digest:
             report.problems.append(f"{named.ref.key}: rows do not give the digest that version {record.version} states")
         totals[named.ref.key] = _counted(bucket)
-        for row in bucket.rows:
-            accounted = row.annotations + row.objects_quarantined + sum(row.objects_excluded.values())
-            if accounted != row.objects_in or not row.row.startswith(prefix):
-                report.problems.append(
-                    f"{named.ref.key}: row {row.label_hash} holds {row.objects_in} objects, {accounted} accounted for"
-                )
+        report.problems += [f"{named.ref.key}: {problem}" for problem in _unaccounted(bucket, prefix)]
         yield from bucket.shards.values()
     held = sum((totals.get(named.ref.key, Counter()) for named in root.buckets.values()), Counter())
     stated = Counter(rows=root.rows, tombstones=root.tombstones, images=root.images, annotations=root.annotations)
@@ -90,6 +85,15 @@ def _refs(
         report.problems.append(f"{record.root.key}: it states {dict(stated)}, its buckets hold {dict(held)}")
     if manifest.content_digest(root.buckets, root.config_digest) != record.content_digest:
         report.problems.append(f"record {record.seq}: its buckets do not give its content digest")
+
+
+def _unaccounted(bucket: Bucket, prefix: str) -> Iterator[str]:
+    for row in bucket.rows:
+        accounted = row.annotations + row.objects_quarantined + sum(row.objects_excluded.values())
+        if accounted != row.objects_in:
+            yield f"row {row.label_hash} holds {row.objects_in} objects, {accounted} accounted for"
+        if not row.row.startswith(prefix):
+            yield f"row {row.label_hash} belongs into another bucket"
 
 
 def _counted(bucket: Bucket) -> Counter[str]:

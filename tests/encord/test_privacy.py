@@ -100,3 +100,16 @@ def test_a_hash_that_is_no_hash_never_becomes_one(value: str) -> None:
 
     assert make.rules(reading) == ["bad_hash", "bad_hash"]
     assert not value or value not in repr(reading)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("ask jane%40hospital.example.org today", "ask [e-mail removed] today"),
+        ('ask "jane doe"@hospital.example.org today', "ask [e-mail removed] today"),
+        ("key xAKIAIOSFODNN7EXAMPLE here", "key x[key removed] here"),
+    ],
+)
+def test_disguised_secrets_are_found(text: str, left: str) -> None:
+    """Escaped at signs, quoted names and keys glued to a word are personal data all the same."""
+    assert redact(text) == left

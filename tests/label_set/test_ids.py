@@ -8,9 +8,11 @@ import pytest
 from encord_dagster import identity
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.errors import IdClash
-from encord_dagster.label_set import manifest
+from encord_dagster.formats.tables import from_parquet
+from encord_dagster.label_set import manifest, objects
 from encord_dagster.label_set.read import Version
 from encord_dagster.label_set.verify import verify
+from encord_dagster.storage.protocol import Create
 from tests.lakes import Desk, exported_again, images_export
 
 CONFIG = LabelSetConfig(name="street", masks=False)
@@ -33,7 +35,9 @@ def ids(version: Version) -> dict[Owner, int]:
     assert len(found) == len(file["images"]) + len(file["annotations"])
     assert sorted(one["id"] for one in file["annotations"]) == sorted(version.annotations_frame()["annotation_id"])
     assert {one["image_id"] for one in file["annotations"]} <= {image["id"] for image in file["images"]}
-    assert sorted(image["id"] for image in file["images"]) == sorted(version.table("images")["image_id"].to_pylist())
+    assert sorted(str(image["id"]) for image in file["images"]) == sorted(
+        map(str, version.table("images")["image_id"].to_pylist())
+    )
     return found
 
 
@@ -91,15 +95,14 @@ def test_collisions_change_no_content_digest(bits: int) -> None:
     assert one.root.content_digest == other.root.content_digest
 
 
+def image_number(*parts: str) -> int:
+    """One number for all images, the usual ones for everything else."""
+    return 77 if parts[0] == "image" else int(identity.digest(*parts)[:13], 16)
+
+
 def test_a_record_that_is_published_keeps_its_id_against_a_newcomer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two images with one number it is always the newer one that gets another."""
-    monkeypatch.setattr(identity, "image_key", identity.image_key)
-    plain = identity.number
-
-    def same_for_images(*parts: str) -> int:
-        return 77 if parts[0] == "image" else plain(*parts)
-
-    monkeypatch.setattr(identity, "number", same_for_images)
+    monkeypatch.setattr(identity, "number", image_number)
     desk = Desk(config=CONFIG)
     desk.bring("foreign.json", FOREIGN)
     (old,) = (owner for owner, n in ids(desk.label_set().version()).items() if n == 77)
@@ -113,40 +116,51 @@ def test_a_record_that_is_published_keeps_its_id_against_a_newcomer(monkeypatch:
 
 def test_masks_lie_under_the_ids_that_the_file_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures of an image that got another id are named by that id."""
-    monkeypatch.setattr(identity, "ID_BITS", 2)
+    monkeypatch.setattr(identity, "number", image_number)
     desk = Desk(config=LabelSetConfig(name="street"))
-    monkeypatch.setattr("encord_dagster.identity.annotation_id", wide_annotation_id)
 
     desk.bring("first.json", FIRST)
 
     version = desk.label_set().version()
-    images = {owner: n for owner, n in ids(version).items() if owner[0] == "image"}
+    images = {n for owner, n in ids(version).items() if owner[0] == "image"}
     (bucket,) = version.buckets()
-    index = version._shard(bucket, "masks_index")
-    from encord_dagster.formats.tables import from_parquet
+    index = from_parquet(objects.read(desk.lake, bucket.shards["masks_index"]))
+    assert len(images) == 2
+    assert set(index["image_id"].to_pylist()) == images
 
-    assert set(from_parquet(index)["image_id"].to_pylist()) <= set(images.values())
 
-
-def wide_annotation_id(label_hash: str, branch_name: str, object_hash: str, image: int) -> int:
-    """An annotation id of 53 bits."""
-    return int(identity.annotation_key(label_hash, branch_name, object_hash, image)[:13], 16)
+def clashing(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A set too large for a plain file, in which two runs, each in a bucket of its own, wrote images of one number."""
+    monkeypatch.setattr(manifest, "ROWS_PER_BUCKET", 1)
+    desk = Desk(config=msgspec.structs.replace(CONFIG, inline_coco_bytes=0))
+    desk.bring("first.json", FIRST)
+    monkeypatch.setattr(identity, "number", image_number)
+    desk.bring("one.json", FOREIGN)
+    desk.bring("other.json", images_export(1, seed=9))
+    return desk
 
 
 def test_a_large_set_tells_of_a_clash_with_rows_it_did_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a plain file only what a run writes is compared; the COCO file is then refused, not written broken."""
-    monkeypatch.setattr(identity, "ID_BITS", 6)
-    monkeypatch.setattr(manifest, "ROWS_PER_BUCKET", 1)
-    desk = Desk(config=msgspec.structs.replace(CONFIG, inline_coco_bytes=0))
-    for number in range(6):
-        desk.bring(f"{number}.json", images_export(1, seed=number))
+    version = clashing(monkeypatch).label_set().version()
 
-    version = desk.label_set().version()
-
-    assert len(version.root.buckets) > 1
-    with pytest.raises(IdClash, match="use the tables"):
+    with pytest.raises(IdClash, match="image id 77 .* use the tables"):
         version.coco()
+
     assert version.table("annotations").num_rows == version.annotations
+
+
+def test_an_old_clash_does_not_stop_publishing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids that were published stay even where they clash: later versions go on, without a plain file."""
+    desk = clashing(monkeypatch)
+    desk.config = CONFIG
+
+    batch = desk.bring("more.json", images_export(1, seed=10))
+
+    assert batch.published is not None
+    assert (batch.published.version, batch.published.coco_uri) == (4, None)
+    numbers = desk.label_set().version().table("images")["image_id"].to_pylist()
+    assert numbers.count(77) == 2
 
 
 def test_a_run_of_a_large_set_keeps_its_own_ids_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,17 +177,24 @@ def test_a_run_of_a_large_set_keeps_its_own_ids_apart(monkeypatch: pytest.Monkey
     assert unique(ids(version))
 
 
-def test_an_old_clash_does_not_stop_publishing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids that were published stay even where they clash: later versions go on, without a plain file."""
+def test_a_slot_lost_while_ids_are_told_apart_is_won_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rival commits between the attempts: the overrides of both hold, and all ids are unique."""
     monkeypatch.setattr(identity, "ID_BITS", 6)
-    monkeypatch.setattr(manifest, "ROWS_PER_BUCKET", 1)
-    desk = Desk(config=msgspec.structs.replace(CONFIG, inline_coco_bytes=0))
-    for number in range(6):
-        desk.bring(f"{number}.json", images_export(1, seed=number))
-    desk.config = CONFIG
-    monkeypatch.setattr(identity, "ID_BITS", 53)
+    desk = Desk(config=CONFIG)
+    rival = Desk(desk.lake, CONFIG)
+    create, raced = desk.lake.create, list[str]()
 
-    batch = desk.bring("more.json", images_export(1, seed=9))
+    def create_after_a_rival(key: str, data: bytes) -> Create:
+        if "/log/" in key and not raced:
+            raced.append(key)
+            rival.bring("foreign.json", FOREIGN)
+        return create(key, data)
 
-    assert batch.published is not None
-    assert (batch.published.version, batch.published.coco_uri) == (7, None)
+    monkeypatch.setattr(desk.lake, "create", create_after_a_rival)
+
+    desk.bring("first.json", FIRST)
+
+    first, second = desk.label_set().version(1), desk.label_set().version(2)
+    assert unique(ids(second))
+    assert ids(first).items() <= ids(second).items()
+    assert first.root.id_overrides.items() <= second.root.id_overrides.items()

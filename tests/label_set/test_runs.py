@@ -245,6 +245,19 @@ def test_an_earlier_export_that_a_new_configuration_refuses_stops_only_itself() 
     assert [record.version for record in desk.label_set().log()] == [1, 2, 3]
 
 
+def test_an_export_that_a_looser_configuration_can_use_comes_back() -> None:
+    """What was quarantined whole is tried again when the configuration changes, and takes part if it reads now."""
+    desk = Desk(config=FAILING)
+    desk.ingest(desk.deliver("bad.json", joined(SECOND, BAD)), desk.deliver("cut.json", FIRST[:-9]))
+    desk.bring("first.json", FIRST)
+
+    batch = with_config(desk, CONFIG).ingest()
+
+    assert batch.published is not None
+    assert digest(desk) == digest(sound(FIRST, joined(SECOND, BAD)))
+    assert len(desk.label_set().version().exports()) == 2
+
+
 def test_raw_bytes_that_were_altered_are_not_converted_again() -> None:
     """A new configuration needs the raw copies; one that is not what its name says stops the run."""
     desk = sound(FIRST)
