@@ -17,7 +17,7 @@ class LabelSetConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Configuration of one label set."""
 
     name: str
-    branch: str = "main"  # label rows of other branches are excluded, with a finding
+    branch: str = "main"  # label rows of other branches are left out, their objects counted as other_branch
     on_bad_object: Literal["quarantine_object", "quarantine_row", "fail_export"] = "quarantine_object"
     severities: dict[str, Severity] = {}  # rule -> severity, where the default does not suit
     masks: bool = True  # semantic and instance PNGs

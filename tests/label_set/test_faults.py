@@ -148,7 +148,7 @@ class Sweep:
 @pytest.mark.parametrize("base", [(), (FIRST,)], ids=["first publish", "publish on top"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_crash_at_any_storage_call_leaves_a_whole_version(
-    base: tuple[bytes, ...], after: bool, record_property: Callable[[str, object], None]
+    base: tuple[bytes, ...], after: bool, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     """Readers see the old or the new version whole, and the next run gives exactly one version of the same content."""
     sweep = Sweep(base, SECOND if base else FIRST)
@@ -158,13 +158,13 @@ def test_a_crash_at_any_storage_call_leaves_a_whole_version(
         sweep.crash(lake, at, after=after)
         sweep.recovers(lake)
 
-    record_property("faults_survived", sweep.calls)
+    record_testsuite_property("faults survived", sweep.calls)
     assert sweep.calls > 25
 
 
 @pytest.mark.parametrize("base", [(), (FIRST,)], ids=["first publish", "publish on top"])
 def test_two_crashes_in_a_row_leave_a_whole_version(
-    base: tuple[bytes, ...], record_property: Callable[[str, object], None]
+    base: tuple[bytes, ...], record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     """A second crash, in the run that repairs the first one, changes nothing of it."""
     sweep, random = Sweep(base, SECOND if base else FIRST), Random(5)
@@ -176,7 +176,7 @@ def test_two_crashes_in_a_row_leave_a_whole_version(
         sweep.crash(lake, second, after=random.random() < 0.5)
         sweep.recovers(lake)
 
-    record_property("faults_survived", len(pairs))
+    record_testsuite_property("faults survived", len(pairs))
 
 
 class LosesAnswers:
@@ -357,7 +357,7 @@ def schedules() -> list[list[int]]:
     ],
 )
 def test_two_publishers_at_once_lose_nothing_whatever_the_order_of_their_calls(
-    exports: tuple[bytes, bytes], versions: set[int], record_property: Callable[[str, object], None]
+    exports: tuple[bytes, bytes], versions: set[int], record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     """The newer export wins, both are accounted for, and the content is that of one publisher after the other."""
     _, sound = sound_lake(*exports)
@@ -373,7 +373,7 @@ def test_two_publishers_at_once_lose_nothing_whatever_the_order_of_their_calls(
         assert {export.id for export in delivered} <= desk.label_set().accounted()
         assert verify(lake, NAME).problems == []
 
-    record_property("faults_survived", len(schedules()))
+    record_testsuite_property("faults survived", len(schedules()))
 
 
 @pytest.mark.parametrize("hint", [b"", b"{", b'{"seq":"one"}', b'{"seq":-4}', None], ids=repr)

@@ -114,6 +114,31 @@ def test_a_record_that_is_published_keeps_its_id_against_a_newcomer(monkeypatch:
     assert [owner for owner, n in found.items() if n == 77] == [old]
 
 
+def test_annotations_of_rows_in_different_buckets_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that writes one bucket of a small set compares its ids with those of all buckets."""
+    monkeypatch.setattr(manifest, "ROWS_PER_BUCKET", 1)
+    desk = Desk(config=CONFIG)
+    desk.bring("first.json", FIRST)
+    counted: dict[str, dict[Owner, int]] = {}  # by label hash: the annotations of every row are 1, 2, 3, ...
+
+    def from_one(kind: str, *parts: str) -> int:
+        if kind != "annotation":
+            return int(identity.digest(kind, *parts)[:13], 16)
+        return counted.setdefault(parts[0], {}).setdefault(parts, len(counted[parts[0]]) + 1)
+
+    monkeypatch.setattr(identity, "number", from_one)
+    desk.bring("one.json", FOREIGN)
+    before = ids(desk.label_set().version())
+
+    desk.bring("other.json", images_export(1, seed=9))
+
+    version = desk.label_set().version()
+    assert len(version.root.buckets) == 4
+    assert unique(ids(version))
+    assert before.items() <= ids(version).items()
+    assert len(version.root.id_overrides) == len(counted[min(counted)])
+
+
 def test_masks_lie_under_the_ids_that_the_file_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures of an image that got another id are named by that id."""
     monkeypatch.setattr(identity, "number", image_number)
