@@ -233,6 +233,20 @@ def test_an_empty_version_has_empty_tables(tmp_path: Path) -> None:
     assert events["objects_excluded"].tolist() == [1]
 
 
+def test_a_frame_of_unknown_size_keeps_its_classifications() -> None:
+    """It can be no COCO image, and what was said of it is still in the tables."""
+    desk = Desk()
+    row = factories.image_row(classifications=[factories.classification()])
+    for side in ("width", "height"):
+        row = factories.changed(row, ..., "data_units", "data-0", side)
+    desk.bring("unsized.json", factories.encode([row]))
+
+    version = desk.label_set().version()
+
+    assert version.images == 0
+    assert version.table("classifications").to_pandas()["classification_hash"].tolist() == ["classif1"]
+
+
 def test_pandas_alone_opens_them(desk: Desk, tmp_path: Path) -> None:
     """Another process, without this package, reads a table and counts its records."""
     desk.label_set().version().checkout(tmp_path)

@@ -28,6 +28,7 @@ def convert(
     for frame in row.frames:
         image = _image(frame, row, ids or {})
         if image is None:
+            tables.add_without_image(frame)
             continue
         made = [coco.annotation(item, categories[item.feature_hash], image=image, row=row) for item in frame.objects]
         if ids:

@@ -191,6 +191,10 @@ class RowTables:
                 item.attributes, keys, of="object", of_hash=item.object_hash, annotation_id=made.id
             )
 
+    def add_without_image(self, frame: Frame) -> None:
+        """Add the classifications of a frame whose size the export does not say, so that it is no COCO image."""
+        self._add_classifications(frame.classifications, self.keys | {"image_id": None, "frame": frame.number})
+
     def _add_classifications(self, given: Sequence[Classification], keys: Record) -> None:
         for item in given:
             self.records["classifications"].append(

@@ -98,7 +98,7 @@ def zipped(data: bytes) -> bytes:
         (b"[1, null, []]", "not_label_rows"),
         (b'[{"id": 1}, {"id": 2}]', "not_label_rows"),
         (b'{"labels": [{"id": 1}]}', "not_label_rows"),
-        (gzip.compress(b"[]"), "compressed_file"),
+        (gzip.compress(b"[]", mtime=0), "compressed_file"),
         (zipped(b"[]"), "compressed_file"),
     ],
 )
