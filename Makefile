@@ -36,8 +36,8 @@ dev: setup ## Dagster's web page on http://127.0.0.1:3000 (PORT=... for another)
 test: setup ## the tests, without the slow ones
 	$(BIN)/pytest -q -n 2 -m 'not slow and not browser'
 
-test-all: setup ## all tests
-	$(BIN)/pytest -q -n 2
+test-all: setup ## all tests, the searching ones ten times as long
+	TEST_EFFORT=10 $(BIN)/pytest -q -n 2
 
 lint: setup ## ruff, mypy and import-linter
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from encord_dagster.encord.model import LabelRow
 from encord_dagster.errors import ExportError
 from encord_dagster.validation import RULES, conservation, validate
 from tests import factories as make
+from tests.effort import examples
 from tests.factories import HEIGHT, WIDTH, Json, real_export
 
 CODES = {rule.name for rule in RULES}
@@ -93,7 +94,7 @@ def places(value: object) -> list[tuple[Json | list[object], str | int]]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     st.sampled_from(ROWS),
     st.integers(0, 2**32),
@@ -129,7 +130,7 @@ def mutate(
             holder[key] = copy.deepcopy(value)  # type: ignore[index]  # as above
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(ROWS), st.integers(0, 2**32), st.integers(1, 4))
 def test_an_export_with_damaged_bytes_is_read_or_refused(row: Json, seed: int, count: int) -> None:
     """Bytes flipped, dropped and repeated, as bad disks and bad uploads do it."""
@@ -152,7 +153,7 @@ def test_an_export_with_damaged_bytes_is_read_or_refused(row: Json, seed: int, c
     assert found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(WHOLE | st.binary(max_size=40))
 def test_anything_at_all_is_read_or_refused(value: object) -> None:
     """Documents that never were an export."""

@@ -17,6 +17,7 @@ from encord_dagster.landing import Export
 from encord_dagster.pipeline import ingest
 from encord_dagster.storage.memory import MemoryStore
 from encord_dagster.storage.protocol import Create, ObjectInfo
+from tests.effort import examples
 from tests.lakes import Desk, exported_again, images_export
 
 NAME = "street"
@@ -168,7 +169,7 @@ def test_two_crashes_in_a_row_leave_a_whole_version(
 ) -> None:
     """A second crash, in the run that repairs the first one, changes nothing of it."""
     sweep, random = Sweep(base, SECOND if base else FIRST), Random(5)
-    pairs = [(random.randint(1, sweep.calls), random.randint(1, sweep.calls)) for _ in range(30)]
+    pairs = [(random.randint(1, sweep.calls), random.randint(1, sweep.calls)) for _ in range(examples(30))]
 
     for first, second in pairs:
         lake = copy_of(sweep.base)

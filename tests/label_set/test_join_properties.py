@@ -12,6 +12,7 @@ from encord_dagster.label_set.manifest import BucketRow, Root
 from encord_dagster.label_set.read import Version
 from encord_dagster.label_set.verify import verify
 from encord_dagster.samples import bad_row
+from tests.effort import examples
 from tests.lakes import DAY, Desk, exported_again, images_export
 
 CONFIG = LabelSetConfig(name="street", masks=False)
@@ -89,7 +90,7 @@ def arrivals(draw: st.DrawFn) -> list[list[str]]:
     return [order[start:end] for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(arrivals())
 def test_any_order_and_batching_of_exports_ends_in_the_state_of_time_order(batches: list[list[str]]) -> None:
     """Content digest, label rows, accounted exports and totals do not depend on how exports arrive."""
@@ -113,7 +114,7 @@ def test_any_order_and_batching_of_exports_ends_in_the_state_of_time_order(batch
     assert verify(desk.lake, "street").problems == []
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(arrivals(), st.integers(0, 5))
 def test_running_any_partition_again_changes_nothing(batches: list[list[str]], which: int) -> None:
     """An export that is accounted for is a no-op, whatever came after it."""
@@ -129,7 +130,7 @@ def test_running_any_partition_again_changes_nothing(batches: list[list[str]], w
     assert desk.label_set().log() == before
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(arrivals())
 def test_every_row_names_the_greatest_event_that_brought_its_content(batches: list[list[str]]) -> None:
     """Lineage finds the newest event of each row among all exports, however they came."""
