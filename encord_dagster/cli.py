@@ -61,17 +61,19 @@ def _parser() -> argparse.ArgumentParser:
 
     ingest = add("ingest", _ingest, "Bring exports into a label set, as at most one new version per folder.")
     ingest.add_argument("url", nargs="+", help="an export or a prefix of them: s3://bucket/prefix, a file, a folder")
+    ingest.add_argument("--no-masks", action="store_true", help="make no mask PNGs")
     _lake(ingest)
-    _conversion(ingest)
+    _reading(ingest)
 
     convert = add("convert", _convert, "Convert exports into a folder laid out as a version's files; no lake.")
     convert.add_argument("url", nargs="+")
     convert.add_argument("-o", "--output", type=Path, required=True, help="an empty or absent folder")
-    _conversion(convert)
+    _formats(convert)
+    _reading(convert)
 
     validate = add("validate", _validate, "Read exports and list what is wrong with them; write nothing.")
     validate.add_argument("url", nargs="+")
-    _conversion(validate)
+    _reading(validate)
 
     log = add("log", _log, "List the records of a label set.")
     show = add("show", _show, "Describe one version.")
@@ -80,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     checkout = add("checkout", _checkout, "Write a version's plain files into a folder.")
     checkout.add_argument("version", nargs="?", default="latest")
     checkout.add_argument("-o", "--output", type=Path, required=True, help="an empty or absent folder")
+    _formats(checkout)
     for sub in (log, show, verify, checkout):
         _lake(sub)
     for sub in commands.choices.values():
@@ -92,8 +95,13 @@ def _lake(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", required=True, help="the label set")
 
 
-def _conversion(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--no-masks", action="store_true", help="make no mask PNGs")
+def _formats(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--formats", type=lambda text: text.split(","), default=["coco", "masks", "tables"], help="coco,masks,tables"
+    )
+
+
+def _reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on-bad-object", choices=("quarantine_object", "quarantine_row", "fail_export"), default="quarantine_object"
     )
@@ -158,7 +166,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     batches, paths = convert_urls(
         arguments.url,
         output=arguments.output,
-        masks=not arguments.no_masks,
+        formats=arguments.formats,
         on_bad_object=arguments.on_bad_object,
         progress=_say(arguments),
     )
@@ -236,7 +244,7 @@ def _checkout(arguments: argparse.Namespace) -> int:
     from encord_dagster.label_set.read import open_label_set
 
     version = open_label_set(arguments.lake, arguments.name).version(arguments.version)
-    paths = version.checkout(arguments.output)
+    paths = version.checkout(arguments.output, formats=arguments.formats)
     if arguments.json:
         _print([str(path) for path in paths])
     else:

@@ -76,11 +76,11 @@ def ingest_urls(
 
 
 def convert_urls(
-    urls: Sequence[str], *, output: Path, masks: bool, on_bad_object: OnBadObject, progress: Progress
+    urls: Sequence[str], *, output: Path, formats: Sequence[str], on_bad_object: OnBadObject, progress: Progress
 ) -> tuple[list[Batch], list[Path]]:
     """Convert exports into a folder, through a lake in memory."""
     lake = MemoryStore()
-    config = LabelSetConfig(name="converted", masks=masks, on_bad_object=on_bad_object)
+    config = LabelSetConfig(name="converted", masks="masks" in formats, on_bad_object=on_bad_object)
     batches = [
         ingest(exports, landing=landing, lake=lake, config=config, progress=progress)
         for landing, exports in _by_store(urls)
@@ -88,7 +88,7 @@ def convert_urls(
     label_set = open_label_set(lake, "converted")
     if label_set.head.record is None or label_set.head.record.root is None:
         return batches, []
-    return batches, label_set.version().checkout(output)
+    return batches, label_set.version().checkout(output, formats=formats)
 
 
 def validate_urls(urls: Sequence[str], *, on_bad_object: OnBadObject) -> list[Validated]:

@@ -119,7 +119,7 @@ def _tick(defs: dg.Definitions, instance: dg.DagsterInstance, cursor: str | None
 
 def _say_version(label_set: LabelSet) -> None:
     version = label_set.version()
-    objects = f"{version.annotations} objects on {version.images} images"
+    objects = f"{version.root.annotations} objects on {version.images} images"
     print(f"version {version.number}: {version.rows} label rows, {objects}")
     print(f"  classes: {counts_text(version.classes)}")
     record = version.record

@@ -138,7 +138,7 @@ def test_a_checkout_holds_the_promised_files(tmp_path: Path) -> None:
     assert {path for path in (tmp_path / "new").rglob("*") if path.is_file()} == set(paths)
     instances = tmp_path / "new" / "folder" / "annotations" / "instances.json"
     assert instances.read_bytes() == version.coco()
-    assert len(COCO(str(instances)).anns) == version.annotations
+    assert len(COCO(str(instances)).anns) == version.root.annotations
 
 
 def test_an_old_version_checks_out_as_it_was(tmp_path: Path) -> None:

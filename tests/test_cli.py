@@ -148,10 +148,10 @@ def test_convert_writes_what_a_checkout_of_an_ingest_has(
 
 
 def test_convert_without_masks(landing: Path, tmp_path: Path, capsys: Capture) -> None:
-    """`--no-masks` leaves COCO and tables, and says how many files that are."""
+    """`--formats coco,tables` leaves masks out, and says how many files that are."""
     output = tmp_path / "converted"
 
-    assert main(["convert", str(landing), "-q", "--no-masks", "-o", str(output)]) == 0
+    assert main(["convert", str(landing), "-q", "--formats", "coco,tables", "-o", str(output)]) == 0
 
     assert capsys.readouterr().out.splitlines()[-1] == f"7 files in {output}"
     assert {Path(name).parts[0] for name in files_below(output)} == {"annotations", "tables"}
@@ -546,3 +546,13 @@ def last_line(capsys: Capture) -> str:
     err = capsys.readouterr().err
     assert "Traceback" not in err
     return err.splitlines()[-1]
+
+
+def test_an_unknown_format_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says which formats there are."""
+    main(["sample", str(tmp_path / "exports"), "--days", "1", "--no-bad", "--rows", "2"])
+
+    code = main(["convert", str(tmp_path / "exports"), "-q", "--formats", "yolo", "-o", str(tmp_path / "out")])
+
+    assert code == 2
+    assert "no format yolo; there are coco, masks, tables" in capsys.readouterr().err

@@ -212,8 +212,8 @@ def test_tables_join_on_the_row_identity(frames: Frames) -> None:
 
 
 def test_the_reader_gives_pandas(desk: Desk, frames: Frames) -> None:
-    """annotations_frame() is the table of the checkout."""
-    frame = desk.label_set().version().annotations_frame()
+    """annotations() is the table of the checkout."""
+    frame = desk.label_set().version().annotations()
 
     pd.testing.assert_frame_equal(frame, frames["annotations"])
 
@@ -255,7 +255,7 @@ def test_pandas_alone_opens_them(desk: Desk, tmp_path: Path) -> None:
 
     told = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
 
-    assert told.stdout.split() == [str(desk.label_set().version().annotations), "False"]
+    assert told.stdout.split() == [str(desk.label_set().version().root.annotations), "False"]
 
 
 def _answer(record: dict[Hashable, Any]) -> str | float | list[str]:

@@ -1,7 +1,7 @@
 """Reading a published label set: its log, its versions, their files. Needs no Dagster, writes nothing to the lake."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 INSTANCES = "annotations/instances.json"
+FORMATS = ("coco", "masks", "tables")
 
 
 def open_label_set(lake: str | ObjectStore, name: str) -> "LabelSet":
@@ -100,11 +101,6 @@ class Version:
         """Image records; an image that two label rows describe counts twice."""
         return self.root.images
 
-    @property
-    def annotations(self) -> int:
-        """COCO annotations."""
-        return self.root.annotations
-
     def buckets(self) -> Iterator[Bucket]:
         """The buckets, in order of row identity."""
         for ref in self.root.buckets.values():
@@ -132,7 +128,7 @@ class Version:
         whole = pa.concat_tables(parts) if parts else tables.SCHEMAS[name].empty_table()
         return tables.numbered(whole) if name == "annotations" else whole
 
-    def annotations_frame(self) -> "pd.DataFrame":
+    def annotations(self) -> "pd.DataFrame":
         """The annotations as a pandas frame; lengths in pixels."""
         return self.table("annotations").to_pandas()
 
@@ -194,14 +190,16 @@ class Version:
         ]
         return pa.Table.from_pylist(records, schema=tables.FINDINGS)
 
-    def checkout(self, folder: Path) -> list[Path]:
+    def checkout(self, folder: Path, *, formats: Sequence[str] = FORMATS) -> list[Path]:
         """Write the version's plain files into a folder that is empty or absent, and return their paths."""
+        if unknown := set(formats) - set(FORMATS):
+            raise UsageError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(FORMATS)}")
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty; name a folder that is, or does not exist yet")
-        made = [_write(folder / INSTANCES, self.coco())]
-        for name in [*tables.SCHEMAS, "row_events", "findings"]:
+        made = [_write(folder / INSTANCES, self.coco())] if "coco" in formats else []
+        for name in [*tables.SCHEMAS, "row_events", "findings"] if "tables" in formats else ():
             made.append(_write(folder / "tables" / f"{name}.parquet", tables.to_parquet(self.table(name))))
-        return made + list(self._masks_into(folder / "masks"))
+        return made + list(self._masks_into(folder / "masks") if "masks" in formats else ())
 
     def _masks_into(self, folder: Path) -> Iterator[Path]:
         names = {image.id: image.file_name for image in self._images()}

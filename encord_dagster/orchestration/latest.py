@@ -39,7 +39,7 @@ def newest(lake: ObjectStore, name: str) -> Newest | None:
         records=records[-RECORDS_SHOWN:],
         rows=version.rows,
         images=version.images,
-        annotations=version.annotations,
+        annotations=version.root.annotations,
         classes=version.classes,
     )
 

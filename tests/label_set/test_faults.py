@@ -141,7 +141,7 @@ class Sweep:
         if label_set.head.record is None:
             return None
         version = label_set.version()
-        assert version.table("annotations").num_rows == version.annotations
+        assert version.table("annotations").num_rows == version.root.annotations
         assert verify(lake, NAME).problems == []
         return version.root.content_digest, version.coco()
 

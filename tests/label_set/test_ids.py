@@ -33,7 +33,7 @@ def ids(version: Version) -> dict[Owner, int]:
         origin = one["encord"]
         found["annotation", origin["label_hash"], origin["object_hash"], str(origin["frame"])] = one["id"]
     assert len(found) == len(file["images"]) + len(file["annotations"])
-    assert sorted(one["id"] for one in file["annotations"]) == sorted(version.annotations_frame()["annotation_id"])
+    assert sorted(one["id"] for one in file["annotations"]) == sorted(version.annotations()["annotation_id"])
     assert {one["image_id"] for one in file["annotations"]} <= {image["id"] for image in file["images"]}
     assert sorted(str(image["id"]) for image in file["images"]) == sorted(
         map(str, version.table("images")["image_id"].to_pylist())
@@ -172,7 +172,7 @@ def test_a_large_set_tells_of_a_clash_with_rows_it_did_not_read(monkeypatch: pyt
     with pytest.raises(IdClash, match="image id 77 .* use the tables"):
         version.coco()
 
-    assert version.table("annotations").num_rows == version.annotations
+    assert version.table("annotations").num_rows == version.root.annotations
 
 
 def test_an_old_clash_does_not_stop_publishing(monkeypatch: pytest.MonkeyPatch) -> None:

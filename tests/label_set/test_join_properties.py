@@ -42,7 +42,7 @@ def recomputed(version: Version) -> dict[str, object]:
     objects: Counter[tuple[str, str]] = Counter()
     for row in held:
         objects.update({(count.feature_hash, count.name): count.objects for count in row.classes})
-    frame = version.annotations_frame()
+    frame = version.annotations()
     assert dict(Counter(zip(frame["feature_hash"], frame["class_name"], strict=True))) == dict(objects)
     return {
         "rows": len(held),

@@ -280,7 +280,7 @@ def test_converting_alone_gives_all_rows_of_each_export() -> None:
     deliveries = {"first.json": FIRST, "second.json": SECOND, "copy.json": FIRST}
     exports = [desk.deliver(key, data) for key, data in deliveries.items()]
     expected = {
-        key: sound(data).label_set().version().annotations_frame()["annotation_id"].tolist()
+        key: sound(data).label_set().version().annotations()["annotation_id"].tolist()
         for key, data in deliveries.items()
     }
 
