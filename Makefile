@@ -58,7 +58,7 @@ lock: ## write requirements/dev.txt anew: newest versions that pyproject.toml ad
 	.make/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	.make/lock/bin/uv pip compile pyproject.toml --extra dev --upgrade --quiet --no-config \
 		--universal --python-version 3.11 --generate-hashes --no-strip-extras \
-		--no-emit-index-url --no-annotate --no-header --output-file $(LOCK)
+		--no-annotate --no-header --output-file $(LOCK)
 	rm -rf .make/lock
 
 clean: ## remove caches, builds and the demo's folder (not .venv)

@@ -21,10 +21,6 @@ class Action(msgspec.Struct, frozen=True):
     attribute: Attribute
     ranges: tuple[Range, ...]
 
-    def holds_at(self, frame: int) -> bool:
-        """Whether the answer is given at a frame of the row."""
-        return any(first <= frame <= last for first, last in self.ranges)
-
 
 class _Answer(msgspec.Struct, rename="camel"):
     name: Scalar = None

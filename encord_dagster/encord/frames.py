@@ -12,7 +12,6 @@ from encord_dagster.encord.notes import Notes, problem, row_error
 from encord_dagster.encord.scalars import ABSENT, FRAME_NUMBER, UNREADABLE, Raw, Scalar, integer, present
 from encord_dagster.encord.units import Unit, read_size
 
-MOST_FRAMES = 2_000_000  # in one row: 18 hours of video at 30 frames a second
 _UID = re.compile(r"[0-9A-Za-z.+/=_-]{1,128}")
 
 

@@ -7,7 +7,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-HEIGHT = 8  # seven dots and one below the line
 PITCH = 6  # five dots and a gap
 # Space to tilde, five columns each, one byte a column, the lowest bit on top.
 COLUMNS = bytes.fromhex(
