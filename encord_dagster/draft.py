@@ -11,7 +11,7 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.model import LabelRow, RowEvent
 from encord_dagster.findings import Finding, Location
 from encord_dagster.formats.convert import convert
-from encord_dagster.formats.fragment import Category, classes_of, fitted, fragment_name, own_ids
+from encord_dagster.formats.fragment import Category, Fragment, classes_of, fitted, fragment_name, own_ids
 from encord_dagster.label_set.categories import Categories
 from encord_dagster.label_set.events import history_hashes, order
 from encord_dagster.label_set.join import Join
@@ -28,6 +28,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     row: LabelRow
     findings: tuple[Finding, ...]
     change: BucketRow | None
+    fragment: Fragment | None  # where it was converted
 
 
 class Draft:
@@ -65,13 +66,15 @@ class Draft:
         findings = [f for held in row.quarantined for f in held.findings if f.rule == "skeleton_joint_unknown"]
         findings += [*self._of_dataset(row), *_of_rival(event, rival)]
         change: BucketRow | None = None
+        fragment: Fragment | None = None
         wins = rival is None or order(event) > order(rival)
         if wins:
-            change = self._converted(row, event, categories) if self.join.is_new(event) else None
+            if self.join.is_new(event):
+                change, fragment = self._converted(row, event, categories)
             self._decide(identity.row_identity(row.label_hash, row.branch_name), event, change)
         if row.dataset_hash:
             self.datasets.add(row.dataset_hash)
-        return Taken(row=row, findings=tuple(findings), change=change)
+        return Taken(row=row, findings=tuple(findings), change=change, fragment=fragment)
 
     def keeps_older(self, event: RowEvent) -> Finding | None:
         """A finding where this event cannot be used, and an older one stands in for it."""
@@ -92,13 +95,18 @@ class Draft:
         self.join.best[key], self.decided_by[key] = event, self._export_id
         _restore(self.changes, key, change)
 
-    def _converted(self, row: LabelRow, event: RowEvent, categories: Mapping[str, Category]) -> BucketRow:
+    def _converted(
+        self, row: LabelRow, event: RowEvent, categories: Mapping[str, Category]
+    ) -> tuple[BucketRow, Fragment | None]:
         ids = own_ids(row, self.ids)
         name = fragment_name(event.fingerprint, categories, config_digest=self.config.digest(), ids=ids)
-        if name not in self.spool and not row.deleted:
-            self.spool.put(name, convert(row, categories, masks=self.config.masks, ids=ids))
-        fragment = None if row.deleted else self.spool.get(name)
-        return BucketRow(
+        fragment: Fragment | None = None
+        if name in self.spool:
+            fragment = self.spool.get(name)
+        elif not row.deleted:
+            fragment = convert(row, categories, masks=self.config.masks, ids=ids)
+            self.spool.put(name, fragment)
+        change = BucketRow(
             row=identity.row_identity(row.label_hash, row.branch_name),
             label_hash=row.label_hash,
             branch_name=row.branch_name,
@@ -111,6 +119,7 @@ class Draft:
             annotations=len(fragment.annotations) if fragment else 0,
             classes=fragment.classes if fragment else (),
         )
+        return change, fragment
 
     def _of_dataset(self, row: LabelRow) -> list[Finding]:
         if not row.dataset_hash or row.dataset_hash in self.datasets or not self._datasets_before:

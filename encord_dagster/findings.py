@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 Severity = Literal["info", "warning", "error"]
+RANKS: dict[str, int] = {"info": 0, "warning": 1, "error": 2}  # how bad a severity is
 
 
 class Location(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -33,11 +33,13 @@ class ExportOutcome(msgspec.Struct, frozen=True, kw_only=True):
     rules: dict[str, int] = {}  # rule -> times fired
     findings: tuple[Finding, ...] = ()  # at most 200, worst first; all of them are in the lake
     export_hashes: tuple[str, ...] = ()  # at most 100, sorted
+    export_hash_count: int = 0  # of all of them
     exported_from: str | None = None
     exported_to: str | None = None
     fragments_converted: int = 0
     fragments_reused: int = 0
-    bytes_written: int = 0
+    coco_bytes: int = 0  # of the converted fragments
+    mask_bytes: int = 0
     uris: dict[str, str] = {}  # raw, events, findings, quarantine, coco, masks, tables -> where it lies
     error: str | None = None
 

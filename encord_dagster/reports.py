@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from encord_dagster import layout
 from encord_dagster.commands import Validated
-from encord_dagster.findings import Finding
+from encord_dagster.findings import RANKS, Finding
 from encord_dagster.label_set.read import LabelSet, Version
 from encord_dagster.outcomes import Batch, ExportOutcome
 
-RANKS = {"info": 0, "warning": 1, "error": 2}
 SHOWN = 20
 IDS_SHOWN = 3
 

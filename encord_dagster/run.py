@@ -121,7 +121,8 @@ class Run:
             else:
                 row, more = taken.row, list(taken.findings)
                 tally.counts["reused"] += taken.change is None
-                tally.counts["converted"] += taken.change is not None and taken.change.fragment is not None
+                if taken.fragment:
+                    tally.converted(taken.fragment)
         if event and reading.status == "quarantined" and (older := self.draft.keeps_older(event)):
             more.append(older)
         more = list(apply_severities(more, self.config.severities))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from encord_dagster.accounting import Reading, excluded, rule_counts
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.errors import ExportError
-from encord_dagster.findings import Finding, Location
+from encord_dagster.findings import RANKS, Finding, Location
+from encord_dagster.formats.fragment import Fragment
 from encord_dagster.label_set import quarantine
 from encord_dagster.label_set.events import RowAccount, event_time
 from encord_dagster.label_set.manifest import ExportEntry, ObjectRef
@@ -54,6 +55,12 @@ class Tally:
             )
         )
 
+    def converted(self, fragment: Fragment) -> None:
+        """Count the fragment of a row that decides new content."""
+        self.counts["converted"] += 1
+        self.counts["coco_bytes"] += sum(map(len, (*fragment.images, *fragment.annotations)))
+        self.counts["mask_bytes"] += sum(len(mask.png) for mask in fragment.masks)
+
     def note(self, finding: Finding) -> None:
         """Add a finding about the export as a whole."""
         self.accounts.append(RowAccount(status="export", event=None, findings=(finding,)))
@@ -65,9 +72,8 @@ class Tally:
 
     def findings(self) -> list[Finding]:
         """All findings, worst first."""
-        ranks = {"error": 0, "warning": 1, "info": 2}
         found = [finding for account in self.accounts for finding in account.findings]
-        return sorted(found, key=lambda finding: ranks[finding.severity])
+        return sorted(found, key=lambda finding: -RANKS[finding.severity])
 
     def refusal(self, error: ExportError) -> list[quarantine.Item]:
         """What goes to quarantine where the whole export does."""
@@ -106,10 +112,13 @@ class Tally:
             rules=rule_counts(findings),
             findings=tuple(findings[:MAX_FINDINGS]),
             export_hashes=hashes[:MAX_HASHES],
+            export_hash_count=len(hashes),
             exported_from=f"{times[0]}Z" if times and times[0] else None,
             exported_to=f"{times[-1]}Z" if times and times[-1] else None,
             fragments_converted=self.counts["converted"],
             fragments_reused=self.counts["reused"],
+            coco_bytes=self.counts["coco_bytes"],
+            mask_bytes=self.counts["mask_bytes"],
             uris=uris,
         )
 

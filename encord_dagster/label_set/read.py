@@ -40,9 +40,10 @@ class LabelSet:
         self.lake, self.name = lake, name
         self.head = history.head(lake, name)
 
-    def log(self) -> list[LogRecord]:
-        """All records, oldest first, their chain checked."""
-        return history.records(self.lake, self.name, self.head)
+    def log(self, *, last: int | None = None) -> list[LogRecord]:
+        """All records, or the last ones, oldest first, their chain checked."""
+        after = 0 if last is None else max(0, self.head.seq - last)
+        return history.records(self.lake, self.name, self.head, after=after)
 
     def version(self, which: int | str = "latest") -> "Version":
         """A version by number, or `latest`."""

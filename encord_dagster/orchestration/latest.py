@@ -31,12 +31,12 @@ def newest(lake: ObjectStore, name: str) -> Newest | None:
     from encord_dagster.label_set.read import open_label_set
 
     label_set = open_label_set(lake, name)
-    records = label_set.log()
+    records = label_set.log(last=RECORDS_SHOWN)
     if not records or records[-1].root is None:
         return None
     version = label_set.version("latest")
     return Newest(
-        records=records[-RECORDS_SHOWN:],
+        records=records,
         rows=version.rows,
         images=version.images,
         annotations=version.root.annotations,

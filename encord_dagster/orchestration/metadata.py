@@ -46,7 +46,6 @@ def label_rows(outcome: ExportOutcome, published: Published | None = None) -> Me
         "encord/objects_excluded": MetadataValue.json(dict(outcome.objects_excluded)),
         "encord/rules": MetadataValue.json(dict(outcome.rules)),
         "encord/findings": findings_table(outcome.findings),
-        **_optional("encord/all_findings", outcome.uris.get("findings")),
         **lineage(outcome),
     }
 
@@ -67,6 +66,7 @@ def coco(outcome: ExportOutcome, published: Published | None = None) -> Metadata
     return {
         **_uri(outcome, "coco"),
         **_converted(outcome, published),
+        "encord/bytes": MetadataValue.int(outcome.coco_bytes),
         "encord/annotations": MetadataValue.int(outcome.objects_published),
         "encord/classes": classes_table(outcome.classes),
     }
@@ -74,7 +74,11 @@ def coco(outcome: ExportOutcome, published: Published | None = None) -> Metadata
 
 def masks(outcome: ExportOutcome, published: Published | None = None) -> Metadata:
     """Where the masks lie."""
-    return {**_uri(outcome, "masks"), **_converted(outcome, published)}
+    return {
+        **_uri(outcome, "masks"),
+        **_converted(outcome, published),
+        "encord/bytes": MetadataValue.int(outcome.mask_bytes),
+    }
 
 
 def tables(outcome: ExportOutcome, published: Published | None = None) -> Metadata:
@@ -141,7 +145,7 @@ def lineage(outcome: ExportOutcome) -> Metadata:
     hashes = list(outcome.export_hashes)
     return {
         "encord/export_hashes": MetadataValue.json(hashes[:HASHES_SHOWN]),
-        "encord/export_hash_count": MetadataValue.int(len(hashes)),
+        "encord/export_hash_count": MetadataValue.int(outcome.export_hash_count),
         **_optional("encord/exported_from", outcome.exported_from),
         **_optional("encord/exported_to", outcome.exported_to),
     }
@@ -184,7 +188,6 @@ def _converted(outcome: ExportOutcome, published: Published | None) -> Metadata:
         "encord/images": MetadataValue.int(outcome.images),
         "encord/fragments_converted": MetadataValue.int(outcome.fragments_converted),
         "encord/fragments_reused": MetadataValue.int(outcome.fragments_reused),
-        "encord/bytes_written": MetadataValue.int(outcome.bytes_written),
     }
 
 

@@ -319,3 +319,29 @@ def test_severities_hold_for_findings_of_the_join() -> None:
     batch = desk.bring("b.json", images_export(1, seed=8))
 
     assert [finding.severity for finding in batch.outcomes[0].findings if finding.rule == "new_dataset"] == ["error"]
+
+
+def test_an_outcome_counts_what_was_converted() -> None:
+    """Bytes are those of the fragments, and export hashes are counted also beyond those that are listed."""
+    desk = Desk(config=LabelSetConfig(name="street"))
+
+    first = desk.bring("one.json", images_export(101)).outcomes[0]
+    again = desk.bring("two.json", exported_again(images_export(101))).outcomes[0]
+
+    bucket = next(iter(desk.label_set().version().buckets()))
+    assert (len(first.export_hashes), first.export_hash_count) == (100, 101)
+    assert 0 < first.coco_bytes < bucket.shards["coco"].size
+    assert 0 < first.mask_bytes < bucket.shards["masks"].size
+    assert (again.coco_bytes, again.mask_bytes) == (0, 0)
+
+
+def test_the_last_records_are_read_alone() -> None:
+    """The tail of the log is what the whole log ends in."""
+    desk, data = Desk(), images_export(1)
+    for day in range(1, 4):
+        desk.bring(f"{day}.json", exported_again(data, days=day))
+
+    label_set = desk.label_set()
+
+    assert label_set.log(last=2) == label_set.log()[-2:]
+    assert label_set.log(last=9) == label_set.log()
