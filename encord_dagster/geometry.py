@@ -30,6 +30,16 @@ class RotatedBox(msgspec.Struct, frozen=True, tag="rotatable_bounding_box"):
     theta: float
 
 
+class Ellipse(msgspec.Struct, frozen=True, tag="ellipse"):
+    """Ellipse or circle; x, y is its centre, `theta` turns it about that by degrees, clockwise on screen."""
+
+    x: float
+    y: float
+    rx: float
+    ry: float
+    theta: float = 0.0
+
+
 class Polygon(msgspec.Struct, frozen=True, tag="polygon"):
     """One or more polygons, each an outline ring followed by its holes."""
 
@@ -71,4 +81,4 @@ class Bitmask(msgspec.Struct, frozen=True, tag="bitmask"):
     runs: tuple[int, ...]
 
 
-Geometry = Box | RotatedBox | Polygon | Polyline | Point | Skeleton | Bitmask
+Geometry = Box | RotatedBox | Ellipse | Polygon | Polyline | Point | Skeleton | Bitmask

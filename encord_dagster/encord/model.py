@@ -3,10 +3,14 @@
 Personal data (e-mails, titles, patient ids, links) is not part of these types: it ends in the reader.
 """
 
+from typing import Literal
+
 import msgspec
 
 from encord_dagster.findings import Finding, Location
 from encord_dagster.geometry import Geometry
+
+Kind = Literal["radio", "checklist", "text", "numeric", "relation"]
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -18,12 +22,18 @@ class Option(msgspec.Struct, frozen=True):
 
 
 class Attribute(msgspec.Struct, frozen=True):
-    """An answered attribute at one frame (or for a whole asset); options are a tuple, text a str, numeric a float."""
+    """An attribute at one frame (or for a whole asset); options are a tuple, text a str, numeric a float.
+
+    Only an ontology tells `kind`, `parent` (feature hash of the option that the attribute hangs below) and which
+    attributes are not answered (answer None).
+    """
 
     feature_hash: str
     name: str
-    answer: str | float | tuple[Option, ...]
+    answer: str | float | tuple[Option, ...] | None
     dynamic: bool = False
+    kind: Kind | None = None
+    parent: str | None = None
 
 
 class ObjectInstance(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +76,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     height: int | None
     objects: tuple[ObjectInstance, ...] = ()
     classifications: tuple[Classification, ...] = ()
+    space: str | None = None  # of a data group: which of its members; the frame number counts within it
 
 
 class Excluded(msgspec.Struct, frozen=True):
@@ -126,6 +137,7 @@ class LabelRow(msgspec.Struct, frozen=True, kw_only=True):
     objects_in: int
     excluded: tuple[Excluded, ...] = ()
     quarantined: tuple[Quarantined, ...] = ()
+    source: Literal["labels", "coco"] = "labels"  # Encord's own JSON, or its COCO export
 
     @property
     def deleted(self) -> bool:

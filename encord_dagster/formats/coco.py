@@ -44,7 +44,7 @@ class ImageClassification(msgspec.Struct, frozen=True):
 
     name: str
     scope: str
-    attributes: dict[str, str | float | list[str]]
+    attributes: dict[str, str | float | list[str] | None]
     classification_hash: str
     feature_hash: str | None
     label_hash: str
@@ -67,7 +67,7 @@ class AnnotationAttributes(msgspec.Struct, frozen=True, kw_only=True, omit_defau
     track_id: int
     confidence: float
     manual_annotation: bool
-    classifications: dict[str, str | float | list[str]]
+    classifications: dict[str, str | float | list[str] | None]
     rotation: float | None = None
 
 
@@ -111,12 +111,12 @@ def file_name(frame: Frame, data_type: str) -> str:
     return f"{data_type}/{data_hash}/{frame.number}"
 
 
-def answers(attributes: Sequence[Attribute]) -> dict[str, str | float | list[str]]:
+def answers(attributes: Sequence[Attribute]) -> dict[str, str | float | list[str] | None]:
     """Attribute name -> answer: the option's name, a list of names, a text or a number.
 
     Two attributes may share a name; the later ones get their feature hash behind it, so that none is lost.
     """
-    named: dict[str, str | float | list[str]] = {}
+    named: dict[str, str | float | list[str] | None] = {}
     for attribute in attributes:
         name = attribute.name if attribute.name not in named else f"{attribute.name} [{attribute.feature_hash}]"
         if isinstance(attribute.answer, tuple):
