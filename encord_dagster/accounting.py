@@ -1,5 +1,6 @@
 """One export read whole: what became of each of its rows and objects. Pure: bytes in, values out."""
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -26,10 +27,37 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
 
 
-def read_rows(data: bytes, config: LabelSetConfig) -> Iterator[Reading]:
+class Delivery(msgspec.Struct, frozen=True):
+    """An export opened, with the ontology that its rows are read by."""
+
+    opened: Opened
+    ontology: Index | None
+
+
+def open_delivery(data: bytes, config: LabelSetConfig, *, beside: bytes | None = None) -> Delivery:
+    """Open an export; its ontology is the configured one, else the one in it, else the one that lay beside it.
+
+    Raises ExportError where the export, or the ontology that came with it, is unusable; UsageError for the
+    configured one.
+    """
+    opened = open_export(data)
+    if config.ontology:
+        return Delivery(opened, _index(config.ontology.encode()))
+    document = opened.ontology or beside
+    try:
+        return Delivery(opened, _index(document) if document else None)
+    except UsageError as error:
+        raise ExportError("bad_ontology", f"the ontology that came with the export: {error}") from error
+
+
+@functools.lru_cache(maxsize=4)
+def _index(document: bytes) -> Index:
+    return Index(read_ontology(document))
+
+
+def read_rows(delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:
     """Every row of an export, validated. Raises ExportError where the whole of it is unusable."""
-    for piece in iter_rows(data):
-        reading = _read(piece, config)
+    for reading in _readings(delivery, config):
         if reading.status == "quarantined" and config.on_bad_object == "fail_export":
             raise ExportError(
                 "bad_object", f"the configuration fails an export at its first bad row: {reading.findings[0]}"

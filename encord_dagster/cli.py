@@ -9,8 +9,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from encord_dagster.errors import EncordDagsterError, HistoryDamaged, StorageError, UsageError
+
+if TYPE_CHECKING:
+    from encord_dagster.config import LabelSetConfig
 
 SEVERITIES = ("info", "warning", "error")
 
@@ -105,8 +109,24 @@ def _reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on-bad-object", choices=("quarantine_object", "quarantine_row", "fail_export"), default="quarantine_object"
     )
+    parser.add_argument("--ontology", type=Path, help="the ontology's JSON; decides over one that lies beside an export")
+    parser.add_argument(
+        "--label-status", action="append", default=[], help="convert only rows of this status; may be given again"
+    )
     parser.add_argument("--fail-at", choices=SEVERITIES, default="error", help="exit 1 from this severity on")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+
+
+def _config(arguments: argparse.Namespace, name: str, *, masks: bool = True) -> "LabelSetConfig":
+    from encord_dagster.config import LabelSetConfig
+
+    return LabelSetConfig(
+        name=name,
+        masks=masks,
+        on_bad_object=arguments.on_bad_object,
+        label_statuses=tuple(arguments.label_status),
+        ontology=arguments.ontology.read_text("utf-8") if arguments.ontology else "",
+    )
 
 
 def _print(value: object) -> None:
@@ -147,9 +167,7 @@ def _ingest(arguments: argparse.Namespace) -> int:
     batches = ingest_urls(
         arguments.url,
         lake=arguments.lake,
-        name=arguments.name,
-        masks=not arguments.no_masks,
-        on_bad_object=arguments.on_bad_object,
+        config=_config(arguments, arguments.name, masks=not arguments.no_masks),
         progress=_say(arguments),
     )
     if arguments.json:
@@ -167,7 +185,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         arguments.url,
         output=arguments.output,
         formats=arguments.formats,
-        on_bad_object=arguments.on_bad_object,
+        config=_config(arguments, "converted", masks="masks" in arguments.formats),
         progress=_say(arguments),
     )
     if arguments.json:
@@ -182,7 +200,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     from encord_dagster.commands import validate_urls
     from encord_dagster.reports import at_least, validation_text
 
-    reports = validate_urls(arguments.url, on_bad_object=arguments.on_bad_object)
+    reports = validate_urls(arguments.url, config=_config(arguments, "validated"))
     if arguments.json:
         _print(reports)
     else:

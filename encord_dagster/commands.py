@@ -2,25 +2,23 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 from urllib.parse import unquote
 
 import msgspec
 
-from encord_dagster.accounting import read_rows
+from encord_dagster.accounting import open_delivery, read_rows
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.errors import ExportError, UsageError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.label_set.read import open_label_set
 from encord_dagster.label_set.sources import accounted
-from encord_dagster.landing import Export, export_of, exports_in
+from encord_dagster.landing import Export, export_of, exports_in, ontology_keys
 from encord_dagster.outcomes import Batch
 from encord_dagster.pipeline import ingest
 from encord_dagster.storage.memory import MemoryStore
 from encord_dagster.storage.open import open_store
 from encord_dagster.storage.protocol import ObjectStore
 
-OnBadObject = Literal["quarantine_object", "quarantine_row", "fail_export"]
 Progress = Callable[[str], None]
 
 
@@ -60,15 +58,12 @@ def _by_store(urls: Sequence[str]) -> Iterator[tuple[ObjectStore, list[Export]]]
     return ((store, list(found.values())) for store, found in stores.values())
 
 
-def ingest_urls(
-    urls: Sequence[str], *, lake: str, name: str, masks: bool, on_bad_object: OnBadObject, progress: Progress
-) -> list[Batch]:
+def ingest_urls(urls: Sequence[str], *, lake: str, config: LabelSetConfig, progress: Progress) -> list[Batch]:
     """Ingest what the lake does not account for yet, one batch per landing store."""
-    config = LabelSetConfig(name=name, masks=masks, on_bad_object=on_bad_object)
     store = open_store(lake)
     batches: list[Batch] = []
     for landing, exports in _by_store(urls):
-        known = accounted(store, name)
+        known = accounted(store, config.name)
         new = [export for export in exports if export.id not in known]
         progress(f"{landing.url}: {len(exports):,} exports found, {len(new):,} new")
         batches.append(ingest(new, landing=landing, lake=store, config=config, progress=progress))
@@ -76,36 +71,35 @@ def ingest_urls(
 
 
 def convert_urls(
-    urls: Sequence[str], *, output: Path, formats: Sequence[str], on_bad_object: OnBadObject, progress: Progress
+    urls: Sequence[str], *, output: Path, formats: Sequence[str], config: LabelSetConfig, progress: Progress
 ) -> tuple[list[Batch], list[Path]]:
     """Convert exports into a folder, through a lake in memory."""
     lake = MemoryStore()
-    config = LabelSetConfig(name="converted", masks="masks" in formats, on_bad_object=on_bad_object)
     batches = [
         ingest(exports, landing=landing, lake=lake, config=config, progress=progress)
         for landing, exports in _by_store(urls)
     ]
-    label_set = open_label_set(lake, "converted")
+    label_set = open_label_set(lake, config.name)
     if label_set.head.record is None or label_set.head.record.root is None:
         return batches, []
     return batches, label_set.version().checkout(output, formats=formats)
 
 
-def validate_urls(urls: Sequence[str], *, on_bad_object: OnBadObject) -> list[Validated]:
+def validate_urls(urls: Sequence[str], *, config: LabelSetConfig) -> list[Validated]:
     """Read exports and collect their findings."""
-    config = LabelSetConfig(name="validated", on_bad_object=on_bad_object)
     return [
-        _validated(export.key, landing.get(export.key) or b"", config)
+        _validated(export.key, landing, config)
         for landing, exports in _by_store(urls)
         for export in exports
     ]
 
 
-def _validated(key: str, data: bytes, config: LabelSetConfig) -> Validated:
+def _validated(key: str, landing: ObjectStore, config: LabelSetConfig) -> Validated:
     findings: list[Finding] = []
     rows = quarantined = objects_in = objects_quarantined = 0
     try:
-        for reading in read_rows(data, config):
+        beside = next(filter(None, map(landing.get, ontology_keys(key))), None)
+        for reading in read_rows(open_delivery(landing.get(key) or b"", config, beside=beside), config):
             rows += 1
             quarantined += reading.status == "quarantined"
             objects_in += reading.row.objects_in if reading.row else 0

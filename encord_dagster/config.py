@@ -9,7 +9,7 @@ import msgspec
 from encord_dagster.errors import UsageError
 from encord_dagster.findings import Severity
 
-CONVERTER_VERSION = 1  # raised whenever the same row and options would give other content
+CONVERTER_VERSION = 2  # raised whenever the same row and options would give other content
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
@@ -20,14 +20,22 @@ class LabelSetConfig(msgspec.Struct, frozen=True, kw_only=True):
     branch: str = "main"  # label rows of other branches are left out, their objects counted as other_branch
     on_bad_object: Literal["quarantine_object", "quarantine_row", "fail_export"] = "quarantine_object"
     severities: dict[str, Severity] = {}  # rule -> severity, where the default does not suit
+    label_statuses: tuple[str, ...] = ()  # of label rows to convert, such as ("LABELLED",); empty: all
+    workflow_nodes: tuple[str, ...] = ()  # of label rows to convert, such as ("Complete",); empty: all
+    ontology: str = ""  # the JSON of an ontology; it decides over ontologies that come with exports
+    name_pattern: str = ""  # regular expression for names of exports; named groups go into metadata and lineage
     masks: bool = True  # semantic and instance PNGs
     keep_raw: bool = True  # False: only a pointer to the export stays in the lake, and quarantine cannot be replayed
     inline_coco_bytes: int = 256 * 2**20  # up to this size a version also holds a plain annotations/instances.json
 
     def __post_init__(self) -> None:
-        """Refuse a name that could not be a folder or a Dagster asset key."""
+        """Refuse a name that could not be a folder or a Dagster asset key, and a pattern that is none."""
         if not NAME.fullmatch(self.name):
             raise UsageError(f"label set name {self.name!r}: use letters, digits, _ and -, at most 63, letter first")
+        try:
+            re.compile(self.name_pattern)
+        except re.error as error:
+            raise UsageError(f"name pattern {self.name_pattern!r} is no regular expression: {error}") from error
 
     def digest(self) -> str:
         """sha256 hex over what changes converted content: converter and choices, not severities or copies."""
@@ -35,6 +43,9 @@ class LabelSetConfig(msgspec.Struct, frozen=True, kw_only=True):
             "converter": CONVERTER_VERSION,
             "branch": self.branch,
             "on_bad_object": self.on_bad_object,
+            "label_statuses": sorted(self.label_statuses),
+            "workflow_nodes": sorted(self.workflow_nodes),
+            "ontology": hashlib.sha256(self.ontology.encode()).hexdigest() if self.ontology else "",
             "masks": self.masks,
         }
         return hashlib.sha256(msgspec.json.encode(chosen, order="sorted")).hexdigest()

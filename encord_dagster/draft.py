@@ -9,9 +9,10 @@ from encord_dagster import identity
 from encord_dagster.accounting import excluded
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.model import LabelRow, RowEvent
+from encord_dagster.encord.ontology import Ontology
 from encord_dagster.findings import Finding, Location
 from encord_dagster.formats.convert import convert
-from encord_dagster.formats.fragment import Category, Fragment, classes_of, fitted, fragment_name, own_ids
+from encord_dagster.formats.fragment import Category, Fragment, classes_of, fitted, fragment_name, ontology_categories, own_ids
 from encord_dagster.label_set.categories import Categories
 from encord_dagster.label_set.events import history_hashes, order
 from encord_dagster.label_set.join import Join
@@ -42,13 +43,17 @@ class Draft:
         self.decided_by: dict[str, str] = {}  # row identity -> export id
         root = join.state.root
         self.datasets = set(root.datasets if root else ())
+        self.defined = set(root.defined if root else ())  # classes that an ontology names, also without objects
         self._export_id = ""
+        self._ontology: Ontology | None = None
         self._before: dict[str, Before] = {}
         self._datasets_before = frozenset(self.datasets)
 
-    def begin(self, export_id: str) -> None:
-        """From here on rows come from this export."""
+    def begin(self, export_id: str, ontology: Ontology | None) -> None:
+        """From here on rows come from this export, and are read by this ontology, whose classes keep its order."""
         self._export_id, self._before, self._datasets_before = export_id, {}, frozenset(self.datasets)
+        self._ontology = ontology
+        self.defined |= self.categories.claim(ontology_categories(ontology)).keys() if ontology else set()
 
     def take_back(self) -> None:
         """Forget what came since `begin`: its export cannot be used after all."""
@@ -60,7 +65,7 @@ class Draft:
 
     def take(self, row: LabelRow, event: RowEvent) -> Taken:
         """Offer a row; convert it where it decides its content and the content is new. RowError leaves no trace."""
-        categories = self.categories.claim(classes_of(row))
+        categories = self.categories.claim(classes_of(row, self._ontology))
         row = fitted(row, categories)
         rival = self.join.rival(event)
         findings = [f for held in row.quarantined for f in held.findings if f.rule == "skeleton_joint_unknown"]

@@ -1,11 +1,15 @@
 """The landing prefix: which exports lie there, and the id of each, minted from the listing alone."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 
 import msgspec
 
 from encord_dagster.storage.protocol import ObjectInfo, ObjectStore
+
+
+_SUFFIX = re.compile(r"(?:\.(?:json|ndjson|jsonl|gz|zip))+$", re.IGNORECASE)
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +41,21 @@ def export_of(info: ObjectInfo) -> Export:
 def is_export(key: str) -> bool:
     """Whether a key can be an export: not hidden, not a temporary name, not a folder marker, not an ontology."""
     name = key.rsplit("/", 1)[-1]
-    return bool(name) and not name.startswith((".", "_")) and not name.endswith((".tmp", ".part", ".ontology.json"))
+    if not name or name.startswith((".", "_")) or name.endswith((".tmp", ".part")):
+        return False
+    return name != "ontology.json" and not name.endswith(".ontology.json")
+
+
+def ontology_keys(key: str) -> tuple[str, str]:
+    """Where the ontology of an export may lie: `<its name>.ontology.json`, else `ontology.json` in its folder."""
+    folder, slash, name = key.rpartition("/")
+    return f"{folder}{slash}{_SUFFIX.sub('', name)}.ontology.json", f"{folder}{slash}ontology.json"
+
+
+def named_parts(key: str, pattern: str) -> dict[str, str]:
+    """What the named groups of a regular expression find in an export's name, such as `(?P<project>...)`."""
+    found = re.search(pattern, key.rpartition("/")[2]) if pattern else None
+    return {name: part[:200] for name, part in found.groupdict().items() if part} if found else {}
 
 
 def exports_in(landing: ObjectStore, *, start_after: str = "") -> Iterator[Export]:

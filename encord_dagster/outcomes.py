@@ -22,6 +22,7 @@ class ExportOutcome(msgspec.Struct, frozen=True, kw_only=True):
     export: Export
     status: Literal["published", "observed", "converted", "quarantined", "failed"]
     sha256: str | None = None  # of the bytes as they lie in the landing prefix
+    named: dict[str, str] = {}  # what the configured pattern found in its name
     rows: int = 0
     rows_quarantined: int = 0
     images: int = 0

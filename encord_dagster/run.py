@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from encord_dagster import layout
-from encord_dagster.accounting import Reading, read_rows
+from encord_dagster.accounting import Reading, open_delivery, read_rows
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.draft import Draft
 from encord_dagster.encord.model import LabelRow
@@ -20,7 +20,7 @@ from encord_dagster.label_set.join import Join, State
 from encord_dagster.label_set.manifest import ExportEntry, sha256
 from encord_dagster.label_set.publish import Changes
 from encord_dagster.label_set.publish import publish as publish_version
-from encord_dagster.landing import Export
+from encord_dagster.landing import Export, named_parts, ontology_keys
 from encord_dagster.outcomes import ExportOutcome
 from encord_dagster.spool import Spool
 from encord_dagster.storage.protocol import Create, ObjectStore
@@ -70,14 +70,19 @@ class Run:
         """Read one export, convert what it decides, write its events and quarantine. Never raises for its content."""
         try:
             data = self.landing.get(export.key, etag=export.etag)
+            places = () if self.config.ontology else ontology_keys(export.key)
+            beside = next(filter(None, map(self.landing.get, places)), None)
         except (StorageError, UsageError) as error:  # UsageError: a foreign key such as a//b.json
             return ExportOutcome(export=export, status="failed", error=str(error))
         if data is None:
             gone = f"{export.key} is no longer in {self.landing.url}; deliver it again if it is needed"
             return ExportOutcome(export=export, status="failed", error=gone)
-        return self._read(data, Tally(export, sha256(data)))
+        return self._read(data, beside, self._tally(export, sha256(data)))
 
-    def _read(self, data: bytes, tally: Tally) -> ExportOutcome:
+    def _tally(self, export: Export, digest: str, ontology: str = "") -> Tally:
+        return Tally(export, digest, ontology=ontology, named=named_parts(export.key, self.config.name_pattern))
+
+    def _read(self, data: bytes, beside: bytes | None, tally: Tally) -> ExportOutcome:
         export = tally.export
         self.say(f"{export.key}: {len(data):,} bytes, export {export.id}")
         sources.record_source(self.lake, self.config.name, export)
@@ -88,12 +93,15 @@ class Run:
             return ExportOutcome(export=export, status="observed", sha256=tally.digest, uris={"same_as": first.id})
         try:
             uris = {"raw": self._keep_raw(tally.digest, data)}
+            if beside and self.config.keep_raw:
+                tally.ontology = sha256(beside)
+                self._keep_raw(tally.ontology, beside)
         except HistoryDamaged as error:
             return ExportOutcome(export=export, status="failed", sha256=tally.digest, error=str(error))
         if not self.publishes:
             self.draft = self._empty_draft()
         try:
-            self._read_rows(data, tally)
+            self._read_rows(data, beside, tally)
             if tally.unusable:
                 raise ExportError("no_usable_row", f"none of its {tally.counts['rows']} rows can be used")
         except ExportError as error:
@@ -101,9 +109,12 @@ class Run:
             return tally.refused(error, uris | {"quarantine": f"{self.lake.url}/{key}"})
         return self._accepted(tally, uris)
 
-    def _read_rows(self, data: bytes, tally: Tally) -> None:
-        self.draft.begin(tally.export.id)
-        for reading in read_rows(data, self.config):
+    def _read_rows(self, data: bytes, beside: bytes | None, tally: Tally) -> None:
+        delivery = open_delivery(data, self.config, beside=beside)
+        self.draft.begin(tally.export.id, delivery.ontology)
+        if delivery.ontology is None:
+            tally.note(ontology_missing())
+        for reading in read_rows(delivery, self.config):
             taken, row, findings = self._take(reading, tally)
             tally.add(taken, row, findings)
             if tally.counts["rows"] % 1000 == 0:
@@ -137,7 +148,8 @@ class Run:
         for entry in self.entries.values():
             found = sources.find_export(self.lake, self.config.name, entry.id)
             place = layout.raw(entry.sha256)
-            tally = Tally(found or Export(id=entry.id, key=place, size=0, etag="", last_modified=""), entry.sha256)
+            export = found or Export(id=entry.id, key=place, size=0, etag="", last_modified="")
+            tally = self._tally(export, entry.sha256, entry.ontology)
             data = self._raw(entry.sha256)
             if data is None:
                 raise UsageError(
@@ -145,12 +157,12 @@ class Run:
                     "cannot be converted again; keep the old configuration or use a new label set name"
                 )
             if error := self._read_earlier(data, tally):
-                tally = Tally(tally.export, entry.sha256)  # none of its rows takes part any more
+                tally = self._tally(export, entry.sha256, entry.ontology)  # none of its rows takes part any more
                 tally.note(tally.finding(error))
             self._account(tally)
         for held in quarantine.read(self.lake, self.config.name):
             data = self._raw(held.raw) if held.whole and held.export.id not in self.entries else None
-            tally = Tally(held.export, held.raw)
+            tally = self._tally(held.export, held.raw, held.ontology)
             if data is not None and self._read_earlier(data, tally) is None and not tally.unusable:
                 self._account(tally)
 
@@ -165,7 +177,7 @@ class Run:
     def _read_earlier(self, data: bytes, tally: Tally) -> ExportError | None:
         """Read an export of an earlier run; why it is quarantined now, if it is."""
         try:
-            self._read_rows(data, tally)
+            self._read_rows(data, self._raw(tally.ontology) if tally.ontology else None, tally)
         except ExportError as error:
             self._refuse(tally, error)
             return error
@@ -186,7 +198,7 @@ class Run:
         self.draft.take_back()
         self.say(f"{tally.export.key}: quarantined: {error}")
         held = tally.refusal(error)
-        return quarantine.write(self.lake, self.config.name, tally.export, tally.digest, held, whole=True)
+        return quarantine.write(self.lake, self.config.name, tally.held(held, whole=True))
 
     def _accepted(self, tally: Tally, uris: dict[str, str]) -> ExportOutcome:
         export, name, counts = tally.export, self.config.name, tally.counts
@@ -195,7 +207,7 @@ class Run:
             tally.note(Finding("no_rows", "warning", Location(), text))
         uris |= {"events": f"{self.lake.url}/{self._account(tally)}"}
         if tally.held_back:
-            key = quarantine.write(self.lake, name, export, tally.digest, tally.held_back, whole=False)
+            key = quarantine.write(self.lake, name, tally.held(tally.held_back, whole=False))
             uris |= {"quarantine": f"{self.lake.url}/{key}"}
         self.say(f"{export.key}: {counts['rows']:,} rows, {counts['published']:,} objects")
         if self.publishes:

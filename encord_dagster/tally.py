@@ -1,7 +1,7 @@
 """Counts of one export while its rows go by, and what they say about it in the end."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from encord_dagster.accounting import Reading, excluded, rule_counts
 from encord_dagster.encord.model import LabelRow
@@ -18,8 +18,10 @@ from encord_dagster.outcomes import MAX_FINDINGS, MAX_HASHES, ExportOutcome
 class Tally:
     """What became of the rows of one export."""
 
-    def __init__(self, export: Export, digest: str) -> None:
+    def __init__(self, export: Export, digest: str, *, ontology: str = "", named: Mapping[str, str] | None = None) -> None:
         self.export, self.digest = export, digest  # digest: sha256 hex of its bytes
+        self.ontology = ontology  # sha256 hex of the ontology that lay beside it and was kept
+        self.named = dict(named or {})  # parts of its name
         self.accounts: list[RowAccount] = []
         self.held_back: list[quarantine.Item] = []
         self.counts: Counter[str] = Counter()
@@ -75,6 +77,12 @@ class Tally:
         found = [finding for account in self.accounts for finding in account.findings]
         return sorted(found, key=lambda finding: -RANKS[finding.severity])
 
+    def held(self, items: Sequence[quarantine.Item], *, whole: bool) -> quarantine.Record:
+        """What goes to quarantine, as a record."""
+        return quarantine.Record(
+            export=self.export, raw=self.digest, ontology=self.ontology, whole=whole, items=tuple(items)
+        )
+
     def refusal(self, error: ExportError) -> list[quarantine.Item]:
         """What goes to quarantine where the whole export does."""
         return [*self.held_back, quarantine.Item(reason=error.reason, findings=(self.finding(error),))]
@@ -86,6 +94,7 @@ class Tally:
             export=self.export,
             status="quarantined",
             sha256=self.digest,
+            named=self.named,
             rows=self.counts["rows"],
             rows_quarantined=self.counts["rows_quarantined"],
             rules=rule_counts(findings),
@@ -101,6 +110,7 @@ class Tally:
             export=self.export,
             status="observed",
             sha256=self.digest,
+            named=self.named,
             rows=self.counts["rows"],
             rows_quarantined=self.counts["rows_quarantined"],
             images=self.counts["images"],
@@ -128,6 +138,8 @@ class Tally:
         return ExportEntry(
             id=self.export.id,
             sha256=self.digest,
+            ontology=self.ontology,
+            named=self.named,
             events=events,
             rows=sum(1 for account in self.accounts if account.event),
             latest=times[-1] if times else "",

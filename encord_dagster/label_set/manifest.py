@@ -85,6 +85,8 @@ class ExportEntry(msgspec.Struct, frozen=True, kw_only=True):
     latest: str  # greatest time of its row events, "" where they carry none
     export_hashes: tuple[str, ...]  # the first 100, sorted; all of them are in the events
     export_hash_count: int
+    ontology: str = ""  # sha256 of the ontology that lay beside it, "" where there was none
+    named: dict[str, str] = {}  # what the configured pattern found in its name
 
 
 class LogRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     format_version: int = FORMAT_VERSION
     export: Export
     raw: str
+    ontology: str = ""  # digest of the ontology that lay beside it
     whole: bool
     items: tuple[Item, ...]
 
@@ -61,10 +62,11 @@ def _item(
     )
 
 
-def write(lake: ObjectStore, name: str, export: Export, raw: str, held: Sequence[Item], *, whole: bool) -> str:
+def write(lake: ObjectStore, name: str, record: Record) -> str:
     """Store what an export left in quarantine and return its key; the same findings are the same object."""
-    data = encode(Record(export=export, raw=raw, whole=whole, items=tuple(held)))
-    return objects.write_at(lake, layout.quarantined(name, export.id, sha256(data), whole=whole), data).key
+    data = encode(record)
+    key = layout.quarantined(name, record.export.id, sha256(data), whole=record.whole)
+    return objects.write_at(lake, key, data).key
 
 
 def read(lake: ObjectStore, name: str) -> list[Record]:

@@ -1,6 +1,7 @@
 """One label set as Dagster definitions: assets, checks, job, sensor, schedule, resources."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 import dagster as dg
@@ -24,6 +25,9 @@ class Options(TypedDict, total=False):
     branch: str
     on_bad_object: Literal["quarantine_object", "quarantine_row", "fail_export"]
     severities: dict[str, Severity]
+    label_statuses: tuple[str, ...]
+    workflow_nodes: tuple[str, ...]
+    name_pattern: str
     masks: bool
     keep_raw: bool
     inline_coco_bytes: int
@@ -42,6 +46,7 @@ def build_label_set_definitions(
     group: str | None = None,
     owners: Sequence[str] = (),
     tags: Mapping[str, str] | None = None,
+    ontology: Path | str | None = None,
     **options: Unpack[Options],
 ) -> dg.Definitions:
     """Everything that turns exports in `landing` into versions of label set `name` in `lake`.
@@ -49,10 +54,12 @@ def build_label_set_definitions(
     Urls are `s3://bucket/prefix`, `file:///folder` or a folder. Nothing is opened or asked before a run or tick.
     `s3` hands out the client for s3:// urls; without it boto3's usual variables and profiles decide.
     `running` starts sensor and schedule without anybody switching them on. `backfill="single_run"` puts a whole
-    backfill into one run, as `dg launch --partition-range` needs it. UsageError for a name that cannot be used.
+    backfill into one run, as `dg launch --partition-range` needs it. `ontology` is a local file, the JSON of the
+    ontology; without it each export may bring its own, beside it in the landing prefix. UsageError for a name that cannot be used.
     Definitions of several label sets merge with `dg.Definitions.merge`.
     """
-    config = LabelSetConfig(name=name, **options)
+    document = Path(ontology).read_text("utf-8") if ontology else ""
+    config = LabelSetConfig(name=name, ontology=document, **options)
     ownership = Ownership(group=group, owners=tuple(owners), tags=dict(tags or {}))
     exports = build_ingest_assets(config, ownership=ownership, backfill=backfill)
     job = dg.define_asset_job(
