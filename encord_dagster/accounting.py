@@ -1,6 +1,7 @@
 """One export read whole: what became of each of its rows and objects. Pure: bytes in, values out."""
 
 import functools
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -8,12 +9,16 @@ from typing import Literal
 import msgspec
 
 from encord_dagster.config import LabelSetConfig
-from encord_dagster.encord.container import RowSlice, iter_rows
-from encord_dagster.encord.label_rows import UnusableRow, read_row
-from encord_dagster.encord.model import LabelRow, RowEvent
-from encord_dagster.errors import ExportError
+from encord_dagster.encord.coco_export.read import read_coco
+from encord_dagster.encord.container import Opened, open_export
+from encord_dagster.encord.label_rows import RowReading, UnusableRow, read_row
+from encord_dagster.encord.model import Excluded, LabelRow, RowEvent
+from encord_dagster.encord.ontology import read_ontology
+from encord_dagster.encord.resolve import Index, part_digest, resolve
+from encord_dagster.errors import ExportError, UsageError
 from encord_dagster.findings import Finding, Location
-from encord_dagster.validation import apply_severities, conservation, validate
+from encord_dagster.rules.against import Against
+from encord_dagster.validation import apply_severities, conservation, is_wanted, validate
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +62,12 @@ def _index(document: bytes) -> Index:
 
 def read_rows(delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:
     """Every row of an export, validated. Raises ExportError where the whole of it is unusable."""
-    for reading in _readings(delivery, config):
+    for offset, length, read in _reads(delivery, config):
+        if isinstance(read, UnusableRow):
+            finding = Finding(read.reason, "error", Location(row=read.label_hash), str(read))
+            reading = _refused(offset, length, finding, event=read.event)
+        else:
+            reading = _judged(offset, length, read, delivery.ontology, config)
         if reading.status == "quarantined" and config.on_bad_object == "fail_export":
             raise ExportError(
                 "bad_object", f"the configuration fails an export at its first bad row: {reading.findings[0]}"
@@ -65,29 +75,71 @@ def read_rows(delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:
         yield reading
 
 
-def _read(piece: RowSlice, config: LabelSetConfig) -> Reading:
+def _reads(delivery: Delivery, config: LabelSetConfig) -> Iterator[tuple[int, int, RowReading | UnusableRow]]:
+    """Each row as it was read, and where its bytes lie."""
     mode: Literal["quarantine_object", "quarantine_row"] = "quarantine_row"
     if config.on_bad_object == "quarantine_object":
         mode = "quarantine_object"
-    try:
-        read = read_row(piece, on_bad_object=mode)
-    except UnusableRow as error:
-        finding = Finding(error.reason, "error", Location(row=error.label_hash), str(error))
-        return _refused(piece, finding, event=error.event)
-    unaccounted = conservation(read.row)
-    if unaccounted:
-        return _refused(piece, unaccounted, event=read.event)
-    findings = apply_severities((*read.findings, *validate(read.row)), config.severities)
-    status = "accepted" if read.row.branch_name == config.branch else "other_branch"
+    opened, index = delivery.opened, delivery.ontology
+    if opened.kind == "coco":
+        for row in read_coco(opened.data, ontology=index.ontology if index else None, on_bad_object=mode):
+            yield 0, len(opened.data), row
+    for piece in opened.rows:
+        try:
+            read: RowReading | UnusableRow = read_row(piece, on_bad_object=mode)
+        except UnusableRow as error:
+            read = error
+        yield piece.offset, piece.length, read
+
+
+def _judged(offset: int, length: int, read: RowReading, index: Index | None, config: LabelSetConfig) -> Reading:
+    """A row held against the rules, then resolved by its ontology and filtered."""
+    event, row = read.event, read.row
+    if unaccounted := conservation(row):
+        return _refused(offset, length, unaccounted, event=event)
+    against = Against(ontology=index.ontology if index else None, min_area_pixels=config.min_area_pixels)
+    findings = (*read.findings, *validate(row, against))
+    if index:
+        row, resolved = resolve(row, index)
+        event = _resolved(event, row, index)
+        findings += resolved
+    status = "accepted" if row.branch_name == config.branch else "other_branch"
+    if status == "accepted" and not is_wanted(row, config):
+        row = filtered(row)
     return Reading(
-        status=status, offset=piece.offset, length=piece.length, event=read.event, row=read.row, findings=findings
+        status=status,
+        offset=offset,
+        length=length,
+        event=event,
+        row=row,
+        findings=apply_severities(findings, config.severities),
     )
 
 
-def _refused(piece: RowSlice, *findings: Finding, event: RowEvent | None = None) -> Reading:
-    return Reading(
-        status="quarantined", offset=piece.offset, length=piece.length, event=event, row=None, findings=findings
-    )
+def _resolved(event: RowEvent, row: LabelRow, index: Index) -> RowEvent:
+    """The event, its fingerprint also over what the row takes from the ontology: without any, the row's own."""
+    part = part_digest(row, index)
+    combined = hashlib.sha256(f"{event.fingerprint}\0{part}".encode()).hexdigest() if part else event.fingerprint
+    return msgspec.structs.replace(event, fingerprint=combined)
+
+
+def filtered(row: LabelRow) -> LabelRow:
+    """The row without its labels: it is known, and none of it is wanted."""
+    left_out = [
+        Excluded(
+            "filtered",
+            Location(row.label_hash, frame.data_hash, frame.number, item.object_hash),
+            item.feature_hash,
+            item.shape,
+        )
+        for frame in row.frames
+        for item in frame.objects
+    ]
+    return msgspec.structs.replace(row, frames=(), classifications=(), excluded=(*row.excluded, *left_out))
+
+
+def _refused(offset: int, length: int, *findings: Finding, event: RowEvent | None = None) -> Reading:
+    return Reading(status="quarantined", offset=offset, length=length, event=event, row=None, findings=findings)
 
 
 def excluded(row: LabelRow) -> dict[str, int]:
