@@ -1,4 +1,4 @@
-"""The bytes of a delivery unpacked: gzip and zip, known by their first bytes, in memory, and never more than allowed."""
+"""The bytes of a delivery unpacked: gzip and zip, known by their first bytes, and never more than is allowed."""
 
 import contextlib
 import gzip
@@ -8,7 +8,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import IO
+from typing import cast
 
 import msgspec
 
@@ -141,7 +141,7 @@ def _unzip_file(archive: zipfile.ZipFile, file: zipfile.ZipInfo, title: str, out
     start = out.tell()
     try:
         with archive.open(file) as stream:
-            _copy(stream, out, limit)
+            _copy(cast(zipfile.ZipExtFile, stream), out, limit)
     except _DAMAGED as error:
         raise _error(codes.DAMAGED_ARCHIVE, f"{title}, is damaged or cut off: upload the zip again") from error
     if out.tell() - start != file.file_size:
@@ -182,7 +182,7 @@ def _refuse_overlaps(files: Sequence[zipfile.ZipInfo]) -> None:
         raise _error(codes.ARCHIVE_BOMB, message)
 
 
-def _copy(stream: gzip.GzipFile | IO[bytes], out: io.BytesIO, limit: int) -> None:
+def _copy(stream: gzip.GzipFile | zipfile.ZipExtFile, out: io.BytesIO, limit: int) -> None:
     # read1, not read: what was unpacked before damage is found is kept for `glance`.
     while chunk := stream.read1(_CHUNK):
         if out.tell() + len(chunk) > limit:
