@@ -168,7 +168,8 @@ def _with_rows(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 def _is_plain(file: zipfile.ZipInfo) -> bool:
     """Whether an entry is a file that would be an export in the landing prefix too: no folder or link, not hidden."""
     folders = file.filename.split("/")[:-1]
-    if any(name.startswith(".") or name == "__MACOSX" for name in folders) or not is_export(file.filename):
+    hidden = [name for name in folders if name == "__MACOSX" or (name.startswith(".") and name.strip("."))]
+    if hidden or not is_export(file.filename):
         return False
     mode = stat.S_IFMT(file.external_attr >> 16) if file.create_system == _UNIX else 0
     return mode in (0, stat.S_IFREG)
