@@ -22,6 +22,10 @@ COCO_NOT_LABELS = Code("coco_not_labels", "error", "The export is Encord's COCO 
 COMPRESSED_FILE = Code("compressed_file", "error", "The export is compressed.")
 TOO_LARGE = Code("too_large", "error", "The export is larger than this reader takes.")
 NOT_LABEL_ROWS = Code("not_label_rows", "error", "The export is JSON, but not label rows.")
+DAMAGED_ARCHIVE = Code("damaged_archive", "error", "The gzip or zip file is damaged or cut off.")
+ARCHIVE_BOMB = Code("archive_bomb", "error", "The gzip or zip file unpacks to far more than labels do.")
+TOO_MANY_ROWS = Code("too_many_rows", "error", "The export has more rows than this reader takes.")
+DUPLICATE_KEY = Code("duplicate_key", "error", "An object of the row, or of the export itself, has one key twice.")
 
 # A row that cannot be used.
 ROW_UNREADABLE = Code("row_unreadable", "error", "A part of the row that everything hangs on has the wrong type.")
@@ -32,7 +36,8 @@ UNIT_UNREADABLE = Code("unit_unreadable", "error", "A data unit, or its labels, 
 BAD_SEQUENCE = Code("bad_sequence", "error", "A data_sequence is missing, no frame number, or used twice.")
 BAD_FRAME_NUMBER = Code("bad_frame_number", "error", "A key of `labels` is no frame number, or is there twice.")
 TOO_MANY_FRAMES = Code("too_many_frames", "error", "The row has more frames than this reader takes.")
-TOO_DEEP = Code("too_deep", "error", "The row is nested deeper than any label row is.")
+TOO_DEEP = Code("too_deep", "error", "The row, or the export, is nested deeper than any label row is.")
+ROW_TOO_LARGE = Code("row_too_large", "error", "The row has more bytes than this reader takes.")
 
 # An object that cannot be converted.
 OBJECT_UNREADABLE = Code("object_unreadable", "error", "An object entry has a field of the wrong type.")

@@ -6,6 +6,7 @@ it uses the standard library only and knows nothing of the reader's types.
 
 import hashlib
 import json
+from collections import Counter
 
 _VOLATILE = frozenset(
     {
@@ -31,23 +32,45 @@ _VOLATILE = frozenset(
 _Json = str | float | bool | None | list["_Json"] | dict[str, "_Json"]
 
 
+class DuplicateKey(Exception):
+    """An object of the row has `key` twice. Readers of JSON keep one of the two values, and it is not said which."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
 def fingerprint(raw: bytes) -> str:
     """sha256 hex of a row without volatile keys, nulls, `isDeleted: false`, key order and number or list spelling.
 
     Numbers count as 64-bit floats: whole ones above 2**53 are told apart only roughly. A row that is not JSON has
-    the sha256 of its bytes.
+    the sha256 of its bytes. Raises DuplicateKey, and RecursionError where the row is nested too deep to be read.
     """
     try:
         # Whole numbers as floats: 1 and 1.0 are one number. The hook sees inner objects before outer ones.
-        row = json.loads(raw.decode("utf-8", "surrogateescape"), parse_int=float, object_hook=_canonical)
+        row = json.loads(raw.decode("utf-8", "surrogateescape"), parse_int=float, object_pairs_hook=_canonical)
         text = json.dumps(row, sort_keys=True, separators=(",", ":"))
-    except (ValueError, RecursionError):
-        return hashlib.sha256(raw).hexdigest()
-    return hashlib.sha256(text.encode()).hexdigest()
+    except ValueError:
+        return digest(raw)
+    return digest(text.encode())
 
 
-def _canonical(value: dict[str, _Json]) -> _Json:
+def digest(data: bytes) -> str:
+    """What stands in for the fingerprint of bytes that are no clear row."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def outermost_keys(raw: bytes) -> list[str]:
+    """The keys of the row itself, each as often as it is there."""
+    pairs = json.loads(raw.decode("utf-8", "surrogateescape"), parse_int=float, object_pairs_hook=list)
+    return [key for key, _ in pairs]
+
+
+def _canonical(pairs: list[tuple[str, _Json]]) -> _Json:
     """An object without what does not count; a list where it is keyed by index or empty."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise DuplicateKey(Counter(key for key, _ in pairs).most_common(1)[0][0])
     if not _VOLATILE.isdisjoint(value) or None in value.values() or value.get("isDeleted") is False:
         value = {
             key: child

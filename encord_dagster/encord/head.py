@@ -3,13 +3,14 @@
 import msgspec
 
 from encord_dagster.encord import codes
-from encord_dagster.encord.container import RowSlice
-from encord_dagster.encord.fingerprint import fingerprint
+from encord_dagster.encord.container import LARGEST_ROW, RowSlice
+from encord_dagster.encord.fingerprint import DuplicateKey, digest, fingerprint, outermost_keys
 from encord_dagster.encord.history import read_export_hash, read_history, read_time
 from encord_dagster.encord.model import HistoryEntry, RowEvent
 from encord_dagster.encord.notes import Notes, problem, quote, row_error
 from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, flag, is_hash, present, text
 from encord_dagster.encord.units import IMAGE_TYPES
+from encord_dagster.errors import RowError
 
 _OTHER_TYPES = frozenset(
     {"audio", "deleted", "dicom_study", "group", "html", "pdf", "plain_text", "scene", "time_series"}
@@ -60,16 +61,28 @@ class _Node(msgspec.Struct):
     uuid: Scalar = None
 
 
+class AmbiguousRow(RowError):
+    """A row that has a key twice; `event` names it, None where the key can be one that it is named by."""
+
+    def __init__(self, reason: str, message: str, event: RowEvent | None) -> None:
+        super().__init__(reason, message)
+        self.args = (reason, message, event)  # all of them, so that the error survives pickling
+        self.event = event
+
+
 _HEAD = msgspec.json.Decoder(Head)
 _NODE = msgspec.json.Decoder(_Node | Scalar)
 
 
 def read_head(raw: bytes) -> Head:
     """The row with its parts unread; RowError where even that is not possible."""
+    if len(raw) > LARGEST_ROW:
+        message = f"the row has more than {LARGEST_ROW} bytes, which is not read; split it in Encord, then export again"
+        raise row_error(codes.ROW_TOO_LARGE, message)
     try:
         return _HEAD.decode(raw)
     except RecursionError as error:
-        raise row_error(codes.TOO_DEEP, "the row is nested deeper than any label row is") from error
+        raise _too_deep() from error
     except UNREADABLE as error:
         raise row_error(codes.ROW_UNREADABLE, f"the row cannot be read ({problem(error)}); export it again") from error
 
@@ -86,7 +99,23 @@ def read_label_hash(head: Head) -> tuple[str, bool]:
 
 
 def read_event(head: Head, row: RowSlice, notes: Notes) -> RowEvent:
-    """The row as this export carried it."""
+    """The row as this export carried it; AmbiguousRow where an object in it has a key twice."""
+    try:
+        return _event(head, row, notes, fingerprint(row.raw))
+    except RecursionError as error:
+        raise _too_deep() from error
+    except DuplicateKey as error:
+        keys = outermost_keys(row.raw)
+        event = _event(head, row, notes, digest(row.raw)) if len(keys) == len(set(keys)) else None
+        message = f"the row has the key {quote(error.key)} twice in one object, and either value may be the right one"
+        raise AmbiguousRow(codes.DUPLICATE_KEY.name, f"{message}; export the row again", event) from error
+
+
+def _too_deep() -> RowError:
+    return row_error(codes.TOO_DEEP, "the row is nested deeper than any label row is; export it again")
+
+
+def _event(head: Head, row: RowSlice, notes: Notes, fingerprint: str) -> RowEvent:
     branch = present(head.branch_name)
     if branch is not None and not isinstance(branch, str):
         raise row_error(codes.ROW_UNREADABLE, "`branch_name` is no text; export the row again")
@@ -96,7 +125,7 @@ def read_event(head: Head, row: RowSlice, notes: Notes) -> RowEvent:
     return RowEvent(
         label_hash=str(notes.row),
         branch_name=notes.clean(branch, "the branch name", notes.at()) or "main",
-        fingerprint=fingerprint(row.raw),
+        fingerprint=fingerprint,
         export_hash=export_hash,
         exported_at=exported_at,
         last_edited_at=read_time(head.last_edited_at, "last_edited_at", notes),

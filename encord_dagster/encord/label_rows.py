@@ -7,7 +7,7 @@ import msgspec
 from encord_dagster.encord import codes
 from encord_dagster.encord.container import RowSlice
 from encord_dagster.encord.contents import read_contents
-from encord_dagster.encord.head import Head, read_event, read_head, read_label_hash, read_state
+from encord_dagster.encord.head import AmbiguousRow, Head, read_event, read_head, read_label_hash, read_state
 from encord_dagster.encord.model import LabelRow, RowEvent
 from encord_dagster.encord.notes import Notes, quote
 from encord_dagster.encord.scalars import is_hash, present, text
@@ -51,6 +51,8 @@ def read_row(
             notes.add(codes.LABEL_HASH_MISSING, "the row has no label_hash; its data_hash stands in")
         event = read_event(head, piece, notes)
         row = _read(head, event, notes)
+    except AmbiguousRow as error:
+        raise UnusableRow(error.reason, error.message, error.event) from error
     except RowError as error:
         raise UnusableRow(error.reason, error.message, event) from error
     return RowReading(event, row, tuple(notes.findings))

@@ -2,8 +2,8 @@
 
 import hashlib
 import re
-import zlib
 
+from encord_dagster.encord.packed import glance
 from encord_dagster.errors import AccessDenied, StorageError
 from encord_dagster.landing import Export
 from encord_dagster.orchestration.sweep import Sighting
@@ -11,7 +11,7 @@ from encord_dagster.storage.protocol import ObjectStore
 
 WHOLE_UP_TO = 8 * 2**20
 END_PIECE = 256 * 2**10
-INFLATED_UP_TO = 64 * 2**20  # of a gzip export: more is not needed to learn a few hashes
+UNPACKED_UP_TO = 64 * 2**20  # of a packed export: more is not needed to learn a few hashes
 
 _HISTORY = re.compile(rb'"export_history"\s*:\s*(?:\[[^\]]*\]|\{(?:[^{}]|\{[^{}]*\})*\})')
 _HASH = re.compile(rb'"export_hash"\s*:\s*"([A-Za-z0-9_-]{4,64})"')
@@ -37,8 +37,7 @@ def peek(landing: ObjectStore, export: Export) -> Sighting:
 
 def export_hashes(data: bytes) -> list[str]:
     """The export hashes of label rows in a piece of JSON, in order; those of earlier exports are left out."""
-    if data[:2] == b"\x1f\x8b":
-        data = _inflated(data)
+    data = glance(data, UNPACKED_UP_TO)
     return [found.decode() for found in dict.fromkeys(_HASH.findall(_HISTORY.sub(b"", data)))]
 
 
@@ -58,10 +57,3 @@ def _changed(landing: ObjectStore, export: Export) -> bool:
     except StorageError:
         return False
     return info is None or info.etag != export.etag
-
-
-def _inflated(data: bytes) -> bytes:
-    try:
-        return zlib.decompressobj(wbits=31).decompress(data, INFLATED_UP_TO)
-    except zlib.error:
-        return b""

@@ -4,7 +4,10 @@ import json
 
 import pytest
 
-from encord_dagster.encord.fingerprint import fingerprint
+from encord_dagster.encord import head
+from encord_dagster.encord.container import iter_rows
+from encord_dagster.encord.fingerprint import DuplicateKey, fingerprint
+from encord_dagster.encord.label_rows import UnusableRow, read_row
 from tests import factories as make
 from tests.factories import Json
 
@@ -117,8 +120,133 @@ def test_a_fingerprint_stays_for_ever() -> None:
     assert fingerprint(row) == "f9e815647206ef52bf648e691dc4ffb3e474e56931357d6476069adf4a9d6bff"
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[" * 5000, b'{"a": ' + b"9" * 5000 + b"}", b'"\\ud800"'])
+@pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b'{"a": ' + b"9" * 5000 + b"}", b'"\\ud800"'])
 def test_bytes_that_are_no_row_have_a_fingerprint_too(raw: bytes) -> None:
     """Quarantined rows are told apart as well."""
     assert len(fingerprint(raw)) == 64
     assert fingerprint(raw) != fingerprint(raw + b"1")
+
+
+NINES = b"9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (
+            b'{"label_hash": "a", "data_units": {"d": {"labels": {"objects": [{"objectHash": "o", "boundingBox": '
+            b'{"x": 0.1, "y": 1e-7, "w": 1, "h": 1.0}, "lastEditedBy": "x", "isDeleted": false}], '
+            b'"classifications": []}}}, "export_hash": "e"}',
+            "6976adaa2990942b04d7a1f13f4e55a1ea6ec7af949eb8b8c74e5e8fa271654a",
+        ),
+        (
+            b'{"labels": {"0": {"objects": []}, "1": {"objects": [1, 2.50, -0.0, 9007199254740993]}}, '
+            b'"polygon": {"1": {"x": 2}, "0": {"x": 1}}}',
+            "00e52f75b32e8eec210c708b78000ff916133f13f431d2e1885d50f313bbbe2c",
+        ),
+        (b'{"0": 1, "2": 3}', "9aae85978a252fa18b87d962e4985403f43540cc0c7fa72d191e8e05863178a0"),
+        (
+            b'{"a": {"b": {"c": null}}, "isDeleted": true, "reviews": [1]}',
+            "b91c659377bfd1d8d5db5a4a4472ae70593c57dbda0f76d7f19a57fd0b2171c0",
+        ),
+        (
+            b'{"name": "\xc3\xa4\\u00e4\\ud83d\\ude00 \\ud83d /\\/", "bad": "\xff\xc0\xaf"}',
+            "3632d034f629043ae222983610cae2d884ac1bddb667d5148ea6fdf57f9f2d24",
+        ),
+        (
+            b'{"big": ' + NINES + b', "exp": 1e999, "nan": "N", "small": 1E-400}',
+            "51602cd8f7415814c4ffd452e3f8e53c071de087736956741f144ef38bb26ec1",
+        ),
+        (
+            b'{"a": NaN, "b": [Infinity, -Infinity]}',
+            "8da7262f54fc0be847cc4ef845c349ccefc822768b0bd3f3d95f9e49c3fb6639",
+        ),
+        (
+            b'{"": 0, "A": [], "B": {}, "C": [[], {}, [null, {"x": null}]]}',
+            "5fd7584716408dbae9ff8c3636f377d4307ae6aad1a1b912619b214d96af8484",
+        ),
+        (b'[{"a": 1}, {"export_hash": 2}]', "16361ab1ff8d561dc32886d1a0399afd18a090de186872a8fd6166d64e5deee6"),
+        (b"5", "a19a1584344c1f3783bff51524a5a4b86f2cc09356c9dbfb6af9cd236e314362"),
+        (b'"\\ud800"', "8c0c59dd0d275aadcd462a5fe12eb352cbdfeaf961eae4f85a4660521df7d2f5"),
+        (b"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        (b'{"a": 1,}', "67babd398b32a13312acd4549cc50211f8b3976a567cb64d7b599d149ea9dadd"),
+        (b'{"a": ' + NINES + b"}", "02c7562cb7c8ca861c2534a206877f2e085e3ff3ce60362735791b0c1b4582b4"),
+    ],
+)
+def test_fingerprints_of_published_versions_come_out_again(row: bytes, expected: str) -> None:
+    """Taken before keys were checked for being there twice."""
+    assert fingerprint(row) == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "key"),
+    [
+        (b'{"a": 1, "a": 1}', "a"),
+        (b'{"a": {"b": [{"c": 1, "d": 2, "c": 3}]}}', "c"),
+        (b'{"a": 1, "\\u0061": 2}', "a"),
+        (b'{"export_history": [{"x": 1, "x": 1}]}', "x"),
+        (b'{"a": {"": 1, "b": 2, "": 1}}', ""),
+    ],
+)
+def test_a_key_that_is_there_twice_is_found_anywhere(row: bytes, key: str) -> None:
+    """Also where it does not count, and however it is written."""
+    with pytest.raises(DuplicateKey) as caught:
+        fingerprint(row)
+
+    assert caught.value.key == key
+
+
+def refused(data: bytes) -> UnusableRow:
+    """Why the only row of an export cannot be used."""
+    (piece,) = iter_rows(data)
+    with pytest.raises(UnusableRow) as caught:
+        read_row(piece)
+    return caught.value
+
+
+def test_a_row_with_a_key_twice_in_its_labels_is_quarantined_by_name() -> None:
+    """One of two objects would be lost, and nobody could say which."""
+    data = make.encode([ROW]).replace(b'"boundingBox"', b'"objectHash": "other", "boundingBox"')
+
+    error = refused(data)
+
+    assert error.reason == "duplicate_key"
+    assert "'objectHash' twice" in str(error)
+    assert error.event is not None
+    assert (error.event.label_hash, error.event.export_hash) == (ROW["label_hash"], ROW["export_hash"])
+    assert len(error.event.fingerprint) == 64
+
+
+@pytest.mark.parametrize("key", ["label_hash", "exported_at", "extra"])
+def test_a_row_with_a_key_of_its_own_twice_is_quarantined_without_a_name(key: str) -> None:
+    """What it is called may be what is doubtful."""
+    data = make.encode([ROW | {"extra": 1}]).replace(b'{"label_hash"', b'{"%s":"other","label_hash"' % key.encode(), 1)
+
+    error = refused(data)
+
+    assert (error.reason, error.event) == ("duplicate_key", None)
+
+
+def test_a_key_of_the_export_in_a_message_is_redacted() -> None:
+    """Keys can hold what people wrote."""
+    error = refused(b'{"label_hash": "x", "data_units": {"a": {"me@example.com": 1, "me@example.com": 2}}}')
+
+    assert error.reason == "duplicate_key"
+    assert "example.com" not in str(error)
+
+
+def test_a_row_nested_too_deep_has_no_fingerprint() -> None:
+    """How deep that is depends on the caller: a digest of its bytes would make the row look relabelled."""
+    with pytest.raises(RecursionError):
+        fingerprint(b"[" * 5000)
+
+
+def test_a_row_without_a_fingerprint_is_quarantined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outside of a row can be read a little deeper than the whole of it."""
+
+    def too_deep(raw: bytes) -> str:
+        raise RecursionError(len(raw))
+
+    monkeypatch.setattr(head, "fingerprint", too_deep)
+
+    assert refused(make.encode([ROW])).reason == "too_deep"

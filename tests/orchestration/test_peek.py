@@ -2,6 +2,10 @@
 
 import gzip
 import hashlib
+import io
+import zipfile
+
+import pytest
 
 from encord_dagster.landing import Export, exports_in
 from encord_dagster.orchestration import peek as module
@@ -68,3 +72,31 @@ def test_broken_compression_tells_nothing_and_stops_nothing() -> None:
     seen = peek(store, _listed(store))
 
     assert (seen.hashes, seen.changed) == ((), False)
+
+
+def zipped(*contents: bytes) -> bytes:
+    """A zip of JSON files."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, content in enumerate(contents):
+            archive.writestr(f"{number}.json", content)
+    return file.getvalue()
+
+
+def test_a_small_zip_is_looked_into() -> None:
+    """Label Sets arrive as one file per row."""
+    store = MemoryStore()
+    store.put_hint("a.zip", zipped(ROW, b'{"export_hash": "new-2"}'))
+
+    assert peek(store, _listed(store)).hashes == ("new-1", "new-2")
+
+
+def test_a_bomb_is_not_unpacked_in_the_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither beyond what its size allows, nor beyond what is needed."""
+    late = b" " * 4_000_000 + b'{"export_hash": "late-1"}'
+
+    assert export_hashes(gzip.compress(ROW + late)) == ["new-1"]
+    assert export_hashes(zipped(ROW, late)) == ["new-1"]
+    monkeypatch.setattr(module, "UNPACKED_UP_TO", 300_000)
+    plain = b"".join(b'{"export_hash": "hash-%d"}' % number for number in range(30_000))
+    assert 1000 < len(export_hashes(gzip.compress(plain))) < 15_000

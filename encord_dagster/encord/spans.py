@@ -1,0 +1,100 @@
+"""Where values lie in JSON bytes, without making anything of them: msgspec skips, and says where it stopped."""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from encord_dagster.encord.scalars import UNREADABLE, Raw
+
+BLANKS = b" \t\n\r"
+_SPACE = re.compile(rb"[ \t\n\r]*")
+_KEY = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_BYTE = re.compile(r"\(byte ([0-9]+)\)")
+_ANY = msgspec.json.Decoder(Raw)
+_TEXT = msgspec.json.Decoder(str)
+
+Span = tuple[int, int]  # where it starts, and how many bytes it has
+
+
+class Broken(Exception):
+    """The bytes are no JSON, at `byte` where that is known."""
+
+    def __init__(self, cause: Exception, start: int) -> None:
+        super().__init__(cause, start)
+        found = _BYTE.search(str(cause))
+        self.byte = start + int(found.group(1)) if found else None
+        self.truncated = "truncated" in str(cause)
+        self.deep = isinstance(cause, RecursionError)
+
+
+def elements(text: bytes, bracket: int, *, whole: bool = False) -> Iterator[Span]:
+    """The elements of an array one by one: a list of them could be far larger than the text.
+
+    With `whole` nothing but blanks may follow the array.
+    """
+    position = skip_space(text, bracket + 1)
+    while text[position : position + 1] != b"]":
+        end = _value_end(text, position)
+        yield position, end - position
+        position = _next(text, end, b"]")
+    rest = skip_space(text, position + 1)
+    if whole and rest < len(text):
+        raise Broken(msgspec.DecodeError("trailing characters (byte 0)"), rest)
+
+
+def members(text: bytes, brace: int) -> Iterator[tuple[str, Span]]:
+    """The keys of an object that was decoded before, as often as they are there, and their values."""
+    position = skip_space(text, brace + 1)
+    while key := _KEY.match(text, position):
+        colon = skip_space(text, key.end())
+        start = skip_space(text, colon + 1)
+        end = _value_end(text, start)
+        yield _decoded(key), (start, end - start)
+        position = _next(text, end, b"}")
+
+
+def skip_space(text: bytes, position: int) -> int:
+    """The next byte that is no blank."""
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
+
+
+def without_space(text: bytes, end: int) -> int:
+    """Where the text before `end` ends without blanks."""
+    while end and text[end - 1] in BLANKS:
+        end -= 1
+    return end
+
+
+def _value_end(text: bytes, position: int) -> int:
+    """Where the value at `position` ends; Broken where there is none, or nothing follows it."""
+    try:
+        _ANY.decode(memoryview(text)[position:])
+    except UNREADABLE as error:
+        trailing = _BYTE.search(str(error)) if "trailing" in str(error) else None
+        if trailing is None:
+            raise Broken(error, position) from error
+        return without_space(text, position + int(trailing.group(1)) - 1)
+    raise Broken(msgspec.DecodeError("truncated"), len(text))
+
+
+def _next(text: bytes, end: int, closing: bytes) -> int:
+    """Where the next element or key starts, or the closing bracket stands."""
+    position = skip_space(text, end)
+    mark = text[position : position + 1]
+    if mark == closing:
+        return position
+    if mark != b",":
+        raise Broken(msgspec.DecodeError("no comma (byte 0)"), position)
+    position = skip_space(text, position + 1)
+    if text[position : position + 1] == closing:
+        raise Broken(msgspec.DecodeError("a comma too many (byte 0)"), position)
+    return position
+
+
+def _decoded(key: re.Match[bytes]) -> str:
+    try:
+        return _TEXT.decode(key.group())
+    except UNREADABLE as error:
+        raise Broken(error, key.start()) from error
