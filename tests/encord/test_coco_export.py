@@ -34,6 +34,7 @@ from encord_dagster.geometry import (
     Polyline,
     RotatedBox,
     Skeleton,
+    Visibility,
 )
 from encord_dagster.validation import RULES, conservation, validate
 from tests.effort import examples
@@ -838,7 +839,7 @@ def box_of(values: tuple[float, float, float, float]) -> Box:
 
 
 BOX = st.tuples(st.floats(0, WIDTH - 1), st.floats(0, HEIGHT - 1), st.floats(0.1, 0.9), st.floats(0.1, 0.9)).map(box_of)
-VISIBILITIES = st.sampled_from(["visible", "occluded", "invisible"])
+VISIBILITIES: st.SearchStrategy[Visibility] = st.sampled_from(["visible", "occluded", "invisible"])
 JOINTS = st.tuples(POINT, VISIBILITIES)
 PIXELS = st.binary(min_size=WIDTH * HEIGHT // 8, max_size=WIDTH * HEIGHT // 8)
 
