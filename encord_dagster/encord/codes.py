@@ -86,6 +86,26 @@ BAD_FRAME_SIZE = Code("bad_frame_size", "warning", "A width or height is no posi
 BAD_SLICE = Code("bad_slice", "warning", "The metadata of a DICOM slice cannot be used; its frame number stands in.")
 PERSONAL_DATA_REMOVED = Code("personal_data_removed", "info", "A text held personal or secret data, or was cut.")
 
+# Encord's COCO export, where it says less than label rows do, or contradicts itself.
+COCO_UNREADABLE = Code("coco_unreadable", "error", "Images, annotations or categories of a COCO export are no list.")
+COCO_FOREIGN = Code("coco_foreign", "error", "No image of a COCO export is named as Encord names images.")
+COCO_UNKNOWN_IMAGE = Code("coco_unknown_image", "error", "Images of a COCO export are not named as Encord names them.")
+COCO_ORPHAN_ANNOTATION = Code("coco_orphan_annotation", "error", "Annotations of a COCO export lie on no image of it.")
+COCO_UNKNOWN_CATEGORY = Code("coco_unknown_category", "error", "The category of an annotation is not certain.")
+COCO_DUPLICATE_ID = Code("coco_duplicate_id", "error", "An id of a COCO export stands for two images or annotations.")
+COCO_ROW = Code("coco_row", "info", "The row was read from COCO: it has no label hash and no export history.")
+COCO_IMAGE_TWICE = Code("coco_image_twice", "warning", "A COCO export holds one image twice; the two were united.")
+COCO_SLICE_NUMBERED = Code("coco_slice_numbered", "info", "COCO has no numbers of DICOM slices; they were counted.")
+COCO_OBJECT_UNNAMED = Code("coco_object_unnamed", "warning", "An object has no hash; one was made from its content.")
+COCO_CLASS_INFERRED = Code("coco_class_inferred", "warning", "A class has no feature hash; one was made from its name.")
+COCO_CLASS_AMBIGUOUS = Code("coco_class_ambiguous", "warning", "The ontology has two classes of one name and shape.")
+COCO_ANSWER_INFERRED = Code(
+    "coco_answer_inferred", "info", "Answers are known by name alone; hashes were made for them."
+)
+COCO_DYNAMIC_ANSWER = Code(
+    "coco_dynamic_answer", "warning", "A dynamic answer may be that of another frame, and was left out."
+)
+
 CODES: tuple[Code, ...] = tuple(value for value in tuple(globals().values()) if isinstance(value, Code))
 
 
