@@ -12,6 +12,7 @@ from encord_dagster.encord.label_rows import UnusableRow, read_row
 from encord_dagster.encord.model import LabelRow, RowEvent
 from encord_dagster.errors import ExportError
 from encord_dagster.findings import Finding, Location
+from encord_dagster.rules.against import Against
 from encord_dagster.validation import apply_severities, conservation, validate
 
 
@@ -49,7 +50,8 @@ def _read(piece: RowSlice, config: LabelSetConfig) -> Reading:
     unaccounted = conservation(read.row)
     if unaccounted:
         return _refused(piece, unaccounted, event=read.event)
-    findings = apply_severities((*read.findings, *validate(read.row)), config.severities)
+    found = validate(read.row, Against(min_area_pixels=config.min_area_pixels))
+    findings = apply_severities((*read.findings, *found), config.severities)
     status = "accepted" if read.row.branch_name == config.branch else "other_branch"
     return Reading(
         status=status, offset=piece.offset, length=piece.length, event=read.event, row=read.row, findings=findings
