@@ -21,10 +21,9 @@ def at_least(findings: Sequence[Finding], severity: str) -> bool:
 
 def worst_at_least(batch: Batch, severity: str) -> bool:
     """Whether any export of a batch failed, or it or the version it made has a finding as bad or worse."""
-    made = batch.published.findings if batch.published and _is_new(batch) else ()
-    return at_least(made, severity) or any(
-        o.status == "failed" or at_least(o.findings, severity) for o in batch.outcomes
-    )
+    found = [finding for outcome in batch.outcomes for finding in outcome.findings]
+    found += batch.published.findings if batch.published and _is_new(batch) else ()
+    return at_least(found, severity) or any(outcome.status == "failed" for outcome in batch.outcomes)
 
 
 def _is_new(batch: Batch) -> bool:

@@ -208,7 +208,7 @@ def test_log_as_text(published: list[str], capsys: Capture) -> None:
     assert main(["log", *published]) == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["seq", "version", "op", "content", "fragments", "exports"]
+    assert lines[0].split() == ["seq", "version", "op", "content", "fragments", "findings", "exports"]
     assert lines[1].split()[:3] == ["1", "1", "publish"]
     assert len(lines) == 2
 

@@ -165,7 +165,9 @@ def classes_table(classes: Mapping[str, int]) -> MetadataValue:
 def losses_table(counts: Mapping[str, int]) -> MetadataValue:
     """What the formats cannot hold, and where it is still to be found."""
     columns = {"loss": "string", "count": "int", "description": "string"}
-    lines = ({"loss": line.code, "count": line.count, "description": line.description} for line in reported(counts))
+    lines: list[dict[str, str | int]] = [
+        {"loss": line.code, "count": line.count, "description": line.description} for line in reported(counts)
+    ]
     return table(columns, lines)
 
 
