@@ -11,6 +11,7 @@ from encord_dagster.validation import finding
 
 TOLD = 50  # classes that have a finding of their own under one rule: every later record repeats them
 
+_DIGITS = 9  # of shares: 0.75 - 0.6 is not more than 0.15
 _Counts = Counter[str]  # objects by feature hash
 
 
@@ -37,15 +38,16 @@ def _objects(root: Root) -> _Counts:
 
 
 def _vanished(name: str, key: str, count: int) -> str:
+    objects = "1 object" if count == 1 else f"{count:,} objects"
     return (
-        f"class {quote(name)} ({key}) had {count:,} objects in the version before and has none now; check whether the "
+        f"class {quote(name)} ({key}) had {objects} in the version before and has none now; check whether the "
         "exports leave it out, and export again with it: the version before still holds them"
     )
 
 
 def _dropped(before: _Counts, after: _Counts, thresholds: Thresholds) -> Iterator[Finding]:
     lost = before.total() - after.total()
-    if lost > thresholds.annotations_dropped * before.total():
+    if lost > 0 and round(lost / before.total(), _DIGITS) > thresholds.annotations_dropped:
         text = (
             f"{lost:,} of {before.total():,} annotations of the version before are gone ({lost / before.total():.0%}); "
             "check whether the exports leave rows, classes or statuses out: the version before still holds them"
@@ -59,7 +61,7 @@ def _shifted(before: _Counts, after: _Counts, names: dict[str, str], thresholds:
         return
     shares = {key: (before[key] / before.total(), after[key] / after.total()) for key in names if after[key]}
     for key, (was, now) in sorted(shares.items(), key=lambda item: (-abs(item[1][1] - item[1][0]), item[0])):
-        if abs(now - was) > thresholds.class_share_shifted:
+        if round(abs(now - was), _DIGITS) > thresholds.class_share_shifted:
             yield (
                 f"class {quote(names[key])} ({key}) was {was:.0%} of all annotations in the version before and is "
                 f"{now:.0%} now; check what was labelled since, and whether training should weigh classes anew"
