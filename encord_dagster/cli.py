@@ -109,7 +109,9 @@ def _reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on-bad-object", choices=("quarantine_object", "quarantine_row", "fail_export"), default="quarantine_object"
     )
-    parser.add_argument("--ontology", type=Path, help="the ontology's JSON; decides over one that lies beside an export")
+    parser.add_argument(
+        "--ontology", type=Path, help="the ontology's JSON; decides over one that lies beside an export"
+    )
     parser.add_argument(
         "--label-status", action="append", default=[], help="convert only rows of this status; may be given again"
     )

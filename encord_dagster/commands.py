@@ -87,11 +87,7 @@ def convert_urls(
 
 def validate_urls(urls: Sequence[str], *, config: LabelSetConfig) -> list[Validated]:
     """Read exports and collect their findings."""
-    return [
-        _validated(export.key, landing, config)
-        for landing, exports in _by_store(urls)
-        for export in exports
-    ]
+    return [_validated(export.key, landing, config) for landing, exports in _by_store(urls) for export in exports]
 
 
 def _validated(key: str, landing: ObjectStore, config: LabelSetConfig) -> Validated:

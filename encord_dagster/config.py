@@ -13,6 +13,24 @@ CONVERTER_VERSION = 2  # raised whenever the same row and options would give oth
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
+class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
+    """From when on a new version looks suspicious beside the one before. Shares are 0 to 1; 1 switches a rule off."""
+
+    class_vanished: int = 1  # objects that a class had, and has none of them any more
+    annotations_dropped: float = 0.2  # share of all annotations that are gone
+    class_share_shifted: float = 0.15  # how far the share of a class among all annotations moved
+    class_share_needs: int = 50  # annotations in the version before, below which shares say nothing
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share: 20 for 20% would switch the rule off unseen."""
+        for name in ("annotations_dropped", "class_share_shifted"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"threshold {name}: {getattr(self, name)} is no share; use 0 to 1, for instance 0.2")
+        for name in ("class_vanished", "class_share_needs"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"threshold {name}: {getattr(self, name)} is no number of objects; use 1 or more")
+
+
 class LabelSetConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Configuration of one label set."""
 
@@ -20,13 +38,15 @@ class LabelSetConfig(msgspec.Struct, frozen=True, kw_only=True):
     branch: str = "main"  # label rows of other branches are left out, their objects counted as other_branch
     on_bad_object: Literal["quarantine_object", "quarantine_row", "fail_export"] = "quarantine_object"
     severities: dict[str, Severity] = {}  # rule -> severity, where the default does not suit
-    label_statuses: tuple[str, ...] = ()  # of label rows to convert, such as ("LABELLED",); empty: all
-    workflow_nodes: tuple[str, ...] = ()  # of label rows to convert, such as ("Complete",); empty: all
+    label_statuses: tuple[str, ...] = ()  # labels of rows of another status are left out as filtered; empty: all wanted
+    workflow_nodes: tuple[str, ...] = ()  # likewise by workflow stage
     ontology: str = ""  # the JSON of an ontology; it decides over ontologies that come with exports
     name_pattern: str = ""  # regular expression for names of exports; named groups go into metadata and lineage
     masks: bool = True  # semantic and instance PNGs
     keep_raw: bool = True  # False: only a pointer to the export stays in the lake, and quarantine cannot be replayed
     inline_coco_bytes: int = 256 * 2**20  # up to this size a version also holds a plain annotations/instances.json
+    min_area_pixels: float = 0  # smaller objects are a finding; 0: not checked
+    thresholds: Thresholds = Thresholds()  # beside the version before
 
     def __post_init__(self) -> None:
         """Refuse a name that could not be a folder or a Dagster asset key, and a pattern that is none."""

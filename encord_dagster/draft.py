@@ -12,7 +12,16 @@ from encord_dagster.encord.model import LabelRow, RowEvent
 from encord_dagster.encord.ontology import Ontology
 from encord_dagster.findings import Finding, Location
 from encord_dagster.formats.convert import convert
-from encord_dagster.formats.fragment import Category, Fragment, classes_of, fitted, fragment_name, ontology_categories, own_ids
+from encord_dagster.formats.fragment import (
+    Category,
+    Fragment,
+    classes_of,
+    fitted,
+    fragment_name,
+    ontology_categories,
+    own_ids,
+)
+from encord_dagster.formats.losses import losses
 from encord_dagster.label_set.categories import Categories
 from encord_dagster.label_set.events import history_hashes, order
 from encord_dagster.label_set.join import Join
@@ -123,6 +132,7 @@ class Draft:
             images=len(fragment.images) if fragment else 0,
             annotations=len(fragment.annotations) if fragment else 0,
             classes=fragment.classes if fragment else (),
+            losses=losses(row, masks=self.config.masks),
         )
         return change, fragment
 

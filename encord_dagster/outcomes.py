@@ -57,6 +57,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     images: int
     annotations: int
     classes: dict[str, int]
+    losses: dict[str, int] = {}  # what the formats cannot hold of it, by code
+    findings: tuple[Finding, ...] = ()  # what is odd about the version beside the one before it
     uri: str  # of the log record
     coco_uri: str | None  # of the plain annotations/instances.json, where there is one
 

@@ -79,6 +79,8 @@ def published(lake: ObjectStore, name: str, head: Head) -> Published | None:
         images=root.images if root else 0,
         annotations=root.annotations if root else 0,
         classes=dict(counts),
+        losses=root.losses if root else {},
+        findings=record.findings,
         uri=f"{lake.url}/{layout.log(name, record.seq)}",
         coco_uri=f"{lake.url}/{coco.key}" if coco else None,
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from encord_dagster import layout
 from encord_dagster.commands import Validated
 from encord_dagster.findings import RANKS, Finding
+from encord_dagster.formats import losses
 from encord_dagster.label_set.read import LabelSet, Version
 from encord_dagster.outcomes import Batch, ExportOutcome
 
@@ -19,8 +20,15 @@ def at_least(findings: Sequence[Finding], severity: str) -> bool:
 
 
 def worst_at_least(batch: Batch, severity: str) -> bool:
-    """Whether any export of a batch failed or has a finding as bad as `severity` or worse."""
-    return any(o.status == "failed" or at_least(o.findings, severity) for o in batch.outcomes)
+    """Whether any export of a batch failed, or it or the version it made has a finding as bad or worse."""
+    found = [finding for outcome in batch.outcomes for finding in outcome.findings]
+    found += batch.published.findings if batch.published and _is_new(batch) else ()
+    return at_least(found, severity) or any(outcome.status == "failed" for outcome in batch.outcomes)
+
+
+def _is_new(batch: Batch) -> bool:
+    """Whether the batch made the version, rather than finding it there."""
+    return any(outcome.status == "published" for outcome in batch.outcomes)
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
@@ -38,6 +46,11 @@ def _findings_text(findings: Sequence[Finding]) -> str:
     return lines + (f"    … and {more} more\n" if more > 0 else "")
 
 
+def _version_findings_text(findings: Sequence[Finding]) -> str:
+    """Findings of a version as a whole, which lie in no row."""
+    return "".join(f"    {finding.severity:7} {finding.message} [{finding.rule}]\n" for finding in findings)
+
+
 def batch_text(batch: Batch) -> str:
     """What became of each export, and which version that made."""
     text = "".join(_outcome_text(outcome) for outcome in batch.outcomes)
@@ -47,7 +60,7 @@ def batch_text(batch: Batch) -> str:
     return text + (
         f"{'' if batch.outcomes else 'nothing new: '}version {made.version} (record {made.seq}, {made.op}): "
         f"{_counted(made.rows, 'label row')}, {_counted(made.images, 'image')}, "
-        f"{_counted(made.annotations, 'annotation')}\n"
+        f"{_counted(made.annotations, 'annotation')}\n{_version_findings_text(made.findings if _is_new(batch) else ())}"
     )
 
 
@@ -114,6 +127,7 @@ def log_entries(label_set: LabelSet) -> list[dict[str, object]]:
             "converter_version": record.converter_version,
             "config_digest": record.config_digest,
             "previous": record.previous,
+            "findings": record.findings,
         }
         for record in label_set.log()
     ]
@@ -121,14 +135,15 @@ def log_entries(label_set: LabelSet) -> list[dict[str, object]]:
 
 def log_text(entries: Sequence[Mapping[str, object]]) -> str:
     """The log as a table."""
-    lines = [f"{'seq':>4} {'version':>7}  {'op':8} {'content':12} {'fragments':>9} {'exports':>7}\n"]
+    lines = [f"{'seq':>4} {'version':>7}  {'op':8} {'content':12} {'fragments':>9} {'findings':>8} {'exports':>7}\n"]
     for entry in entries:
-        exports = entry["exports"]
+        exports, findings = entry["exports"], entry["findings"]
         ids = exports if isinstance(exports, list) else []
+        found = len(findings) if isinstance(findings, tuple) else 0
         names = ", ".join(ids[:IDS_SHOWN]) + (f" and {len(ids) - IDS_SHOWN:,} more" if len(ids) > IDS_SHOWN else "")
         lines.append(
             f"{entry['seq']:>4} {entry['version']:>7}  {entry['op']:8} {str(entry['content_digest'])[:12]} "
-            f"{entry['fragments']:>9} {len(ids):>7}  {names}\n"
+            f"{entry['fragments']:>9} {found:>8} {len(ids):>7}  {names}\n"
         )
     return "".join(lines)
 
@@ -149,6 +164,8 @@ def version_summary(version: Version) -> dict[str, object]:
         "classes": version.classes,
         "categories": [{"id": c.id, "name": c.name, "feature_hash": c.feature_hash} for c in root.categories],
         "buckets": len(root.buckets),
+        "losses": version.losses,
+        "findings": version.record.findings,
         "exports": [
             {"id": e.id, "rows": e.rows, "sha256": e.sha256, "raw": f"{lake.url}/{layout.raw(e.sha256)}"}
             for e in version.exports().values()
@@ -158,7 +175,7 @@ def version_summary(version: Version) -> dict[str, object]:
 
 
 def version_text(version: Version) -> str:
-    """One version: what it holds, its classes, its exports, its files."""
+    """One version: what it holds, what is odd about it, its classes, its losses, its exports, its files."""
     root, record = version.root, version.record
     deleted = f" ({root.tombstones:,} of deleted data)" if root.tombstones else ""
     lines = [
@@ -167,8 +184,11 @@ def version_text(version: Version) -> str:
         f"{_counted(root.annotations, 'annotation')} in {_counted(len(root.buckets), 'bucket')}",
         f"  content digest   {root.content_digest}",
         f"  manifest digest  {record.root.sha256 if record.root else 'none'}",
+        *(["findings", _version_findings_text(record.findings).rstrip("\n")] if record.findings else []),
         "classes",
         *_class_lines(version),
+        "losses",
+        *_loss_lines(version),
         "exports",
         *(f"  {entry.id}  {_counted(entry.rows, 'label row')}" for entry in version.exports().values()),
     ]
@@ -186,3 +206,9 @@ def _class_lines(version: Version) -> list[str]:
         f"  {category.id:>5}  {category.name:{wide}}  {objects[category.feature_hash]:>9,}  {category.shape}"
         for category in version.root.categories
     ] or ["  none"]
+
+
+def _loss_lines(version: Version) -> list[str]:
+    lines = losses.reported(version.losses)
+    wide = max((len(line.code) for line in lines), default=0)
+    return [f"  {line.count:>9,}  {line.code:{wide}}  {line.description}" for line in lines] or ["  none"]

@@ -18,7 +18,9 @@ from encord_dagster.outcomes import MAX_FINDINGS, MAX_HASHES, ExportOutcome
 class Tally:
     """What became of the rows of one export."""
 
-    def __init__(self, export: Export, digest: str, *, ontology: str = "", named: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, export: Export, digest: str, *, ontology: str = "", named: Mapping[str, str] | None = None
+    ) -> None:
         self.export, self.digest = export, digest  # digest: sha256 hex of its bytes
         self.ontology = ontology  # sha256 hex of the ontology that lay beside it and was kept
         self.named = dict(named or {})  # parts of its name

@@ -153,8 +153,8 @@ def test_convert_without_masks(landing: Path, tmp_path: Path, capsys: Capture) -
 
     assert main(["convert", str(landing), "-q", "--formats", "coco,tables", "-o", str(output)]) == 0
 
-    assert capsys.readouterr().out.splitlines()[-1] == f"7 files in {output}"
-    assert {Path(name).parts[0] for name in files_below(output)} == {"annotations", "tables"}
+    assert capsys.readouterr().out.splitlines()[-1] == f"8 files in {output}"
+    assert {Path(name).parts[0] for name in files_below(output)} == {"annotations", "tables", "loss_report.json"}
 
 
 def test_validate_lists_findings_and_writes_nothing(tmp_path: Path, capsys: Capture) -> None:
@@ -208,7 +208,7 @@ def test_log_as_text(published: list[str], capsys: Capture) -> None:
     assert main(["log", *published]) == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["seq", "version", "op", "content", "fragments", "exports"]
+    assert lines[0].split() == ["seq", "version", "op", "content", "fragments", "findings", "exports"]
     assert lines[1].split()[:3] == ["1", "1", "publish"]
     assert len(lines) == 2
 

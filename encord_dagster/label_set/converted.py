@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from encord_dagster import layout
-from encord_dagster.formats import coco, tables
+from encord_dagster.formats import coco, losses, tables
 from encord_dagster.formats.fragment import Category, Fragment
 from encord_dagster.label_set import shards
 from encord_dagster.label_set.manifest import BucketRow, sha256
@@ -37,10 +37,11 @@ def write_converted(
     """Store the converted files of one export's rows; where each lies."""
     parts, document = assembled(rows, load, categories)
     pictures, _ = shards.mask_tar(parts.masks, sorted(parts.masks))
-    files = {"coco.json": document, "masks.tar": pictures}
+    lost = losses.total(row.losses for row in rows)
+    files = {"coco.json": document, "masks.tar": pictures, losses.FILE: losses.report(lost)}
     files |= {f"{table}.parquet": tables.to_parquet(parts.tables[table]) for table in tables.SCHEMAS}
     keys = {file: layout.converted(name, export_id, file, sha256(data)) for file, data in files.items()}
     for file, data in files.items():
         lake.create(keys[file], data)
-    places = {"coco": "coco.json", "masks": "masks.tar", "tables": "annotations.parquet"}
+    places = {"coco": "coco.json", "masks": "masks.tar", "tables": "annotations.parquet", "losses": losses.FILE}
     return {kind: f"{lake.url}/{keys[file]}" for kind, file in places.items()}

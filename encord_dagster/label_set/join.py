@@ -36,7 +36,7 @@ class State:
         """Build the next version out of nothing but what is append-only: every row is about to be converted anew."""
         if self.root:
             self.root = msgspec.structs.replace(
-                self.root, buckets={}, classes=(), rows=0, tombstones=0, images=0, annotations=0
+                self.root, buckets={}, classes=(), rows=0, tombstones=0, images=0, annotations=0, losses={}
             )
         self._buckets, self._rows = {}, {}
 

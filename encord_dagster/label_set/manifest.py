@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from encord_dagster.findings import Finding
 from encord_dagster.formats.fragment import Category, ClassCount
 
 FORMAT_VERSION = 1
@@ -37,6 +38,7 @@ class BucketRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     images: int = 0
     annotations: int = 0
     classes: tuple[ClassCount, ...] = ()
+    losses: dict[str, int] = {}  # what the formats cannot hold of it, by code
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +58,8 @@ class BucketRef(msgspec.Struct, frozen=True, kw_only=True):
     coco_size: int
 
 
-class Root(msgspec.Struct, frozen=True, kw_only=True):
-    """A version."""
+class Root(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A version. What was added later is left out where it is empty, so that older roots keep their form."""
 
     format_version: int
     content_digest: str
@@ -73,6 +75,7 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
     tombstones: int
     images: int
     annotations: int
+    losses: dict[str, int] = {}  # those of its rows, by code
 
 
 class ExportEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,8 +92,11 @@ class ExportEntry(msgspec.Struct, frozen=True, kw_only=True):
     named: dict[str, str] = {}  # what the configured pattern found in its name
 
 
-class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One commit. `version` rises with every publish and stays with an observe."""
+class LogRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One commit. `version` rises with every publish and stays with an observe.
+
+    What was added later is left out where it is empty, so that older records keep their form.
+    """
 
     format_version: int
     seq: int
@@ -105,6 +111,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True):
     exports: tuple[ExportEntry, ...]
     fragments: int  # label rows converted for this version
     buckets: int  # buckets written for this version
+    findings: tuple[Finding, ...] = ()  # of the version beside the one before it; an observe repeats them
 
 
 def encode(value: msgspec.Struct) -> bytes:

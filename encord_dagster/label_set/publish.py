@@ -1,19 +1,22 @@
 """A new version out of a head and changed rows: shards, buckets, root, and the record that commits them."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from encord_dagster.config import CONVERTER_VERSION, LabelSetConfig
 from encord_dagster.errors import IdClash
-from encord_dagster.formats import coco
+from encord_dagster.findings import Finding
+from encord_dagster.formats import coco, losses
 from encord_dagster.formats.fragment import Category, ClassCount, Fragment
 from encord_dagster.label_set import history, ids, manifest, objects, shards
+from encord_dagster.label_set.compare import compare
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.join import State
 from encord_dagster.label_set.manifest import BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
 from encord_dagster.storage.protocol import ObjectStore
+from encord_dagster.validation import apply_severities
 
 LoadFragment = Callable[[str], Fragment]
 
@@ -57,8 +60,10 @@ def publish(state: State, *, config: LabelSetConfig, changes: Changes, exports: 
     root, written = _root(state, config, changes) if changes.rows or made_anew else (None, 0)
     published = root is not None and (old is None or root.content_digest != old.content_digest)
     ref, digest = (old.root, old.content_digest) if old else (None, manifest.content_digest({}, config.digest()))
+    findings = old.findings if old else ()
     if root and published:
         ref, digest = objects.write(state.lake, config.name, _epoch(state), manifest.encode(root)), root.content_digest
+        findings = _suspicions(state, config, root)
     record = LogRecord(
         format_version=manifest.FORMAT_VERSION,
         seq=state.head.seq + 1,
@@ -73,8 +78,14 @@ def publish(state: State, *, config: LabelSetConfig, changes: Changes, exports: 
         exports=tuple(exports),
         fragments=sum(1 for row in changes.rows.values() if row.fragment) if published else 0,
         buckets=written if published else 0,
+        findings=findings,
     )
     return history.commit(state.lake, config.name, record)
+
+
+def _suspicions(state: State, config: LabelSetConfig, root: Root) -> tuple[Finding, ...]:
+    """What is odd about a new version beside the one that readers see now."""
+    return apply_severities(compare(state.published, root, config.thresholds), config.severities)
 
 
 def _epoch(state: State) -> int:
@@ -110,6 +121,7 @@ def _root(state: State, config: LabelSetConfig, changes: Changes) -> tuple[Root,
         tombstones=old.tombstones + gained(lambda row: row.fragment is None),
         images=old.images + gained(lambda row: row.images),
         annotations=old.annotations + gained(lambda row: row.annotations),
+        losses=_losses(old.losses, before.values(), changes.rows.values()),
     )
     return _with_files(state, config, root, numbers), len(written)
 
@@ -142,6 +154,7 @@ def _with_files(state: State, config: LabelSetConfig, root: Root, numbers: ids.W
         clash = True
     if clash and (more := ids.renumbered(state.lake, before=state.published, after=root)) != root.id_overrides:
         raise ids.IdsTaken(more)
+    files[losses.FILE] = objects.write(state.lake, config.name, _epoch(state), losses.report(root.losses))
     return msgspec.structs.replace(root, files=files)
 
 
@@ -191,6 +204,16 @@ def _classes(
             for count in row.classes:
                 add(count, sign)
     return tuple(counts[key] for key in sorted(counts) if counts[key].objects)
+
+
+def _losses(held: Mapping[str, int], before: Iterable[BucketRow], after: Iterable[BucketRow]) -> dict[str, int]:
+    """Losses by code: what was held, without the rows before, with the rows after the change."""
+    counts = Counter(held)
+    for row in before:
+        counts.subtract(row.losses)
+    for row in after:
+        counts.update(row.losses)
+    return {code: counts[code] for code in sorted(counts) if counts[code]}
 
 
 def _categories(classes: Sequence[ClassCount], claimed: Mapping[str, Category]) -> tuple[Category, ...]:

@@ -12,7 +12,7 @@ from encord_dagster import identity
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.errors import UsageError
 from encord_dagster.findings import Finding
-from encord_dagster.formats import masks, tables
+from encord_dagster.formats import losses, masks, tables
 from encord_dagster.formats.coco import Image
 from encord_dagster.formats.png import size_of
 from encord_dagster.label_set import events, history, objects, shards, sources
@@ -102,6 +102,11 @@ class Version:
         """Image records; an image that two label rows describe counts twice."""
         return self.root.images
 
+    @property
+    def losses(self) -> dict[str, int]:
+        """What the formats cannot hold of the version, by code; `formats.losses` says what each code means."""
+        return dict(sorted(self.root.losses.items()))
+
     def buckets(self) -> Iterator[Bucket]:
         """The buckets, in order of row identity."""
         for ref in self.root.buckets.values():
@@ -167,9 +172,9 @@ class Version:
         return pa.Table.from_pylist(held, schema=schema)
 
     def findings(self) -> list[Finding]:
-        """Findings of the row events that the version stands for."""
+        """Findings of the row events that the version stands for, and of the version beside the one before it."""
         winners = {key: export_id for key, (export_id, _) in self.winning().items()}
-        found: list[Finding] = []
+        found = list(self.record.findings)
         for export_id, entry in self.exports().items():
             for row, finding in events.findings_of(events.read_events(self.lake, entry.events)):
                 if row is None or winners.get(row) == export_id:
@@ -197,7 +202,8 @@ class Version:
             raise UsageError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(FORMATS)}")
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty; name a folder that is, or does not exist yet")
-        made = [_write(folder / INSTANCES, self.coco())] if "coco" in formats else []
+        made = [_write(folder / losses.FILE, losses.report(self.root.losses))]
+        made += [_write(folder / INSTANCES, self.coco())] if "coco" in formats else []
         for name in [*tables.SCHEMAS, "row_events", "findings"] if "tables" in formats else ():
             made.append(_write(folder / "tables" / f"{name}.parquet", tables.to_parquet(self.table(name))))
         return made + list(self._masks_into(folder / "masks") if "masks" in formats else ())

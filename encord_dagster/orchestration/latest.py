@@ -24,6 +24,7 @@ class Newest(msgspec.Struct, frozen=True, kw_only=True):
     images: int
     annotations: int
     classes: dict[str, int]
+    losses: dict[str, int] = {}
 
 
 def newest(lake: ObjectStore, name: str) -> Newest | None:
@@ -41,11 +42,12 @@ def newest(lake: ObjectStore, name: str) -> Newest | None:
         images=version.images,
         annotations=version.root.annotations,
         classes=version.classes,
+        losses=version.losses,
     )
 
 
 def findings_by_rule(lake: ObjectStore, name: str) -> dict[str, int]:
-    """How often each rule fired on the rows of the newest version. Reads all of its row events."""
+    """How often each rule fired on the newest version and its rows. Reads all of its row events."""
     from encord_dagster.label_set.read import open_label_set
 
     return dict(Counter(finding.rule for finding in open_label_set(lake, name).version("latest").findings()))
@@ -115,6 +117,8 @@ def state_metadata(state: Newest, *, fired: Mapping[str, int] | None) -> metadat
         "encord/images": dg.MetadataValue.int(state.images),
         "encord/annotations": dg.MetadataValue.int(state.annotations),
         "encord/classes": metadata.classes_table(state.classes),
+        "encord/losses": metadata.losses_table(state.losses),
+        "encord/version_findings": metadata.version_findings_table(head.findings),
         "encord/log": _chain(state.records),
         "encord/exports": dg.MetadataValue.json([entry.id for entry in head.exports][: metadata.HASHES_SHOWN]),
         "encord/export_hashes": dg.MetadataValue.json(hashes[: metadata.HASHES_SHOWN]),

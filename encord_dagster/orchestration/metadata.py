@@ -9,6 +9,7 @@ import dagster as dg
 from dagster import MetadataValue
 
 from encord_dagster.findings import Finding
+from encord_dagster.formats.losses import reported
 from encord_dagster.outcomes import ExportOutcome, Published
 
 Metadata = dict[str, MetadataValue]
@@ -112,6 +113,8 @@ def version(published: Published) -> Metadata:
         "encord/images": MetadataValue.int(published.images),
         "encord/annotations": MetadataValue.int(published.annotations),
         "encord/classes": classes_table(published.classes),
+        "encord/losses": losses_table(published.losses),
+        "encord/version_findings": version_findings_table(published.findings),
         **_optional("encord/coco_uri", published.coco_uri),
     }
 
@@ -157,6 +160,22 @@ def classes_table(classes: Mapping[str, int]) -> MetadataValue:
     return table(
         {"class": "string", "objects": "int"}, ({"class": name[:TEXT_SHOWN], "objects": n} for name, n in ranked)
     )
+
+
+def losses_table(counts: Mapping[str, int]) -> MetadataValue:
+    """What the formats cannot hold, and where it is still to be found."""
+    columns = {"loss": "string", "count": "int", "description": "string"}
+    lines: list[dict[str, str | int]] = [
+        {"loss": line.code, "count": line.count, "description": line.description} for line in reported(counts)
+    ]
+    return table(columns, lines)
+
+
+def version_findings_table(findings: Iterable[Finding]) -> MetadataValue:
+    """What is odd about a version as a whole; its findings lie in no row."""
+    columns = {"severity": "string", "rule": "string", "message": "string"}
+    records = (_finding_record(finding) for finding in findings)
+    return table(columns, ({name: record[name] for name in columns} for record in records))
 
 
 def findings_table(findings: Iterable[Finding]) -> MetadataValue:

@@ -1,12 +1,18 @@
 """What publishing promises: content decides versions, events never do."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
-from encord_dagster.config import LabelSetConfig
+from encord_dagster.config import LabelSetConfig, Thresholds
+from encord_dagster.formats import losses
 from encord_dagster.label_set import history
+from encord_dagster.label_set.manifest import Root
 from encord_dagster.label_set.verify import verify
+from encord_dagster.pipeline import ingest
 from encord_dagster.samples import bad_row
+from tests import factories as make
 from tests.lakes import DAY, Desk, exported_again, images_export, project_export
 
 WITHOUT_MASKS = LabelSetConfig(name="street", masks=False)
@@ -310,3 +316,140 @@ def test_manifests_hold_no_time_and_no_key_of_an_export() -> None:
 
     for forbidden in (export.id, "a-landing-key", export.last_modified, "exported_at"):
         assert forbidden.encode() not in text
+
+
+LATER = "Mon, 22 Jul 2024 09:20:25 UTC"
+
+
+def of_rows(*rows: make.Json, later: bool = False) -> bytes:
+    """An export of these rows; a later one of the same rows has another hash and time."""
+    changes = {"export_hash": "later", "exported_at": LATER} if later else {}
+    return make.encode([row | changes for row in rows])
+
+
+def lines_and_points(lines: int, points: int, label_hash: str = "row-1") -> make.Json:
+    """A row of one image with so many polylines and points."""
+    drawn = [make.polyline(object_hash=f"line{number}") for number in range(lines)]
+    drawn += [make.point(object_hash=f"point{number}") for number in range(points)]
+    return make.image_row(*drawn, label_hash=label_hash, data_hash=label_hash)
+
+
+def test_losses_of_a_version_are_those_of_its_rows() -> None:
+    """Rows that come, change, go and stay: the sum that is kept up to date is the sum of all rows."""
+    desk = Desk()
+    desk.bring("one.json", of_rows(lines_and_points(2, 1), lines_and_points(1, 0, "row-2")))
+    first = desk.label_set().version().losses
+    desk.bring("two.json", of_rows(lines_and_points(1, 4), later=True))
+    second = desk.label_set().version()
+    gone = lines_and_points(1, 0, "row-2") | {"data_type": "deleted"}
+    desk.bring("three.json", of_rows(gone, later=True))
+    third = desk.label_set().version()
+
+    assert first == {"masks:point": 1, "masks:polyline": 3, "tables:outline": 3}
+    assert second.losses == {"masks:point": 4, "masks:polyline": 2, "tables:outline": 2}
+    assert third.losses == {"masks:point": 4, "masks:polyline": 1, "tables:outline": 1}
+    assert third.losses == losses.total(row.losses for row in third.label_rows())
+    assert desk.label_set().version(1).losses == first
+
+
+def test_losses_are_counted_anew_with_another_configuration() -> None:
+    """Without masks nothing is lost by them, and nothing is counted twice."""
+    desk = Desk()
+    desk.bring("one.json", of_rows(lines_and_points(2, 1)))
+    desk.config = WITHOUT_MASKS
+
+    desk.bring("two.json", of_rows(lines_and_points(1, 1, "row-2")))
+
+    assert desk.label_set().version().losses == {"tables:outline": 3}
+
+
+def test_a_version_has_its_loss_report_as_a_file(tmp_path: Path) -> None:
+    """Also where it is too large for a plain COCO file; a checkout holds the same bytes, whatever the formats."""
+    desk = Desk(config=LabelSetConfig(name="street", inline_coco_bytes=0))
+    desk.bring("one.json", of_rows(lines_and_points(2, 1)))
+    version = desk.label_set().version()
+
+    version.checkout(tmp_path / "out", formats=["tables"])
+
+    assert list(version.root.files) == [losses.FILE]
+    data = desk.lake.get(version.root.files[losses.FILE].key)
+    assert (tmp_path / "out" / losses.FILE).read_bytes() == data == losses.report(version.losses)
+    assert verify(desk.lake, "street").problems == []
+
+
+def test_an_export_that_is_not_published_has_a_loss_report_too() -> None:
+    """Beside its other converted files."""
+    desk = Desk()
+    export = desk.deliver("one.json", of_rows(lines_and_points(2, 1)))
+
+    (outcome,) = ingest([export], landing=desk.landing, lake=desk.lake, config=desk.config, publish=False).outcomes
+
+    data = desk.lake.get(outcome.uris["losses"].removeprefix(f"{desk.lake.url}/"))
+    assert data == losses.report({"masks:polyline": 2, "masks:point": 1, "tables:outline": 2})
+
+
+def test_manifests_of_before_there_were_losses_and_findings_are_read() -> None:
+    """Without either, roots, buckets and records have the form that they always had."""
+    desk = Desk()
+    batch = desk.bring("one.json", of_rows(make.image_row(make.box())))
+    version = desk.label_set().version()
+
+    root = msgspec.json.decode(msgspec.json.encode(version.root))
+    record = msgspec.json.decode(desk.lake.get("label_sets/street/log/000000000001.json") or b"")
+
+    assert "losses" not in root
+    assert "findings" not in record
+    assert msgspec.convert(root, Root).losses == {}
+    assert [row.losses for row in version.label_rows()] == [{}]
+    assert batch.published is not None
+    assert (batch.published.losses, batch.published.findings) == ({}, ())
+
+
+def test_what_is_suspicious_about_a_version_stands_in_its_record() -> None:
+    """In the record, in what the run returns, among the version's findings, and again in every observe of it."""
+    desk = Desk()
+    both = of_rows(make.image_row(make.box(), make.point()))
+    desk.bring("one.json", both)
+
+    batch = desk.bring("two.json", of_rows(make.image_row(make.box()), later=True))
+    desk.bring("three.json", of_rows(make.image_row(make.box()) | {"export_history": []}, later=True))
+
+    first, second, third = desk.label_set().log()
+    assert [finding.rule for finding in second.findings] == ["class_vanished", "annotations_dropped"]
+    assert (first.findings, third.op, third.findings) == ((), "observe", second.findings)
+    assert batch.published is not None
+    assert batch.published.findings == second.findings
+    latest = desk.label_set().version()
+    assert latest.findings()[:2] == list(second.findings)
+    assert latest.table("findings")["rule"].to_pylist()[:2] == ["class_vanished", "annotations_dropped"]
+    assert desk.label_set().version(1).findings() == []
+    assert verify(desk.lake, "street").problems == []
+
+
+def test_suspicion_follows_the_configuration() -> None:
+    """Thresholds and severities are those of the label set, and change no content."""
+    desk = Desk()
+    desk.bring("one.json", of_rows(make.image_row(make.box(), make.point())))
+    desk.config = LabelSetConfig(
+        name="street", severities={"class_vanished": "info"}, thresholds=Thresholds(annotations_dropped=0.5)
+    )
+
+    desk.bring("two.json", of_rows(make.image_row(make.box()), later=True))
+
+    record = desk.label_set().log()[-1]
+    assert [(finding.rule, finding.severity) for finding in record.findings] == [("class_vanished", "info")]
+    assert record.fragments == 1
+
+
+def test_a_version_of_another_configuration_is_compared_with_the_one_that_readers_see() -> None:
+    """Everything is converted again, and what is gone is noticed all the same."""
+    desk = Desk()
+    desk.bring("one.json", of_rows(make.image_row(make.box(), make.point())))
+    desk.config = WITHOUT_MASKS
+
+    desk.bring("two.json", of_rows(make.image_row(make.box()), later=True))
+
+    assert [finding.rule for finding in desk.label_set().log()[-1].findings] == [
+        "class_vanished",
+        "annotations_dropped",
+    ]

@@ -1,0 +1,276 @@
+"""The smallest example of each rule: whatever is in the list can be broken, and says so when it is."""
+
+import gzip
+from collections.abc import Callable
+from unittest.mock import patch
+
+import msgspec
+import pytest
+
+from encord_dagster.config import LabelSetConfig
+from encord_dagster.encord import container
+from encord_dagster.encord.head import read_head
+from encord_dagster.encord.label_rows import read_row
+from encord_dagster.encord.ontology import Ontology
+from encord_dagster.errors import ExportError, RowError
+from encord_dagster.formats import masks
+from encord_dagster.rules.against import Against
+from encord_dagster.validation import RULES, conservation, ontology_missing, validate
+from tests import factories as make
+from tests import ontologies
+from tests.factories import Json
+from tests.lakes import Desk
+
+UNIT = ("data_units", "data-0")
+TRIANGLE = [[[0, 0, 0.5, 0, 0.5, 0.5]]]
+TWICE = {"0": make.labels(), "00": make.labels()}
+LATER = "Mon, 22 Jul 2024 09:20:25 UTC"  # later than the exports of the factories
+Example = Callable[[], set[str]]
+
+
+def file(data: bytes) -> Example:
+    """The reason for which bytes are refused."""
+
+    def fired() -> set[str]:
+        with pytest.raises(ExportError) as caught:
+            list(container.iter_rows(data))
+        return {caught.value.reason}
+
+    return fired
+
+
+def row(document: Json) -> Example:
+    """What is found in one row, or why it is refused."""
+
+    def fired() -> set[str]:
+        (piece,) = container.iter_rows(make.encode([document]))
+        try:
+            reading = read_row(piece)
+        except RowError as error:
+            return {error.reason}
+        found = validate(reading.row, Against(min_area_pixels=5))
+        return {finding.rule for finding in (*reading.findings, *found)}
+
+    return fired
+
+
+def unit(*changes: object) -> Example:
+    """A row of one image whose data unit has another value at a path: the value, then the path."""
+    value, *path = changes
+    return row(make.changed(make.image_row(), value, *UNIT, *map(str, path)))
+
+
+def frames(found: object) -> Example:
+    """A row of a video with these labels."""
+    return row(make.changed(make.video_row({}), found, "data_units", "video-0", "labels"))
+
+
+def answers(*given: Json) -> Example:
+    """A row of one box with these answers."""
+    entry = {"objectHash": "object01", "classifications": list(given)}
+    return row(make.image_row(make.box(), object_answers={"object01": entry}))
+
+
+def classified(*listed: object, **given: object) -> Example:
+    """A row of one image with these classifications, and the answers to the first of them."""
+    entry = {"classificationHash": "classif1", "classifications": [make.answer("sunny")], **given}
+    document = make.image_row(classification_answers={"classif1": entry})
+    return row(make.changed(document, list(listed), *UNIT, "labels", "classifications"))
+
+
+def against(document: Json, ontology: Ontology) -> Example:
+    """What is found in one row that is held against an ontology."""
+    return lambda: {finding.rule for finding in validate(make.read(document).row, Against(ontology=ontology))}
+
+
+def exports(*rows: list[Json], **config: object) -> Example:
+    """What is found where exports come one after the other into a label set."""
+
+    def fired() -> set[str]:
+        desk = Desk(config=LabelSetConfig(name="street", masks=False, **config))  # type: ignore[arg-type]  # free
+        found: set[str] = set()
+        for number, export in enumerate(rows):
+            batch = desk.bring(f"{number}.json", make.encode(export))
+            found |= {rule for outcome in batch.outcomes for rule in outcome.rules}
+            found |= {finding.rule for finding in (batch.published.findings if batch.published else ())}
+        return found
+
+    return fired
+
+
+def too_large() -> set[str]:
+    """A limit of ten bytes."""
+    with patch.object(container, "LARGEST_EXPORT", 10):
+        return file(make.encode([make.image_row()]))()
+
+
+def too_many_objects() -> set[str]:
+    """A limit of one object a frame."""
+    with patch.object(masks, "HIGHEST", 1), pytest.raises(RowError) as caught:
+        masks.mask_pngs(make.read(make.image_row(make.box(), make.point())).row.frames[0], {})
+    return {caught.value.reason}
+
+
+def too_deep() -> set[str]:
+    """More brackets than any label row has; an export as a whole is mostly refused before."""
+    with pytest.raises(RowError) as caught:
+        read_head(b'{"labels": ' + b"[" * 5000 + b"]" * 5000 + b"}")
+    return {caught.value.reason}
+
+
+def unaccounted() -> set[str]:
+    """An object that fell under the table."""
+    lost = msgspec.structs.replace(make.read(make.image_row(make.box())).row, objects_in=2)
+    finding = conservation(lost)
+    return {finding.rule} if finding else set()
+
+
+def without_ontology() -> set[str]:
+    """An export without an ontology document."""
+    finding = ontology_missing(Against())
+    return {finding.rule} if finding else set()
+
+
+def boxes(count: int) -> list[Json]:
+    """Boxes of one class, each somewhere else."""
+    return [make.box(x=0.5 * number / count, object_hash=f"box{number:05}") for number in range(count)]
+
+
+def points(count: int) -> list[Json]:
+    """Points of one class, each somewhere else."""
+    return [make.point(x=0.5 * number / count, object_hash=f"pnt{number:05}") for number in range(count)]
+
+
+def later(*objects: Json) -> Json:
+    """The same row in a later export."""
+    return make.image_row(*objects, export_hash="later", exported_at=LATER)
+
+
+EXAMPLES: dict[str, Example] = {
+    # an export that cannot be used
+    "empty_file": file(b""),
+    "not_json": file(b"a,b\n1,2"),
+    "truncated_json": file(b'[{"label_hash": "x"'),
+    "html_not_json": file(b"<!doctype html><html></html>"),
+    "coco_not_labels": file(b'{"images": [], "annotations": [], "categories": []}'),
+    "compressed_file": file(gzip.compress(b"[]", mtime=0)),
+    "too_large": too_large,
+    "not_label_rows": file(b"[1, 2]"),
+    # a row that cannot be used
+    "row_unreadable": row(make.image_row(label_hash=["x"])),
+    "no_identity": row(make.image_row(label_hash=None, data_hash=None)),
+    "bad_hash": row(make.image_row(label_hash="a b")),
+    "no_data_units": row(make.row("image", [])),
+    "unit_unreadable": unit(5, "labels"),
+    "bad_sequence": row(make.changed(make.group_row([], []), 1, "data_units", "data-0", "data_sequence")),
+    "bad_frame_number": frames(TWICE),
+    "too_many_frames": row(
+        make.nifti_row({}, classification_answers={"classif1": {"classifications": [], "range": [[0, 10**9]]}})
+    ),
+    "too_deep": too_deep,
+    # an object that cannot be converted
+    "object_unreadable": row(make.image_row(make.box(confidence={}))),
+    "no_geometry": row(make.image_row(make.entry("polygon", {}))),
+    "bad_geometry": row(make.image_row(make.box(x="left"))),
+    "empty_box": row(make.image_row(make.box(w=0))),
+    "too_few_points": row(make.image_row(make.polyline([(0.1, 0.1)]))),
+    "outside_image": row(make.image_row(make.box(y=6204))),
+    "no_frame_size": row(make.changed(make.image_row(make.box()), ..., *UNIT, "width")),
+    "bad_bitmask": row(make.image_row(make.bitmask("1"))),
+    # something odd, normalised
+    "coordinate_clipped": row(make.image_row(make.point(1.04))),
+    "mask_pasted": row(make.image_row(make.bitmask("01", 1, 1, top=1, left=1))),
+    "shape_guessed": row(make.image_row(make.point() | {"shape": "bounding_box"})),
+    "polygon_differs": row(make.image_row(make.polygons(TRIANGLE) | {"polygon": {"0": {"x": 1, "y": 1}}})),
+    "duplicate_object": row(make.image_row(make.box(), make.box())),
+    "bad_confidence": row(make.image_row(make.box(confidence=7))),
+    "bad_answer": answers(make.answer(True)),
+    "bad_range": classified(make.classification(), range=[[2, 1]]),
+    "overlapping_answers": answers(make.answer("a"), make.answer("b")),
+    "bad_classification": classified(5),
+    "duplicate_classification": classified(make.classification(), make.classification()),
+    "no_answer": row(make.image_row(classifications=[make.classification()])),
+    "orphan_answer": classified(),
+    "range_outside": classified(range=[[0, 9]]),
+    "not_placed": row(make.audio_row(classification_answers={"classif1": {"spaces": {"audio-1": {}}}})),
+    "bad_time": row(make.image_row(exported_at="soon")),
+    "bad_history": row(make.image_row(export_history="long")),
+    "label_hash_missing": row(make.image_row(label_hash=None)),
+    "data_hash_missing": row(make.changed(make.group_row([], []), ..., "data_hash")),
+    "data_hash_differs": unit("another", "data_hash"),
+    "unknown_data_type": row(make.image_row(data_type="hologram")),
+    "unknown_status": row(make.image_row(label_status="POLISHED")),
+    "row_invalid": row(make.image_row(is_valid=False)),
+    "unexpected_frame": unit({"7": make.labels()}, "labels"),
+    "frame_beyond_video": row(make.video_row({999: []})),
+    "odd_frame_rate": row(make.changed(make.video_row({}), 5000, "data_units", "video-0", "data_fps")),
+    "bad_frame_size": unit("wide", "width"),
+    "bad_slice": row(make.dicom_row({0: make.dicom_slice(uid=17)})),
+    "personal_data_removed": row(make.image_row(make.box(name="car of jane@example.com"))),
+    # of whole rows
+    "objects_unaccounted": unaccounted,
+    "class_name_differs": row(make.image_row(make.box(), make.box(0.1, object_hash="object09", name="another"))),
+    "object_outside_frame": row(
+        make.image_row(
+            make.entry(
+                "rotatable_bounding_box",
+                {"rotatableBoundingBox": {"x": 0.9, "y": 0.4, "w": 0.1, "h": 0.2, "theta": 45}},
+            )
+        )
+    ),
+    "duplicate_boxes": row(make.image_row(make.box(), make.box(object_hash="object09"))),
+    "zero_area_polygon": row(make.image_row(make.polygon([(0.1, 0.1), (0.2, 0.2), (0.3, 0.3)]))),
+    "empty_mask": row(make.image_row(make.bitmask("PPTl0"))),
+    "small_object": row(make.image_row(make.box(w=1 / 1280, h=1 / 720))),
+    "unknown_shape": row(make.image_row(make.entry("hologram", {}))),
+    "unlabelled_row": row(make.image_row()),
+    "unlabelled_frame": row(make.group_row([make.box()], [])),
+    # against the ontology
+    "ontology_missing": without_ontology,
+    "class_not_in_ontology": against(make.image_row(make.box()), ontologies.ontology()),
+    "attribute_not_in_ontology": against(
+        make.image_row(
+            make.box(),
+            object_answers={"object01": {"objectHash": "object01", "classifications": [make.answer("red")]}},
+        ),
+        ontologies.ontology(ontologies.of_boxes()),
+    ),
+    "required_answer_missing": against(
+        make.image_row(make.box()),
+        ontologies.ontology(ontologies.of_boxes(ontologies.text("state"))),
+    ),
+    "required_class_missing": against(
+        make.image_row(make.point()), ontologies.ontology(ontologies.of_boxes(required=True))
+    ),
+    # where rows meet a label set
+    "no_rows": exports([]),
+    "no_usable_row": exports([make.row("image", [])]),
+    "bad_object": exports([make.image_row(make.box(w=0))], on_bad_object="fail_export"),
+    "new_dataset": exports([make.image_row()], [make.image_row(label_hash="row-2", dataset_hash="another")]),
+    "history_disagrees": exports(
+        [later(make.box())],
+        [make.image_row(export_history=[{"export_hash": "later", "exported_at": LATER}])],
+    ),
+    "export_hash_conflict": exports([make.image_row(make.box())], [make.image_row(make.point())]),
+    "newer_event_quarantined": exports([make.image_row()], [later() | {"data_units": {}}]),
+    "skeleton_joint_unknown": exports(
+        [make.image_row(make.skeleton())],
+        [make.image_row(make.skeleton([make.joint(0.1, 0.1, "ear", "JointCl9")]), label_hash="row-2")],
+    ),
+    "too_many_objects": too_many_objects,
+    # where a version is compared with the one before
+    "class_vanished": exports([make.image_row(make.box(), make.point())], [later(make.box())]),
+    "annotations_dropped": exports([make.image_row(*boxes(4))], [later(*boxes(3))]),
+    "class_share_shifted": exports([make.image_row(*boxes(50), *points(10))], [later(*boxes(50), *points(40))]),
+}
+
+
+def test_each_rule_has_an_example() -> None:
+    """A rule without one may never fire, and nobody would know."""
+    assert set(EXAMPLES) == {rule.name for rule in RULES}
+
+
+@pytest.mark.parametrize("rule", EXAMPLES)
+def test_a_rule_fires(rule: str) -> None:
+    """At its smallest example."""
+    assert rule in EXAMPLES[rule]()
