@@ -189,9 +189,9 @@ def _classification(raw: Raw, place: str) -> OntologyClassification:
 
 def _attributes(raw: Raw, place: str, seen: set[str], *, depth: int) -> tuple[OntologyAttribute, ...]:
     """Attributes with all that hangs below them; `seen` collects the feature hashes of one tree."""
-    if depth > DEEPEST:
-        raise UsageError(f"the ontology nests attributes deeper than {DEEPEST} levels: {_AGAIN}")
     children = _children(raw, place)
+    if children and depth > DEEPEST:
+        raise UsageError(f"the ontology nests attributes deeper than {DEEPEST} levels: {_AGAIN}")
     return tuple(_attribute(child, f"{place}[{n}]", seen, depth) for n, child in enumerate(children))
 
 
