@@ -81,12 +81,13 @@ def _reads(delivery: Delivery, config: LabelSetConfig) -> Iterator[tuple[int, in
     if config.on_bad_object == "quarantine_object":
         mode = "quarantine_object"
     opened, index = delivery.opened, delivery.ontology
+    relations = index.relations if index else frozenset()
     if opened.kind == "coco":
         for row in read_coco(opened.data, ontology=index.ontology if index else None, on_bad_object=mode):
             yield 0, len(opened.data), row
     for piece in opened.rows:
         try:
-            read: RowReading | UnusableRow = read_row(piece, on_bad_object=mode)
+            read: RowReading | UnusableRow = read_row(piece, on_bad_object=mode, relations=relations)
         except UnusableRow as error:
             read = error
         yield piece.offset, piece.length, read

@@ -246,6 +246,73 @@ def audio_row(*objects: Json, **changes: object) -> Json:
     return row("audio", [one], **({"object_answers": answers} | changes))
 
 
+def ontology(*objects: Json, classifications: list[Json] | None = None, **more: object) -> Json:
+    """An ontology document."""
+    return {"objects": list(objects), "classifications": classifications or [], **more}
+
+
+def ontology_class(
+    *attributes: Json,
+    shape: str = "bounding_box",
+    name: str | None = None,
+    feature_hash: str | None = None,
+    **more: object,
+) -> Json:
+    """A class of objects; without name and hash that of the entries of its shape."""
+    base: Json = {
+        "id": "1",
+        "name": f"a {shape}" if name is None else name,
+        "color": "#D33115",
+        "shape": shape,
+        "featureNodeHash": feature_hash or FEATURES[shape],
+        "attributes": list(attributes),
+    }
+    return base | more
+
+
+def ontology_classification(*attributes: Json, feature_hash: str = "ClassCl1", **more: object) -> Json:
+    """A classification, which is named after its outermost attribute."""
+    return {"id": "1", "featureNodeHash": feature_hash, "attributes": list(attributes), **more}
+
+
+def ontology_attribute(
+    kind: str, *options: Json, name: str = "state", feature_hash: str = "Attribu1", **more: object
+) -> Json:
+    """An attribute; options are those of a radio or checklist."""
+    base: Json = {
+        "id": "1.1",
+        "name": name,
+        "type": kind,
+        "required": False,
+        "dynamic": False,
+        "featureNodeHash": feature_hash,
+    }
+    return base | ({"options": list(options)} if options else {}) | more
+
+
+def ontology_option(label: str, feature_hash: str, *nested: Json, **more: object) -> Json:
+    """An option, with the attributes that it opens."""
+    base: Json = {"id": "1.1.1", "label": label, "value": label.lower().replace(" ", "_")}
+    return base | {"featureNodeHash": feature_hash} | ({"options": list(nested)} if nested else {}) | more
+
+
+def skeleton_template(name: str, feature_hash: object, joints: list[Json], edges: list[tuple[int, int]]) -> Json:
+    """The template of a skeleton class; edges are pairs of positions."""
+    found: dict[str, Json] = {}
+    for start, end in edges:
+        found.setdefault(str(start), {})[str(end)] = {"color": "#000000"}
+    template: Json = {
+        "name": name,
+        "shape": "skeleton",
+        "width": 0.25,
+        "height": 0.25,
+        "skeleton": {str(index): one for index, one in enumerate(joints)},
+        "skeletonEdges": found,
+        "feature_node_hash": feature_hash,
+    }
+    return {"template": template}
+
+
 def changed(document: Json, value: object, *path: str | int) -> Json:
     """A copy of a row with another value at a path; the value `...` removes the key."""
     copied = copy.deepcopy(document)

@@ -8,6 +8,7 @@ from encord_dagster.encord import codes
 from encord_dagster.encord.children import entries
 from encord_dagster.encord.model import Attribute, Option
 from encord_dagster.encord.notes import Notes, problem, quote
+from encord_dagster.encord.privacy import LONGEST
 from encord_dagster.encord.scalars import UNREADABLE, Raw, Scalar, integer, is_hash, present
 from encord_dagster.findings import Location
 
@@ -28,6 +29,7 @@ class _Answer(msgspec.Struct, rename="camel"):
     answers: Raw = Raw(b"null")
     feature_hash: Scalar = None
     range: Raw = Raw(b"null")
+    type: Raw = Raw(b"null")
 
 
 class _Option(msgspec.Struct, rename="camel"):
@@ -116,13 +118,14 @@ def _attribute(raw: Raw, where: Location, notes: Notes, *, dynamic: bool) -> tup
     if not isinstance(entry.feature_hash, str) or not is_hash(entry.feature_hash):
         notes.add(codes.BAD_ANSWER, f"the answer {quote(name)} has no readable featureHash; it was left out", where)
         return None
-    answer = _answer(given, where, notes)
+    relation = bytes(entry.type) == b'"relation"' or entry.feature_hash in notes.relations
+    answer = _relation(entry.answers, where, notes) if relation else _answer(given, where, notes)
     if answer is None:
         notes.add(
             codes.BAD_ANSWER, f"the answer to {quote(name)} is no text, number or options; it was left out", where
         )
         return None
-    return Attribute(entry.feature_hash, name, answer, dynamic), entry.range
+    return Attribute(entry.feature_hash, name, answer, dynamic, "relation" if relation else None), entry.range
 
 
 def _answer(
@@ -141,6 +144,31 @@ def _answer(
     options = [_option(child, where, notes) for child in children]
     chosen = tuple(option for option in options if option is not None)
     return chosen if len(chosen) == len(options) else None
+
+
+def _relation(raw: Raw, where: Location, notes: Notes) -> str | None:
+    """The answer to a relation, whose form Encord does not document: its text, or its JSON without secrets."""
+    try:
+        given = _cleaned(msgspec.json.decode(raw), where, notes)
+    except UNREADABLE:
+        return None
+    kept = given if isinstance(given, str) else msgspec.json.encode(given, order="sorted").decode()
+    if len(kept) > LONGEST:
+        return None
+    notes.add_once(codes.RELATION_KEPT_RAW, "relations are kept as the text of their JSON; their form is not known")
+    return kept
+
+
+def _cleaned(value: object, where: Location, notes: Notes) -> object:
+    match value:
+        case str():
+            return value if present(value) is None else notes.clean(value, "a relation", where)
+        case list():
+            return [_cleaned(child, where, notes) for child in value]
+        case dict():
+            return {_cleaned(key, where, notes): _cleaned(child, where, notes) for key, child in value.items()}
+        case _:
+            return value
 
 
 def _option(raw: Raw, where: Location, notes: Notes) -> Option | None:

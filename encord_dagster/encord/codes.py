@@ -106,6 +106,19 @@ COCO_DYNAMIC_ANSWER = Code(
     "coco_dynamic_answer", "warning", "A dynamic answer may be that of another frame, and was left out."
 )
 
+# What an ontology brings to light.
+RELATION_KEPT_RAW = Code(
+    "relation_kept_raw", "info", "A relation is kept as the text of its JSON: its form is unknown."
+)
+CLASS_RENAMED = Code("class_renamed", "info", "A class has another name in the ontology, which was taken.")
+RADIO_ANSWER_TEXT = Code(
+    "radio_answer_text", "warning", "A radio or checklist is answered by a text, which names one of its options."
+)
+RADIO_ANSWER_UNKNOWN = Code(
+    "radio_answer_unknown", "warning", "A radio or checklist is answered by a text that names no option; it was kept."
+)
+SEVERAL_RADIO_OPTIONS = Code("several_radio_options", "warning", "A radio has more than one option; all were kept.")
+
 CODES: tuple[Code, ...] = tuple(value for value in tuple(globals().values()) if isinstance(value, Code))
 
 

@@ -39,14 +39,20 @@ class UnusableRow(RowError):
 
 
 def read_row(
-    piece: RowSlice, *, on_bad_object: Literal["quarantine_object", "quarantine_row"] = "quarantine_object"
+    piece: RowSlice,
+    *,
+    on_bad_object: Literal["quarantine_object", "quarantine_row"] = "quarantine_object",
+    relations: frozenset[str] = frozenset(),
 ) -> RowReading:
-    """Read one label row. Bad objects are quarantined inside it; UnusableRow where the row itself cannot be used."""
+    """Read one label row. Bad objects are quarantined inside it; UnusableRow where the row itself cannot be used.
+
+    `relations` are the feature hashes of attributes that an ontology calls relations: their answers are kept raw.
+    """
     event = None
     try:
         head = read_head(piece.raw)
         label_hash, own = read_label_hash(head)
-        notes = Notes(label_hash, keep_going=on_bad_object == "quarantine_object")
+        notes = Notes(label_hash, keep_going=on_bad_object == "quarantine_object", relations=relations)
         if not own:
             notes.add(codes.LABEL_HASH_MISSING, "the row has no label_hash; its data_hash stands in")
         event = read_event(head, piece, notes)

@@ -27,14 +27,16 @@ class BadObject(Exception):
 class Notes:
     """The collecting list of one row: everything not converted is written down here, once."""
 
-    def __init__(self, row: str | None, *, keep_going: bool = True) -> None:
+    def __init__(self, row: str | None, *, keep_going: bool = True, relations: frozenset[str] = frozenset()) -> None:
         self.row = row
+        self.relations = relations  # feature hashes of attributes that are relations, as an ontology says
         self._keep_going = keep_going
         self.objects_in = 0
         self.findings: list[Finding] = []
         self.excluded: list[Excluded] = []
         self.quarantined: list[Quarantined] = []
         self._redacted: set[str] = set()
+        self._said: set[str] = set()
 
     def at(self, unit: str | None = None, frame: int | None = None, object: str | None = None) -> Location:
         """A place in this row."""
@@ -43,6 +45,12 @@ class Notes:
     def add(self, code: Code, message: str, where: Location | None = None) -> None:
         """Write down a finding."""
         self.findings.append(codes.finding(code, where or self.at(), message))
+
+    def add_once(self, code: Code, message: str) -> None:
+        """Write down a finding about the row that more than one of its places can bring up."""
+        if code.name not in self._said:
+            self._said.add(code.name)
+            self.add(code, message)
 
     def exclude(self, reason: str, where: Location, *, feature_hash: str | None, shape: str | None) -> None:
         """Write down an object left out on purpose."""

@@ -112,19 +112,33 @@ def file_name(frame: Frame, data_type: str) -> str:
 
 
 def answers(attributes: Sequence[Attribute]) -> dict[str, str | float | list[str] | None]:
-    """Attribute name -> answer: the option's name, a list of names, a text or a number.
+    """Attribute name -> answer: the option's name, a list of names, a text, a number, or null where not answered.
 
+    A checklist is always a list where an ontology tells it from a radio; without one, a single option is its name.
     Two attributes may share a name; the later ones get their feature hash behind it, so that none is lost.
     """
     named: dict[str, str | float | list[str] | None] = {}
     for attribute in attributes:
         name = attribute.name if attribute.name not in named else f"{attribute.name} [{attribute.feature_hash}]"
-        if isinstance(attribute.answer, tuple):
-            options = [option.name for option in attribute.answer]
-            named[name] = options[0] if len(options) == 1 else options
-        else:
-            named[name] = attribute.answer
+        named[name] = _answer(attribute)
     return named
+
+
+def _answer(attribute: Attribute) -> str | float | list[str] | None:
+    answer = attribute.answer
+    if attribute.kind == "checklist":
+        return [option.name for option in answer] if isinstance(answer, tuple) else _as_list(answer)
+    if not isinstance(answer, tuple):
+        return answer
+    options = [option.name for option in answer]
+    if attribute.kind == "radio" and not options:
+        return None
+    return options[0] if len(options) == 1 else options
+
+
+def _as_list(answer: str | float | None) -> list[str]:
+    """A checklist that is not answered by options: not answered, or by what cannot be told to be one of them."""
+    return [] if answer is None else [str(answer)]
 
 
 class _Form(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,7 +284,7 @@ def category_record(category: Category) -> dict[str, object]:
         "id": category.id,
         "name": category.name,
         "supercategory": category.shape,
-        "encord": {"feature_hash": category.feature_hash},
+        "encord": {"feature_hash": category.feature_hash} | ({"color": category.color} if category.color else {}),
     }
     if category.shape == "point":
         record |= {"keypoints": [category.name], "skeleton": []}

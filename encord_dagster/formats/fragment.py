@@ -7,8 +7,23 @@ import msgspec
 
 from encord_dagster import identity
 from encord_dagster.encord.model import Frame, LabelRow, ObjectInstance, Quarantined
+from encord_dagster.encord.ontology import Ontology, OntologyClass
 from encord_dagster.findings import Finding, Location
 from encord_dagster.geometry import Skeleton
+
+SHAPES = frozenset(  # that become annotations, as ontologies call them
+    {
+        "bounding_box",
+        "rotatable_bounding_box",
+        "ellipse",
+        "circle",
+        "polygon",
+        "polyline",
+        "point",
+        "skeleton",
+        "bitmask",
+    }
+)
 
 
 class JointName(msgspec.Struct, frozen=True):
@@ -19,7 +34,10 @@ class JointName(msgspec.Struct, frozen=True):
 
 
 class Category(msgspec.Struct, frozen=True, kw_only=True):
-    """A class and the id that it keeps for good. `skeleton` holds joint pairs, counted from 1 as in COCO."""
+    """A class and the id that it keeps for good. `skeleton` holds joint pairs, counted from 1 as in COCO.
+
+    `color` is `#RRGGBB`, and not written where it is unset: only an ontology tells it.
+    """
 
     id: int
     feature_hash: str
@@ -27,6 +45,7 @@ class Category(msgspec.Struct, frozen=True, kw_only=True):
     shape: str
     joints: tuple[JointName, ...] = ()
     skeleton: tuple[tuple[int, int], ...] = ()
+    color: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ClassCount(msgspec.Struct, frozen=True):
@@ -58,21 +77,65 @@ class Fragment(msgspec.Struct, frozen=True, kw_only=True):
     tables: dict[str, list[dict[str, object]]]  # table name -> records
 
 
-def classes_of(row: LabelRow) -> dict[str, Category]:
-    """The classes that a row's objects need, as claims not yet numbered (id 0), in document order."""
+def classes_of(row: LabelRow, ontology: Ontology | None = None) -> dict[str, Category]:
+    """The classes that a row's objects need, as claims not yet numbered (id 0), in document order.
+
+    Classes are as the ontology has them, where it has them, so that all rows make one claim.
+    """
     found: dict[str, Category] = {}
     for frame in row.frames:
         for item in frame.objects:
             if item.feature_hash not in found:
-                joints = item.geometry.joints if isinstance(item.geometry, Skeleton) else ()
-                found[item.feature_hash] = Category(
-                    id=0,
-                    feature_hash=item.feature_hash,
-                    name=item.name,
-                    shape=item.shape,
-                    joints=tuple(JointName(joint.feature_hash, joint.name) for joint in joints),
-                )
+                known = ontology.classes.get(item.feature_hash) if ontology else None
+                found[item.feature_hash] = _of_class(known, _of_object(item)) if known else _of_object(item)
     return found
+
+
+def ontology_categories(ontology: Ontology) -> dict[str, Category]:
+    """The classes that labels can have, as claims not yet numbered (id 0), in the order of the ontology.
+
+    A skeleton class without joints is left out: it is claimed with the joints of its first skeleton.
+    """
+    return {
+        key: _of_class(one, Category(id=0, feature_hash=key, name=one.name, shape=one.shape))
+        for key, one in ontology.classes.items()
+        if not one.archived and one.shape in SHAPES and (one.joints or one.shape != "skeleton")
+    }
+
+
+def described(category: Category, ontology: Ontology) -> Category:
+    """A category with name, colour and edges as the ontology has them now; its id, shape and joints stay as claimed."""
+    known = ontology.classes.get(category.feature_hash)
+    return _described(category, known) if known else category
+
+
+def _of_class(known: OntologyClass, seen: Category) -> Category:
+    joints = tuple(JointName(joint.feature_hash, joint.name) for joint in known.joints)
+    shape = known.shape if known.shape in SHAPES else seen.shape
+    return _described(msgspec.structs.replace(seen, shape=shape, joints=joints or seen.joints), known)
+
+
+def _described(category: Category, known: OntologyClass) -> Category:
+    places = {joint.feature_hash: place for place, joint in enumerate(category.joints, start=1)}
+    pairs = [(known.joints[start].feature_hash, known.joints[end].feature_hash) for start, end in known.edges]
+    edges = tuple((places[start], places[end]) for start, end in pairs if start in places and end in places)
+    return msgspec.structs.replace(
+        category,
+        name=known.name or category.name,
+        color=known.color or category.color,
+        skeleton=edges or category.skeleton,
+    )
+
+
+def _of_object(item: ObjectInstance) -> Category:
+    joints = item.geometry.joints if isinstance(item.geometry, Skeleton) else ()
+    return Category(
+        id=0,
+        feature_hash=item.feature_hash,
+        name=item.name,
+        shape=item.shape,
+        joints=tuple(JointName(joint.feature_hash, joint.name) for joint in joints),
+    )
 
 
 def _unknown_joints(item: ObjectInstance, categories: Mapping[str, Category]) -> list[str]:

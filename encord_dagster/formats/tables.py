@@ -89,6 +89,8 @@ ATTRIBUTES = pa.schema(
         ("number", pa.float64()),
         ("options", _TEXTS),
         ("option_hashes", _TEXTS),
+        ("kind", pa.string()),  # this and the next: only where an ontology tells
+        ("parent_option", pa.string()),
     ]
 )
 _FINDINGS: _Columns = [
@@ -129,6 +131,8 @@ def _attribute_records(
             "number": answer if isinstance(answer, float) else None,
             "options": [option.name for option in answer] if isinstance(answer, tuple) else None,
             "option_hashes": [option.feature_hash for option in answer] if isinstance(answer, tuple) else None,
+            "kind": attribute.kind,
+            "parent_option": attribute.parent,
         }
 
 
@@ -240,5 +244,5 @@ def updated(old: pa.Table | None, *, gone: Sequence[str], new: list[Record], sch
     table = pa.Table.from_pylist(new, schema=schema)
     if old is not None:
         kept = old.filter(pc.invert(pc.is_in(old["row"], value_set=pa.array(gone, pa.string()))))
-        table = pa.concat_tables([kept, table])
+        table = pa.concat_tables([kept, table], promote_options="default")  # older tables lack newer columns
     return table.take(pc.sort_indices(table, sort_keys=[("row", "ascending")]))

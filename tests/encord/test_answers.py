@@ -176,3 +176,51 @@ def test_an_attribute_that_is_answered_twice_is_merged_like_actions() -> None:
 
     assert [one.answer for one in reading.row.frames[0].objects[0].attributes] == [(RED_OPTION, BLUE_OPTION), "b"]
     assert make.rules(reading) == ["overlapping_answers"]
+
+
+@pytest.mark.parametrize(
+    ("given", "answer"),
+    [
+        (["object02"], '["object02"]'),
+        ([{"objectHash": "object02", "a": None}], '[{"a":null,"objectHash":"object02"}]'),
+        (
+            {"to": ["jane.doe@example.com", "https://bucket/x?sig=1", True]},
+            '{"to":["[e-mail removed]","https://bucket/x",true]}',
+        ),
+        ([RED], '[{"featureHash":"OptRed01","name":"Red","value":"red"}]'),
+        ("object02", "object02"),
+        ([], "[]"),
+    ],
+)
+def test_an_answer_that_calls_itself_a_relation_is_kept_raw(given: object, answer: str) -> None:
+    """As the text of its JSON, without secrets; told once in a row, however many there are."""
+    row = answered(make.answer(given, type="relation"), make.answer(["x"], "other", "Attribu2", type="relation"))
+
+    reading = make.read(row)
+
+    assert attributes(row)[0] == Attribute("Attribu1", "state", answer, kind="relation")
+    assert make.rules(reading).count("relation_kept_raw") == 1
+    assert set(make.rules(reading)) <= {"relation_kept_raw", "personal_data_removed"}
+
+
+@pytest.mark.parametrize("given", [None, "", "null"])
+def test_a_relation_without_answer_is_absent(given: object) -> None:
+    """As any attribute."""
+    row = answered(make.answer(given, type="relation"))
+
+    assert attributes(row) == ()
+    assert make.read(row).findings == ()
+
+
+def test_a_relation_that_is_too_long_to_keep_is_left_out() -> None:
+    """With a finding: cut in the middle it would be no JSON."""
+    row = answered(make.answer(2000 * ["object"], type="relation"))
+
+    assert attributes(row) == ()
+    assert make.rules(make.read(row)) == ["bad_answer"]
+
+
+@pytest.mark.parametrize("kind", [None, {}, [], "radio", 5])
+def test_another_type_of_an_answer_means_nothing(kind: object) -> None:
+    """Whatever it is: the answer is read as without it."""
+    assert attributes(answered(make.answer([RED], type=kind))) == (Attribute("Attribu1", "state", (RED_OPTION,)),)
