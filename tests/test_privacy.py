@@ -127,7 +127,7 @@ def _keys_in(value: Any, at: Path_ = ()) -> Iterator[Path_]:
 
 def plain_rows() -> list[factories.Json]:
     """Rows of all layouts, short: every text and every key of them is spoilt in turn."""
-    objects = [factories.box(), factories.polygon(), factories.skeleton(), factories.circle()]
+    objects = [factories.box(), factories.polygon(), factories.skeleton(), factories.cuboid()]
     ranged = factories.audio_row(factories.entry("audio", {}, "sound001"))
     return [
         _with_answers(factories.image_row(*objects, classifications=[factories.classification()])),

@@ -4,7 +4,18 @@ from typing import cast
 
 import pytest
 
-from encord_dagster.geometry import Bitmask, Box, Geometry, Joint, Point, Polygon, Polyline, RotatedBox, Skeleton
+from encord_dagster.geometry import (
+    Bitmask,
+    Box,
+    Ellipse,
+    Geometry,
+    Joint,
+    Point,
+    Polygon,
+    Polyline,
+    RotatedBox,
+    Skeleton,
+)
 from tests import factories as make
 from tests.factories import HEIGHT, WIDTH, Json
 
@@ -270,6 +281,8 @@ def flat(geometry: Geometry) -> tuple[float, ...]:
             return (x, y, width, height)
         case RotatedBox(x, y, width, height, theta):
             return (x, y, width, height, theta)
+        case Ellipse(x, y, rx, ry, theta):
+            return (x, y, rx, ry, theta)
         case Polygon(polygons):
             return tuple(value for rings in polygons for ring in rings for value in ring)
         case Polyline(points):
