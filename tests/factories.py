@@ -82,8 +82,9 @@ def polyline(points: list[tuple[float, float]] | None = None, object_hash: str =
 
 
 def point(x: object = 0.25, y: object = 0.5, object_hash: str = "object05", **changes: object) -> Json:
-    """A point."""
-    return entry("point", {"point": {"0": {"x": x, "y": y}}}, object_hash, **changes)
+    """A point; `z` among the changes goes into its geometry."""
+    depth = {"z": changes.pop("z")} if "z" in changes else {}
+    return entry("point", {"point": {"0": {"x": x, "y": y} | depth}}, object_hash, **changes)
 
 
 def joint(x: float, y: float, name: str = "nose", feature_hash: str = "JointCl1", **changes: object) -> Json:
