@@ -8,6 +8,9 @@ from typing import Literal
 import msgspec
 
 Ring = tuple[float, ...]  # flat x0, y0, x1, y1, ...; not closed
+LARGEST_MASK = 2**28  # pixels of a mask that is read, or painted as a picture: a byte or two each in memory
+LARGEST_FRAME = 2**31 - 1  # pixels of a frame that can hold masks: pycocotools counts in 32 bits, and errs beyond
+LONGEST_OUTLINE = 2**22  # pixels round one object: pycocotools needs 60 bytes for each of them, and crashes without
 Visibility = Literal["visible", "occluded", "self_occluded", "invisible"]
 
 

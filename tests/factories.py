@@ -22,6 +22,8 @@ FEATURES = {
     "point": "PointCl1",
     "skeleton": "Skeleto1",
     "bitmask": "Bitmask1",
+    "circle": "CircleC1",
+    "ellipse": "Ellipse1",
 }
 
 
@@ -80,8 +82,9 @@ def polyline(points: list[tuple[float, float]] | None = None, object_hash: str =
 
 
 def point(x: object = 0.25, y: object = 0.5, object_hash: str = "object05", **changes: object) -> Json:
-    """A point."""
-    return entry("point", {"point": {"0": {"x": x, "y": y}}}, object_hash, **changes)
+    """A point; `z` among the changes goes into its geometry."""
+    depth = {"z": changes.pop("z")} if "z" in changes else {}
+    return entry("point", {"point": {"0": {"x": x, "y": y} | depth}}, object_hash, **changes)
 
 
 def joint(x: float, y: float, name: str = "nose", feature_hash: str = "JointCl1", **changes: object) -> Json:
@@ -105,9 +108,20 @@ def bitmask(
     return entry("bitmask", {"bitmask": geometry}, object_hash, **changes)
 
 
-def circle(object_hash: str = "object08", **changes: object) -> Json:
-    """A circle, one of the shapes that are not converted."""
-    return entry("circle", {"circle": {"x": 0.5, "y": 0.5, "r": 0.1}}, object_hash, **changes)
+def circle(object_hash: str = "object08", r: object = 0.1, **more: object) -> Json:
+    """A circle about the image's centre; `stretch` and `theta` among the rest go into its geometry."""
+    return entry("circle", {"circle": {"x": 0.5, "y": 0.5, "r": r} | more}, object_hash)
+
+
+def ellipse(object_hash: str = "object09", rx: object = 0.2, ry: object = 0.1, **more: object) -> Json:
+    """An ellipse about the image's centre; `theta` among the rest goes into its geometry."""
+    return entry("ellipse", {"ellipse": {"x": 0.5, "y": 0.5, "rx": rx, "ry": ry} | more}, object_hash)
+
+
+def cuboid(object_hash: str = "object10", **changes: object) -> Json:
+    """A cuboid, one of the shapes that are not converted."""
+    front = [0.1, 0.1, 0.4, 0.1, 0.4, 0.4, 0.1, 0.4]
+    return entry("cuboid_2d", {"cuboid_2d": {"front": front, "offset": {"x": 0.1, "y": 0.1}}}, object_hash, **changes)
 
 
 def option(name: str, feature_hash: str) -> Json:

@@ -127,7 +127,7 @@ def _keys_in(value: Any, at: Path_ = ()) -> Iterator[Path_]:
 
 def plain_rows() -> list[factories.Json]:
     """Rows of all layouts, short: every text and every key of them is spoilt in turn."""
-    objects = [factories.box(), factories.polygon(), factories.skeleton(), factories.circle()]
+    objects = [factories.box(), factories.polygon(), factories.skeleton(), factories.cuboid()]
     ranged = factories.audio_row(factories.entry("audio", {}, "sound001"))
     return [
         _with_answers(factories.image_row(*objects, classifications=[factories.classification()])),
@@ -283,7 +283,7 @@ def talkative_row() -> factories.Json:
         factories.polygon(**named),
         factories.skeleton([factories.joint(0.2, 0.2, FREE_TEXT, "JointClA", value=FREE_TEXT)], **named),
         factories.point(**named),
-        factories.entry(FREE_TEXT, {"circle": {"x": 0.5, "y": 0.5, "r": 0.1}}, "object08"),
+        factories.entry(FREE_TEXT, {"cuboid_2d": {"front": [0.5, 0.5]}}, "object08"),
         factories.box(y=6204, object_hash="badobj01", **named),
     ]
     row = factories.image_row(*objects, classifications=[factories.classification(name=FREE_TEXT, createdBy=ADDRESS)])

@@ -102,7 +102,7 @@ def test_a_fault_is_found_where_it_is(row: Json, rule: str, object_hash: str | N
     [
         make.image_row(make.box(), make.rotated_box(), make.polygon(), make.polyline(), make.point(), make.skeleton()),
         make.image_row(make.box(), make.box(featureHash="OtherCl1", object_hash="object09")),
-        make.image_row(make.circle()),
+        make.image_row(make.cuboid()),
         make.video_row({0: [make.box()], 1: [make.box()]}),
         make.image_row(classifications=[make.classification()]),
         make.image_row(data_type="deleted"),
@@ -115,7 +115,7 @@ def test_a_sound_row_has_no_findings(row: Json) -> None:
 
 def test_a_lost_object_is_found() -> None:
     """Objects in = on frames + excluded + quarantined."""
-    row = make.read(make.image_row(make.box(), make.circle(), make.box(x=9, object_hash="object09"))).row
+    row = make.read(make.image_row(make.box(), make.cuboid(), make.box(x=9, object_hash="object09"))).row
 
     found = conservation(msgspec.structs.replace(row, excluded=()))
 

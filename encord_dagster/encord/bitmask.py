@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-LARGEST_MASK = 2**28  # pixels
-_LONGEST_NUMBER = 6  # groups of 5 bits: 30 bits, more than the largest mask needs
+from encord_dagster.geometry import LARGEST_MASK
+
+_LONGEST_NUMBER = 7  # groups of 5 bits: 35 bits, more than the largest mask needs
 
 
 class RunsError(ValueError):
@@ -23,11 +24,15 @@ def decode_runs(text: str, width: int, height: int) -> tuple[int, ...]:
         raise RunsError(f"a mask of {width}x{height} is larger than {LARGEST_MASK} pixels")
     if not text:
         raise RunsError("the run-length code is empty")
+    if len(text) > _LONGEST_NUMBER * (pixels + 1):
+        raise RunsError(f"the run-length code is longer than any mask of {width}x{height} needs")
     runs: list[int] = []
     total = 0
     for difference in _numbers(text):
         run = difference if len(runs) < 3 else difference + runs[-2]
         total += run
+        if len(runs) > pixels:
+            raise RunsError(f"there are more runs than the {pixels} pixels of {width}x{height} can have")
         if run < 0:
             raise RunsError(f"run {len(runs)} is negative")
         if total > pixels:

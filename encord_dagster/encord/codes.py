@@ -43,13 +43,14 @@ ROW_TOO_LARGE = Code("row_too_large", "error", "The row has more bytes than this
 OBJECT_UNREADABLE = Code("object_unreadable", "error", "An object entry has a field of the wrong type.")
 NO_GEOMETRY = Code("no_geometry", "error", "An object has no geometry for its shape.")
 BAD_GEOMETRY = Code("bad_geometry", "error", "A geometry is incomplete, or not made of numbers.")
-EMPTY_BOX = Code("empty_box", "error", "A box has no width or no height.")
+EMPTY_BOX = Code("empty_box", "error", "A box has no width or no height, or a circle or ellipse no radius.")
 TOO_FEW_POINTS = Code(
     "too_few_points", "error", "A polygon has fewer than 3 distinct points, or a polyline fewer than 2."
 )
 OUTSIDE_IMAGE = Code("outside_image", "error", "A coordinate lies far outside the image: a slipped decimal point?")
 NO_FRAME_SIZE = Code("no_frame_size", "error", "The width or height of the image is not in the export.")
 BAD_BITMASK = Code("bad_bitmask", "error", "A run-length code is damaged, or its size is not that of the image.")
+TOO_LARGE_TO_MASK = Code("too_large_to_mask", "error", "An outline is too long, or its image too large, for a mask.")
 
 # Something odd, normalised.
 COORDINATE_CLIPPED = Code(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from encord_dagster.encord import codes
+from encord_dagster.encord.ellipses import read_circle, read_ellipse
 from encord_dagster.encord.masks import read_bitmask
 from encord_dagster.encord.model import ObjectInstance
 from encord_dagster.encord.notes import BadObject, Notes, problem, quote
@@ -33,9 +34,7 @@ from encord_dagster.encord.skeletons import read_skeleton
 from encord_dagster.findings import Location
 from encord_dagster.geometry import Geometry
 
-UNSUPPORTED_SHAPES = frozenset(
-    {"audio", "circle", "cuboid", "cuboid_2d", "ellipse", "segmentation", "text", "time_range"}
-)
+UNSUPPORTED_SHAPES = frozenset({"audio", "cuboid", "cuboid_2d", "segmentation", "text", "time_range"})
 _WIRE_NAMES = {
     "object_hash": "objectHash",
     "feature_hash": "featureHash",
@@ -73,6 +72,8 @@ class Entry(msgspec.Struct, rename=_WIRE_NAMES):
     point: Raw = ABSENT
     skeleton: Raw = ABSENT
     bitmask: Raw = ABSENT
+    circle: Raw = ABSENT
+    ellipse: Raw = ABSENT
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -94,6 +95,8 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "point": ("point",),
     "skeleton": ("skeleton",),
     "bitmask": ("bitmask",),
+    "circle": ("circle",),
+    "ellipse": ("ellipse",),
 }
 _READERS: dict[str, Callable[[Raw, Scale], Geometry]] = {
     "bounding_box": read_box,
@@ -101,6 +104,8 @@ _READERS: dict[str, Callable[[Raw, Scale], Geometry]] = {
     "polyline": read_polyline,
     "point": read_point,
     "bitmask": read_bitmask,
+    "circle": read_circle,
+    "ellipse": read_ellipse,
 }
 
 

@@ -3,11 +3,11 @@
 import msgspec
 
 from encord_dagster.encord import codes
-from encord_dagster.encord.bitmask import LARGEST_MASK, RunsError, decode_runs, paste_runs
+from encord_dagster.encord.bitmask import RunsError, decode_runs, paste_runs
 from encord_dagster.encord.notes import BadObject
 from encord_dagster.encord.pixels import Scale
 from encord_dagster.encord.scalars import Raw, Scalar, integer, present
-from encord_dagster.geometry import Bitmask
+from encord_dagster.geometry import LARGEST_MASK, Bitmask
 
 _FIX = "draw the mask again in Encord"
 

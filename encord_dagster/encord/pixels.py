@@ -1,6 +1,7 @@
 """From fractions of the image to pixels: x and w scale by its width, y and h by its height."""
 
 import math
+from operator import sub
 
 import msgspec
 
@@ -8,7 +9,16 @@ from encord_dagster.encord import codes
 from encord_dagster.encord.children import entries, members
 from encord_dagster.encord.notes import BadObject
 from encord_dagster.encord.scalars import ABSENT, Raw, Scalar, number
-from encord_dagster.geometry import Box, Point, Polygon, Polyline, Ring, RotatedBox
+from encord_dagster.geometry import (
+    LARGEST_FRAME,
+    LONGEST_OUTLINE,
+    Box,
+    Point,
+    Polygon,
+    Polyline,
+    Ring,
+    RotatedBox,
+)
 
 ROUNDING = 1e-6  # of a fraction: beyond the image by less is floating-point noise
 SLACK = 0.05  # of a fraction: beyond the image by more is a damaged number, not a careless hand
@@ -33,7 +43,7 @@ class _Box(msgspec.Struct):
     theta: Scalar = None
 
 
-class _XY(msgspec.Struct):
+class _XY(msgspec.Struct, gc=False):
     x: float | str
     y: float | str
 
@@ -62,12 +72,11 @@ def read_rotated_box(raw: Raw, scale: Scale) -> RotatedBox:
     theta = number(turn)
     if theta is None:
         raise BadObject(codes.BAD_GEOMETRY, "the rotated box has no angle theta; draw it again in Encord")
-    _near(x + w / 2, "the centre's x")
-    _near(y + h / 2, "the centre's y")
-    longest = math.hypot(scale.width, scale.height) * (1 + 2 * SLACK)
-    if max(w * scale.width, h * scale.height) > longest:
+    refuse_far(x + w / 2, "the centre's x")
+    refuse_far(y + h / 2, "the centre's y")
+    if max(w * scale.width, h * scale.height) > longest(scale):
         raise BadObject(codes.OUTSIDE_IMAGE, "the rotated box is longer than the image's diagonal: a slipped point?")
-    return RotatedBox(x * scale.width, y * scale.height, w * scale.width, h * scale.height, _turn(theta))
+    return RotatedBox(x * scale.width, y * scale.height, w * scale.width, h * scale.height, reduced(theta))
 
 
 def read_polygon(polygon: Raw, polygons: Raw, scale: Scale) -> Polygon:
@@ -78,7 +87,12 @@ def read_polygon(polygon: Raw, polygons: Raw, scale: Scale) -> Polygon:
     if nested and outline:
         scale.differs = not _same(outline, nested[0][0])
     rings = nested or [[outline]]
-    return Polygon(tuple(tuple(_area_ring(ring, scale) for ring in one) for one in rings))
+    found = tuple(tuple(_area_ring(ring, scale) for ring in one) for one in rings)
+    if scale.width * scale.height > LARGEST_FRAME and any(len(one) > 1 for one in found):
+        size = f"{scale.width}x{scale.height}"
+        raise BadObject(codes.TOO_LARGE_TO_MASK, f"no mask, and so no hole, can be written for an image of {size}")
+    _refuse_endless([ring for one in found for ring in one], scale)
+    return Polygon(found)
 
 
 def read_polyline(raw: Raw, scale: Scale) -> Polyline:
@@ -86,6 +100,7 @@ def read_polyline(raw: Raw, scale: Scale) -> Polyline:
     points = _pixels(_fractions(raw), scale)
     if len(points) < 4:
         raise BadObject(codes.TOO_FEW_POINTS, f"the polyline has {len(points) // 2} points, it needs 2")
+    _refuse_endless([points, points], scale)  # COCO has it there and back
     return Polyline(points)
 
 
@@ -107,6 +122,26 @@ def to_pixels(x: Scalar, y: Scalar, scale: Scale, what: str) -> tuple[float, flo
     return (_inside(fractions[0], scale, "x") * scale.width, _inside(fractions[1], scale, "y") * scale.height)
 
 
+def longest(scale: Scale) -> float:
+    """The longest side or radius, in pixels, that can be meant."""
+    return math.hypot(scale.width, scale.height) * (1 + 2 * SLACK)
+
+
+def reduced(theta: float) -> float:
+    """The angle in [0, 360): a tiny negative one rounds up to 360 itself."""
+    turn = theta % 360.0
+    return 0.0 if turn == 360.0 else turn
+
+
+def refuse_far(fraction: float, what: str) -> None:
+    """Refuse a fraction that no careless hand, only a damaged number, puts so far outside the image."""
+    if not -SLACK - ROUNDING <= fraction <= 1 + SLACK + ROUNDING:
+        raise BadObject(
+            codes.OUTSIDE_IMAGE,
+            f"{what} is {fraction:g} of the image, far outside 0 to 1: a slipped decimal point? Correct it in Encord",
+        )
+
+
 def _box_numbers(raw: Raw) -> tuple[float, float, float, float, Scalar]:
     keys = members(raw)
     box = _BOX.decode(keys["0"] if "0" in keys and "x" not in keys else raw)  # the 2023 docs wrap it in "0"
@@ -119,25 +154,11 @@ def _box_numbers(raw: Raw) -> tuple[float, float, float, float, Scalar]:
     return x, y, w, h, box.theta
 
 
-def _turn(theta: float) -> float:
-    """The angle in [0, 360): a tiny negative one rounds up to 360 itself."""
-    turn = theta % 360.0
-    return 0.0 if turn == 360.0 else turn
-
-
-def _near(fraction: float, what: str) -> None:
-    if not -SLACK - ROUNDING <= fraction <= 1 + SLACK + ROUNDING:
-        raise BadObject(
-            codes.OUTSIDE_IMAGE,
-            f"{what} is {fraction:g} of the image, far outside 0 to 1: a slipped decimal point? Correct it in Encord",
-        )
-
-
 def _inside(fraction: float, scale: Scale, what: str) -> float:
     """The fraction itself, or 0 or 1 where it lies slightly outside."""
     if 0.0 <= fraction <= 1.0:
         return fraction + 0.0  # -0.0 becomes 0.0
-    _near(fraction, what)
+    refuse_far(fraction, what)
     outside = -fraction if fraction < 0 else fraction - 1
     if outside > ROUNDING:
         scale.clipped = max(scale.clipped, outside)
@@ -148,10 +169,14 @@ def _fractions(raw: Raw) -> Ring:
     """x0, y0, x1, y1, ... of a list of points, or of an object by index; gaps between indices are fine."""
     points = _POINTS.decode(raw)
     if isinstance(points, dict):
-        if not all(key.isascii() and key.isdigit() and len(key) < 10 for key in points):
+        digits = "".join(points)
+        if points and not (digits.isascii() and digits.isdigit() and all(0 < len(key) < 10 for key in points)):
             raise BadObject(codes.BAD_GEOMETRY, "a key of the points is no index; draw the object again in Encord")
         points = [points[key] for key in sorted(points, key=int)]
-    return tuple(value for point in points for value in _xy(point))
+    fractions: list[float] = []
+    for point in points:
+        fractions += _xy(point)
+    return tuple(fractions)
 
 
 def _ring(raw: Raw) -> Ring:
@@ -183,13 +208,35 @@ def _pixels(fractions: Ring, scale: Scale) -> Ring:
     if fractions and (min(fractions) < 0.0 or max(fractions) > 1.0):
         names = ("x", "y")
         fractions = tuple(_inside(value, scale, names[index % 2]) for index, value in enumerate(fractions))
-    return tuple(value * (height if index % 2 else width) + 0.0 for index, value in enumerate(fractions))
+    pixels = [0.0] * len(fractions)
+    pixels[::2] = [value * width + 0.0 for value in fractions[::2]]
+    pixels[1::2] = [value * height + 0.0 for value in fractions[1::2]]
+    return tuple(pixels)
 
 
 def _area_ring(fractions: Ring, scale: Scale) -> Ring:
-    if len(set(zip(fractions[::2], fractions[1::2], strict=True))) < 3:
+    distinct: set[tuple[float, float]] = set()
+    for point in zip(fractions[::2], fractions[1::2], strict=True):
+        distinct.add(point)
+        if len(distinct) == 3:
+            break
+    else:
         raise BadObject(codes.TOO_FEW_POINTS, "the polygon has fewer than 3 distinct points; draw it again in Encord")
     return _pixels(fractions, scale)
+
+
+def _refuse_endless(rings: list[Ring], scale: Scale) -> None:
+    """Refuse outlines that no rasteriser can follow, such as a million points from edge to edge."""
+    if sum(map(len, rings)) // 2 * max(scale.width, scale.height) <= LONGEST_OUTLINE:
+        return
+    length = 0.0
+    for ring in rings:
+        xs, ys = ring[::2], ring[1::2]
+        across, down = map(sub, xs, xs[1:] + xs[:1]), map(sub, ys, ys[1:] + ys[:1])
+        length += sum(map(max, map(abs, across), map(abs, down)))
+    if length > LONGEST_OUTLINE:
+        message = f"the outline is {length:.0f} pixels long, more than {LONGEST_OUTLINE}; draw a plainer one"
+        raise BadObject(codes.TOO_LARGE_TO_MASK, message)
 
 
 def _same(one: Ring, other: Ring) -> bool:

@@ -14,8 +14,19 @@ import msgspec
 from encord_dagster import identity
 from encord_dagster.encord.model import Attribute, Classification, Frame, LabelRow, ObjectInstance
 from encord_dagster.formats.fragment import Category
-from encord_dagster.formats.raster import DECIMALS, Raster, corners, is_simple, needs_rle, rasterise, ring_area
-from encord_dagster.geometry import Bitmask, Box, Joint, Point, Polygon, Polyline, Ring, RotatedBox, Skeleton
+from encord_dagster.formats.raster import (
+    DECIMALS,
+    Raster,
+    area_in_pixels,
+    corners,
+    ellipse_hull,
+    ellipse_ring,
+    is_simple,
+    needs_rle,
+    rasterise,
+    ring_area,
+)
+from encord_dagster.geometry import Bitmask, Box, Ellipse, Joint, Point, Polygon, Polyline, Ring, RotatedBox, Skeleton
 
 EXTENSIONS = {"image/jpeg": ".jpg", "image/jpg": ".jpg", "image/png": ".png", "image/tiff": ".tif", "image/bmp": ".bmp"}
 COCO_VISIBILITY = {"visible": 2, "occluded": 1, "self_occluded": 1, "invisible": 0}
@@ -164,13 +175,24 @@ def _empty(width: int, height: int) -> Rle:
 
 
 def _polygon_form(polygon: Polygon, *, width: int, height: int) -> _Form:
-    rings = tuple(_ring(ring) for rings in polygon.polygons for ring in rings)
-    raster = rasterise(polygon, width=width, height=height)
     if needs_rle(polygon):
-        return _raster_form(raster, width=width, height=height)
+        return _raster_form(rasterise(polygon, width=width, height=height), width=width, height=height)
+    rings = tuple(_ring(ring) for rings in polygon.polygons for ring in rings)
     exact = len(rings) == 1 and is_simple(rings[0])
-    area = ring_area(rings[0]) if exact or raster is None else float(raster.area)
+    area = ring_area(rings[0]) if exact else area_in_pixels(polygon, width=width, height=height)
     return _Form(bbox=_hull([v for ring in rings for v in ring]), area=_r(area), segmentation=rings)
+
+
+def _ellipse_form(ellipse: Ellipse) -> _Form:
+    """A ring nowhere 0.1 pixels off the ellipse with the ring's own area, and the exact hull of the ellipse."""
+    ring = _ring(ellipse_ring(ellipse))
+    left, top, across, down = ellipse_hull(ellipse)
+    return _Form(
+        bbox=(_r(left), _r(top), _r(across), _r(down)),
+        area=_r(ring_area(ring)),
+        segmentation=(ring,),
+        rotation=_r(ellipse.theta) or None,
+    )
 
 
 def _skeleton_form(joints: Sequence[Joint], category: Category, *, width: int, height: int) -> _Form:
@@ -197,6 +219,8 @@ def _form(item: ObjectInstance, category: Category, *, width: int, height: int) 
         case RotatedBox(_, _, w, h, theta) as box:
             ring = _ring(corners(box))
             return _Form(bbox=_hull(ring), area=_r(w * h), segmentation=(ring,), rotation=_r(math.fmod(theta, 360)))
+        case Ellipse() as ellipse:
+            return _ellipse_form(ellipse)
         case Polygon() as polygon:
             return _polygon_form(polygon, width=width, height=height)
         case Bitmask() as mask:

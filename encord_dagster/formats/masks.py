@@ -13,6 +13,7 @@ from encord_dagster.formats import png
 from encord_dagster.formats.overlay import overlay
 from encord_dagster.formats.palette import palette
 from encord_dagster.formats.raster import rasterise
+from encord_dagster.geometry import LARGEST_MASK
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +37,7 @@ class MaskPngs(msgspec.Struct, frozen=True):
 
 
 def mask_pngs(frame: Frame, category_ids: Mapping[str, int]) -> MaskPngs | None:
-    """Mask pictures of a frame, None if its size is unknown; `category_ids` is by feature hash.
+    """Mask pictures of a frame, None if its size is unknown or over 2**28 pixels; `category_ids` is by feature hash.
 
     The pixels of an object are those of its COCO segmentation. Points, lines and skeletons have none.
 
@@ -45,7 +46,7 @@ def mask_pngs(frame: Frame, category_ids: Mapping[str, int]) -> MaskPngs | None:
         UsageError: a class has no category id, or one outside 1 to 65535.
         RleError: a bitmask does not cover exactly the frame.
     """
-    if not frame.width or not frame.height:
+    if not frame.width or not frame.height or frame.width * frame.height > LARGEST_MASK:
         return None
     if len(frame.objects) > HIGHEST:
         what = f"frame {frame.number} of data unit {frame.data_hash} holds {len(frame.objects)} objects"

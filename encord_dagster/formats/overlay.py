@@ -12,8 +12,20 @@ from encord_dagster.encord.model import Frame
 from encord_dagster.errors import UsageError
 from encord_dagster.formats import glyphs, png
 from encord_dagster.formats.palette import Colour, colour
-from encord_dagster.formats.raster import corners, rasterise
-from encord_dagster.geometry import Bitmask, Box, Geometry, Joint, Point, Polygon, Polyline, Ring, RotatedBox, Skeleton
+from encord_dagster.formats.raster import outline, rasterise
+from encord_dagster.geometry import (
+    Bitmask,
+    Box,
+    Ellipse,
+    Geometry,
+    Joint,
+    Point,
+    Polygon,
+    Polyline,
+    Ring,
+    RotatedBox,
+    Skeleton,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,8 +97,8 @@ def _canvas(width: int, height: int, *, below: int) -> _Canvas:
 
 def _draw(canvas: _Canvas, geometry: Geometry, ink: Colour, width: int, height: int) -> None:
     match geometry:
-        case Box() | RotatedBox():
-            _draw_rings(canvas, ((corners(geometry),),), ink)
+        case Box() | RotatedBox() | Ellipse():
+            _draw_rings(canvas, ((outline(geometry),),), ink)
         case Polygon():
             _draw_rings(canvas, geometry.polygons, ink)
         case Bitmask():

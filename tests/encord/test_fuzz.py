@@ -35,6 +35,8 @@ SHAPES = [
     make.skeleton(),
     make.bitmask("09", 3, 3, left=5, top=7),
     make.circle(),
+    make.ellipse(object_hash="object11", theta=30),
+    make.cuboid(),
 ]
 ROWS = [
     make.image_row(*SHAPES, classifications=[make.classification()], **ANSWERS),
@@ -188,5 +190,5 @@ def test_the_rows_of_these_tests_are_good() -> None:
     found = outcome(make.encode(ROWS))
 
     assert all(isinstance(one, LabelRow) and not one.quarantined for one in found)
-    assert sum(one.objects_in for one in found if isinstance(one, LabelRow)) == 66
+    assert sum(one.objects_in for one in found if isinstance(one, LabelRow)) == 80
     assert (WIDTH, HEIGHT) == (1280, 720)

@@ -4,7 +4,18 @@ from typing import cast
 
 import pytest
 
-from encord_dagster.geometry import Bitmask, Box, Geometry, Joint, Point, Polygon, Polyline, RotatedBox, Skeleton
+from encord_dagster.geometry import (
+    Bitmask,
+    Box,
+    Ellipse,
+    Geometry,
+    Joint,
+    Point,
+    Polygon,
+    Polyline,
+    RotatedBox,
+    Skeleton,
+)
 from tests import factories as make
 from tests.factories import HEIGHT, WIDTH, Json
 
@@ -59,6 +70,74 @@ def test_a_shape_scales_x_by_width_and_y_by_height(entry: Json, expected: Geomet
 
     assert type(geometry) is type(expected)
     assert flat(geometry) == pytest.approx(flat(expected), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("rotatableBoundingBox", RotatedBox(320, 360, 160, 180, 30)),
+        ("rotatable_bounding_box", RotatedBox(320, 360, 160, 180, 30)),
+        ("rot_bounding_box", RotatedBox(320, 360, 160, 180, 30)),
+    ],
+)
+def test_a_turned_box_is_found_under_each_of_its_names(name: str, expected: Geometry) -> None:
+    """The camel case of today, the snake case of 2020 and its short form; wrapped in "0" or not."""
+    box = {"x": 0.25, "y": 0.5, "w": 0.125, "h": 0.25, "theta": 30}
+
+    plain, wrapped = (geometry_of(make.entry("rotatable_bounding_box", {name: one})) for one in (box, {"0": box}))
+
+    assert plain == wrapped == expected
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (make.point(z=3.5), Point(320, 360)),
+        (make.entry("point", {"point": {"x": 0.25, "y": 0.5, "z": "deep"}}), Point(320, 360)),
+        (
+            make.entry(
+                "polyline", {"polyline": {"0": {"x": 0.1, "y": 0.2, "z": 7}, "1": {"x": 0.9, "y": 0.8, "z": None}}}
+            ),
+            Polyline((128, 144, 1152, 576)),
+        ),
+        (make.skeleton([make.joint(0.25, 0.5, z=0.1)]), Skeleton((Joint("JointCl1", "nose", 320, 360),))),
+    ],
+)
+def test_a_third_coordinate_is_ignored(entry: Json, expected: Geometry) -> None:
+    """Whatever it holds: a frame has two dimensions."""
+    assert flat(geometry_of(entry)) == pytest.approx(flat(expected))
+
+
+@pytest.mark.parametrize(
+    "rings",
+    [
+        [[[0.1, 0.1, 0.4, 0.1, 0.4, 0.6]]],
+        [[["0.1", 0.1, 0.4, "0.1", 0.4, 0.6]]],
+        [[[{"x": 0.1, "y": 0.1}, {"x": 0.4, "y": 0.1}, {"x": 0.4, "y": 0.6}]]],
+        {"0": {"0": [0.1, 0.1, 0.4, 0.1, 0.4, 0.6]}},
+        [[], [[0.1, 0.1, 0.4, 0.1, 0.4, 0.6]]],
+        None,
+        [],
+        [[]],
+    ],
+)
+def test_polygons_in_any_spelling_are_one_polygon(rings: object) -> None:
+    """Flat, as points or by index; empty ones leave the word to `polygon`."""
+    entry = make.polygon([(0.1, 0.1), (0.4, 0.1), (0.4, 0.6)]) | {"polygons": rings}
+
+    reading = make.read(make.image_row(entry))
+
+    assert flat(reading.row.frames[0].objects[0].geometry) == pytest.approx((128, 72, 512, 72, 512, 432))
+    assert reading.findings == ()
+
+
+def test_a_polygon_may_be_a_list_of_points() -> None:
+    """The other spelling of the same ring."""
+    points = [{"x": 0.1, "y": 0.1}, {"x": 0.4, "y": 0.1}, {"x": 0.4, "y": 0.6}]
+
+    geometry = geometry_of(make.entry("polygon", {"polygon": points}))
+
+    assert flat(geometry) == pytest.approx((128, 72, 512, 72, 512, 432))
 
 
 def test_a_bitmask_lies_along_the_rows_of_its_frame() -> None:
@@ -263,6 +342,39 @@ def test_the_only_geometry_stands_in_for_a_missing_one() -> None:
     assert make.rules(reading) == ["shape_guessed"]
 
 
+@pytest.mark.parametrize("stated", [None, "", "None", "point", " POINT ", "a thing", 5])
+def test_a_shape_that_is_not_stated_is_that_of_the_only_geometry(stated: object) -> None:
+    """Absent, misspelt or unknown: one geometry leaves no doubt."""
+    reading = make.read(make.image_row(make.point() | {"shape": stated}))
+
+    (instance,) = reading.row.frames[0].objects
+    assert (instance.shape, instance.geometry) == ("point", Point(320, 360))
+    assert set(make.rules(reading)) <= {"shape_guessed"}
+
+
+def test_two_geometries_are_told_apart_by_the_stated_shape() -> None:
+    """With a shape its own geometry is taken; without one nothing is guessed."""
+    both = make.box() | make.point() | {"objectHash": "object99"}
+
+    box, neither = both | {"shape": "bounding_box"}, both | {"shape": "polyline"}
+
+    assert geometry_of(box) == Box(320, 360, 160, 180)
+    assert why_quarantined(neither) == "no_geometry"
+
+
+def test_no_shape_and_no_geometry_is_quarantined() -> None:
+    """There is nothing to convert and nothing to exclude it by."""
+    assert why_quarantined(make.entry("point", {}) | {"shape": None}) == "no_geometry"
+
+
+def test_the_geometry_of_an_unsupported_shape_is_not_looked_for() -> None:
+    """A cuboid that also holds a box is a cuboid: it is left out by its name."""
+    reading = make.read(make.image_row(make.box() | {"shape": "cuboid_2d"}))
+
+    assert [one.reason for one in reading.row.excluded] == ["unsupported_shape"]
+    assert reading.row.frames[0].objects == ()
+
+
 def flat(geometry: Geometry) -> tuple[float, ...]:
     """All numbers of a geometry."""
     match geometry:
@@ -270,6 +382,8 @@ def flat(geometry: Geometry) -> tuple[float, ...]:
             return (x, y, width, height)
         case RotatedBox(x, y, width, height, theta):
             return (x, y, width, height, theta)
+        case Ellipse(x, y, rx, ry, theta):
+            return (x, y, rx, ry, theta)
         case Polygon(polygons):
             return tuple(value for rings in polygons for ring in rings for value in ring)
         case Polyline(points):

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 from itertools import groupby
 
@@ -16,9 +17,11 @@ from encord_dagster.errors import RowError, UsageError
 from encord_dagster.formats import masks, png
 from encord_dagster.formats.masks import compose, mask_pngs, overlay
 from encord_dagster.formats.palette import colour, palette
+from encord_dagster.formats.raster import ellipse_ring
 from encord_dagster.geometry import (
     Bitmask,
     Box,
+    Ellipse,
     Geometry,
     Joint,
     Point,
@@ -76,6 +79,8 @@ def area_of(geometry: Geometry, width: int, height: int) -> NDArray[np.bool_]:
             turn, centre = np.exp(1j * np.radians(theta)), complex(x + w / 2, y + h / 2)
             points = [centre + turn * complex(dx * w, dy * h) / 2 for dx, dy in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
             mask = filled(tuple(float(part) for point in points for part in (point.real, point.imag)), width, height)
+        case Ellipse():
+            mask = filled(ellipse_ring(geometry), width, height)
         case Polygon(polygons):
             for rings in polygons:
                 mask = mask | np.logical_xor.reduce([filled(ring, width, height) for ring in rings])
@@ -118,6 +123,7 @@ def every_shape(width: int, height: int) -> Frame:
         ("late", Box(-5, -5, width * 0.2 + 5, height * 0.3 + 5)),
         ("tree", Skeleton((Joint("j", "nose", 1.0, 1.0), Joint("k", "tail", 9.0, 5.0, "occluded")))),
         ("tree", Polygon(((rings[3],), (rings[4],)))),
+        ("road", Ellipse(width * 0.7, height * 0.6, width * 0.2, height * 0.1, 33.3)),
         width=width,
         height=height,
     )
@@ -210,6 +216,38 @@ def test_a_frame_without_size_gives_none(width: int | None, height: int | None) 
     assert mask_pngs(frame, IDS) is None
     with pytest.raises(UsageError, match="frame 3 of data unit d has no size"):
         overlay(frame, IDS)
+
+
+@pytest.mark.parametrize(("width", "height"), [(10**6, 10**6), (2**14, 2**14 + 1)])
+def test_a_frame_too_large_to_paint_gives_none(width: int, height: int) -> None:
+    """Nothing is allocated for it: a picture of 10^6 x 10^6 pixels would be two terabytes."""
+    frame = frame_of(("car", Box(0, 0, 5, 5)), width=width, height=height)
+    empty = frame_of(width=width, height=height)
+
+    tracemalloc.start()
+    made = [mask_pngs(frame, IDS), mask_pngs(empty, IDS)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert made == [None, None]
+    assert peak < 10**6
+
+
+def test_an_overlay_of_a_giant_frame_costs_what_its_picture_costs() -> None:
+    """Shapes are drawn at the picture's size, never at the frame's."""
+    side = 10**6
+    line = ("road", Polyline((0, side, side, 0)))
+    shapes: list[tuple[str, Geometry]] = [("car", Box(0, 0, side / 2, side / 2)), ("tree", Point(9, 9)), line]
+    shapes += [("late", Ellipse(side * 0.75, side * 0.75, side / 5, side / 9, 30))]
+
+    tracemalloc.start()
+    seen = opened(overlay(frame_of(*shapes, width=side, height=side), IDS))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    middle = seen.shape[1] * 3 // 4
+    assert seen[middle, middle].tolist() == [(g + ink) // 2 for g, ink in zip((70, 73, 78), colour(255), strict=True)]
+    assert peak < 200 * 10**6
 
 
 def test_the_semantic_picture_has_a_palette_while_ids_fit() -> None:
