@@ -16,8 +16,11 @@ from encord_dagster.encord.object_answers import ObjectAnswers
 from encord_dagster.encord.scalars import Raw, readable_hash, text
 from encord_dagster.encord.spaces import read_spaces, space_unit
 from encord_dagster.encord.units import IMAGE_TYPES, Unit
+from encord_dagster.errors import RowError
 
-MOST_RANGED = 1_000_000  # frames that the ranges of a row's classifications may name together
+# Converting a row that reaches both of these takes 1 GiB.
+MOST_RANGED = 500_000  # frames that the ranges of a row's classifications may name together
+MOST_MADE = 200_000  # of these, frames that no labels name
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -115,7 +118,7 @@ def _placed(
 
     An image group has only the frames of its images.
     """
-    room = MOST_RANGED
+    room, frames = MOST_RANGED, MOST_MADE
     for part in parts:
         named = {sheet.number for sheet in part.sheets}
         ranged: dict[int, list[Classification]] = {}
@@ -123,12 +126,19 @@ def _placed(
             for first, last in _inside(classification, ranges, part, notes):
                 room -= last - first + 1
                 if room < 0:
-                    message = f"the ranges of the row's classifications name more than {MOST_RANGED} frames"
-                    raise row_error(codes.TOO_MANY_FRAMES, message)
+                    raise _too_many(f"{MOST_RANGED} frames")
                 for number in range(first, last + 1):
                     if part.open_ended or number in named:
                         ranged.setdefault(number, []).append(classification)
+        frames -= len(ranged.keys() - named)
+        if frames < 0:
+            raise _too_many(f"{MOST_MADE} frames that have no labels")
         yield part, ranged
+
+
+def _too_many(frames: str) -> RowError:
+    message = f"the ranges of the row's classifications name more than {frames}; correct them in Encord"
+    return row_error(codes.TOO_MANY_FRAMES, message)
 
 
 def _inside(classification: Classification, ranges: tuple[Range, ...], part: _Part, notes: Notes) -> Iterator[Range]:
