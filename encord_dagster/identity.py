@@ -28,9 +28,9 @@ def image_id(data_hash: str, identity: str) -> int:
     return number("image", data_hash, identity)
 
 
-def image_key(data_hash: str, frame: int) -> str:
-    """Names one image among the ids that were given because the plain one was taken."""
-    return digest("image", data_hash, str(frame))
+def image_key(data_hash: str, frame: int, space: str | None = None) -> str:
+    """Names one image among the ids that were given because the plain one was taken; `space` of a data group."""
+    return digest("image", data_hash, str(frame), *([] if space is None else [space]))
 
 
 def annotation_key(label_hash: str, branch_name: str, object_hash: str, image: int) -> str:

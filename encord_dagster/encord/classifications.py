@@ -4,11 +4,14 @@ import msgspec
 
 from encord_dagster.encord import codes
 from encord_dagster.encord.answers import Range, read_answers, read_ranges
+from encord_dagster.encord.children import members
 from encord_dagster.encord.instances import Place, read_confidence
 from encord_dagster.encord.model import Attribute, Classification
 from encord_dagster.encord.notes import Notes, problem, quote
 from encord_dagster.encord.object_answers import read_members
 from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, flag, is_hash, present, readable_hash
+from encord_dagster.encord.spaces import ROOT
+from encord_dagster.findings import Location
 
 _RENAMED = {
     "classification_hash": "classificationHash",
@@ -31,16 +34,21 @@ class _Entry(msgspec.Struct, rename=_RENAMED):
     spaces: Raw = ABSENT
 
 
+class _InSpace(msgspec.Struct):
+    range: Raw = ABSENT
+
+
 class _Answers(msgspec.Struct):
     """One entry of `classification_answers`; ranges are None where the export has no `range`."""
 
     entry: _Entry
     attributes: tuple[Attribute, ...]
     ranges: tuple[Range, ...] | None
-    in_spaces: bool
+    spaces: dict[str, Raw]
 
 
 _ENTRY = msgspec.json.Decoder(_Entry)
+_IN_SPACE = msgspec.json.Decoder(_InSpace)
 
 
 class ClassificationAnswers:
@@ -49,6 +57,8 @@ class ClassificationAnswers:
     def __init__(self, raw: Raw, notes: Notes) -> None:
         self._notes = notes
         self._placed: set[str] = set()
+        self._placed_in: set[tuple[str, str]] = set()  # hash and space
+        self._in_space: dict[tuple[str, str], tuple[Range, ...] | None] = {}
         self._unanswered: set[str] = set()
         self._names: dict[str, str] = {}  # of ontology classifications, by feature hash, as frames call them
         self._answers = {
@@ -71,21 +81,42 @@ class ClassificationAnswers:
             found[classification.classification_hash] = classification
         return tuple(found.values())
 
-    def ranged(self) -> list[tuple[Classification, tuple[Range, ...]]]:
-        """The classifications that hold at ranges of frames. Ask after all frames: they know the names."""
-        return [(self._from_answers(key, one), one.ranges) for key, one in self._answers.items() if one.ranges]
+    def ranged(self, space: str | None = None) -> list[tuple[Classification, tuple[Range, ...]]]:
+        """The classifications that hold at ranges of frames, of a space where one is given.
+
+        Ask after all frames: they know the names. Ranges that name no space hold at the row's own frames, which in a
+        group are those of its root.
+        """
+        found = []
+        for key, one in self._answers.items():
+            ranges = one.ranges or () if space in (None, ROOT) else ()
+            ranges += self._ranges_in(key, one, space) or ()
+            if ranges:
+                self._place(key, space)
+                found.append((self._from_answers(key, one), ranges))
+        return found
+
+    def of_space(self, space: str) -> tuple[Classification, ...]:
+        """The classifications of the whole of a space: of each of its frames. Ask after all frames."""
+        whole = []
+        for key, one in self._answers.items():
+            if self._ranges_in(key, one, space) == ():
+                self._place(key, space)
+                whole.append(self._from_answers(key, one))
+        return tuple(whole)
 
     def of_the_whole(self, *, on_frames: bool) -> tuple[Classification, ...]:
         """The classifications of the whole asset. Ask after all frames; others without a place are findings.
 
-        `on_frames` tells whether the asset's frames, and so its placed classifications, are converted.
+        `on_frames` tells whether all frames of the asset, and so its placed classifications, are converted.
         """
         whole = []
         for key, one in self._answers.items():
-            if on_frames and (key in self._placed or one.ranges):
+            elsewhere = any((key, space) not in self._placed_in for space in one.spaces)
+            if key in self._placed and not elsewhere:
                 continue
             where = self._notes.at(object=key)
-            if one.in_spaces or one.ranges or (one.ranges is None and not on_frames):
+            if elsewhere or one.ranges or (one.ranges is None and not on_frames):
                 message = "the classification lies on a part of the asset that is not converted"
                 self._notes.add(codes.NOT_PLACED, message, where)
             elif one.ranges is None:
@@ -93,6 +124,34 @@ class ClassificationAnswers:
             else:
                 whole.append(self._from_answers(key, one))
         return tuple(whole)
+
+    def _place(self, key: str, space: str | None) -> None:
+        self._placed.add(key)
+        if space is not None:
+            self._placed_in.add((key, space))
+
+    def _ranges_in(self, key: str, one: _Answers, space: str | None) -> tuple[Range, ...] | None:
+        """The ranges of a classification in a space: empty for all of it, None where the space is not named."""
+        raw = one.spaces.get(space) if space is not None else None
+        if space is None or raw is None:
+            return None
+        if (key, space) not in self._in_space:
+            self._in_space[key, space] = self._read_in_space(raw, self._notes.at(object=key))
+        return self._in_space[key, space]
+
+    def _read_in_space(self, raw: Raw, where: Location) -> tuple[Range, ...] | None:
+        try:
+            entry = _IN_SPACE.decode(raw)
+        except UNREADABLE as error:
+            message = f"the place of a classification in a space cannot be read ({problem(error)}); it was left out"
+            self._notes.add(codes.BAD_RANGE, message, where)
+            return None
+        return self._ranges(entry.range, where)
+
+    def _ranges(self, raw: Raw, where: Location) -> tuple[Range, ...] | None:
+        """Empty for an empty list, which means everywhere; None where there is no range, or none that can be read."""
+        ranges = read_ranges(raw, where, self._notes)
+        return ranges if ranges or bytes(raw).translate(None, b" \t\r\n") in (b"[]", b"{}") else None
 
     def _read(self, key: str, raw: Raw) -> _Answers | None:
         where = self._notes.at(object=readable_hash(key))
@@ -107,8 +166,13 @@ class ClassificationAnswers:
             self._notes.add(codes.BAD_CLASSIFICATION, message, where)
             return None
         attributes = read_answers(entry.classifications, where, self._notes)
-        ranges = read_ranges(entry.ranges, where, self._notes) if bytes(entry.ranges) != b"null" else None
-        return _Answers(entry, attributes, ranges, bytes(entry.spaces) not in (b"null", b"{}", b"[]"))
+        ranges = self._ranges(entry.ranges, where)
+        try:
+            return _Answers(entry, attributes, ranges, members(entry.spaces))
+        except UNREADABLE as error:
+            message = f"the spaces of a classification cannot be read ({problem(error)}); it was left out"
+            self._notes.add(codes.BAD_CLASSIFICATION, message, where)
+            return None
 
     def _from_frame(self, raw: Raw, place: Place) -> Classification | None:
         where = self._notes.at(place.unit, place.frame)

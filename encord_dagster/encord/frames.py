@@ -74,12 +74,13 @@ def sheets_of(unit: Unit, data_type: str, notes: Notes) -> list[Sheet]:
 
 def empty_sheet(unit: Unit, number: int) -> Sheet:
     """A frame that the export does not name."""
+    width, height = unit.size_of(number)
     return Sheet(
         unit=unit,
         number=number,
-        identity=str(number),
-        width=unit.width,
-        height=unit.height,
+        identity=_identity(unit, number),
+        width=width,
+        height=height,
         objects=[],
         classifications=[],
     )
@@ -92,7 +93,7 @@ def labels_by_key(raw: Raw) -> list[tuple[str | None, Raw]]:
     except UNREADABLE as error:
         raise row_error(codes.UNIT_UNREADABLE, f"`labels` is no JSON object ({problem(error)})") from error
     if "objects" in keyed or "classifications" in keyed:
-        return [(None, raw)]
+        return [(None, raw), *((key, child) for key, child in keyed.items() if FRAME_NUMBER.fullmatch(key))]
     return list(keyed.items())
 
 
@@ -119,6 +120,8 @@ def _frame_number(key: str | None, unit: Unit, notes: Notes, *, single: bool) ->
         return unit.sequence
     if unit.last_frame is not None and number > unit.last_frame:
         message = f"the video ends by frame {unit.last_frame}; check its frame rate and duration"
+        if unit.space is not None:
+            message = f"the member of the data group ends at frame {unit.last_frame}; check it in Encord"
         notes.add(codes.FRAME_BEYOND_VIDEO, message, notes.at(unit.data_hash, number))
     return number
 
@@ -127,7 +130,7 @@ def _sheet(unit: Unit, number: int, raw: Raw, data_type: str, notes: Notes) -> S
     objects, classifications, metadata = read_labels(raw)
     sheet = empty_sheet(unit, number)
     sheet.objects, sheet.classifications = objects, classifications
-    if data_type == "dicom":
+    if data_type in ("dicom", "medical_file", "medical_stack"):
         _read_slice(metadata, sheet, notes)
     return sheet
 
@@ -145,13 +148,17 @@ def _read_slice(raw: Raw, sheet: Sheet, notes: Notes) -> None:
     sheet.width = read_size(metadata.width, "width", notes, unit, sheet.number) or sheet.width
     sheet.height = read_size(metadata.height, "height", notes, unit, sheet.number) or sheet.height
     uid, multiframe = present(metadata.uid), present(metadata.multiframe)
-    if uid is None:
+    if uid is None or sheet.unit.space is not None:  # one series may be in several spaces
         return
     number = integer(multiframe)
     if not isinstance(uid, str) or not _UID.fullmatch(uid) or (multiframe is not None and number is None):
         notes.add(codes.BAD_SLICE, "the slice's SOP instance uid or multiframe number is none", where)
         return
     sheet.identity = f"sop:{uid}#{'-' if number is None else number}"
+
+
+def _identity(unit: Unit, number: int) -> str:
+    return str(number) if unit.space is None else f"space:{unit.space}#{number}"
 
 
 def _tell_apart(sheets: list[Sheet], notes: Notes) -> None:
@@ -161,7 +168,7 @@ def _tell_apart(sheets: list[Sheet], notes: Notes) -> None:
         if sheet.identity in taken:
             where = notes.at(sheet.unit.data_hash, sheet.number)
             notes.add(codes.BAD_SLICE, "another slice has the same SOP instance uid and multiframe number", where)
-            sheet.identity = str(sheet.number)
+            sheet.identity = _identity(sheet.unit, sheet.number)
         taken.add(sheet.identity)
 
 

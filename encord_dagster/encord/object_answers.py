@@ -1,15 +1,17 @@
 """`object_answers` and `object_actions` of one row, read when an object asks for them."""
 
+import copy
 from collections.abc import Iterator
 
 import msgspec
 
 from encord_dagster.encord import codes
 from encord_dagster.encord.answers import Action, merge, read_actions, read_answers
-from encord_dagster.encord.children import members
+from encord_dagster.encord.children import entries, members
 from encord_dagster.encord.model import Attribute
 from encord_dagster.encord.notes import Notes, problem, quote, row_error
 from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar
+from encord_dagster.findings import Location
 
 
 class _Static(msgspec.Struct):
@@ -18,6 +20,10 @@ class _Static(msgspec.Struct):
 
 class _Dynamic(msgspec.Struct):
     actions: Raw = ABSENT
+
+
+class _Action(msgspec.Struct, rename="camel"):
+    space_id: str | None = None
 
 
 class RangedObject(msgspec.Struct, rename="camel"):
@@ -30,24 +36,34 @@ class RangedObject(msgspec.Struct, rename="camel"):
 
 _STATIC = msgspec.json.Decoder(_Static)
 _DYNAMIC = msgspec.json.Decoder(_Dynamic)
+_ACTION = msgspec.json.Decoder(_Action)
 _RANGED = msgspec.json.Decoder(RangedObject)
 
 
 class ObjectAnswers:
-    """The attributes of each object of a row at each frame."""
+    """The attributes of each object of a row at each frame, or at each frame of one space of a data group."""
 
     def __init__(self, answers: Raw, actions: Raw, notes: Notes) -> None:
         self._answers = read_members(answers, "object_answers")
         self._actions = read_members(actions, "object_actions")
         self._notes = notes
         self._static: dict[str, tuple[Attribute, ...]] = {}
+        self._by_space: dict[str, list[tuple[str | None, Action]]] = {}
         self._dynamic: dict[str, _Timeline | None] = {}
         self._overlapping: set[tuple[str, str]] = set()
+        self._space: str | None = None
+
+    def within(self, space: str) -> "ObjectAnswers":
+        """The same answers at the frames of one space: dynamic answers of other spaces do not hold there."""
+        view = copy.copy(self)
+        view._space, view._dynamic = space, {}
+        return view
 
     def at(self, object_hash: str, frame: int) -> tuple[Attribute, ...]:
-        """The attributes of an object at a frame of the row: those of all frames, then dynamic ones."""
+        """The attributes of an object at a frame: those of all frames, then dynamic ones."""
         if object_hash not in self._static:
             self._static[object_hash] = self._read_static(object_hash)
+        if object_hash not in self._dynamic:
             self._dynamic[object_hash] = self._read_dynamic(object_hash)
         static, timeline = self._static[object_hash], self._dynamic[object_hash]
         given = timeline.at(frame) if timeline else ()
@@ -84,13 +100,37 @@ class ObjectAnswers:
         raw = self._actions.get(object_hash)
         if raw is None:
             return None
-        where = self._notes.at(object=object_hash)
+        if self._space is None:
+            where = self._notes.at(object=object_hash)
+            return _Timeline(read_actions(self._actions_in(raw, where), where, self._notes))
+        if object_hash not in self._by_space:
+            self._by_space[object_hash] = self._read_by_space(raw, self._notes.at(object=object_hash))
+        actions = self._by_space[object_hash]
+        return _Timeline(tuple(action for space, action in actions if space is None or space == self._space))
+
+    def _read_by_space(self, raw: Raw, where: Location) -> list[tuple[str | None, Action]]:
+        """The dynamic answers of an object, each with the only space that it holds in."""
+        actions = self._actions_in(raw, where)
         try:
-            entry = _DYNAMIC.decode(raw)
+            children = entries(actions)
+        except UNREADABLE:
+            children = []
+            read_actions(actions, where, self._notes)  # says what is wrong with them
+        found = []
+        for child in children:
+            for action in read_actions(Raw(b"[" + bytes(child) + b"]"), where, self._notes):
+                try:
+                    found.append((_ACTION.decode(child).space_id, action))
+                except UNREADABLE:
+                    self._notes.add(codes.BAD_ANSWER, "the spaceId of an answer is no text; it was left out", where)
+        return found
+
+    def _actions_in(self, raw: Raw, where: Location) -> Raw:
+        try:
+            return _DYNAMIC.decode(raw).actions
         except UNREADABLE as error:
             self._notes.add(codes.BAD_ANSWER, f"the actions cannot be read ({problem(error)}); left out", where)
-            return None
-        return _Timeline(read_actions(entry.actions, where, self._notes))
+            return ABSENT
 
     def _note_overlap(self, object_hash: str, frame: int, name: str) -> None:
         if (object_hash, name) not in self._overlapping:

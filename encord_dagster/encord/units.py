@@ -16,8 +16,14 @@ _ODD_RATE = 1000  # frames a second
 _MIME = re.compile(r"[A-Za-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}")
 
 
+Size = tuple[int | None, int | None]  # width and height in pixels, None where the export has none
+
+
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
-    """One data unit; `width` and `height` in pixels, `last_frame` of a video whose length is known."""
+    """One data unit, or one space of a data group; `last_frame` of a video whose length is known.
+
+    `sizes` are those of slices that differ in size, by their numbers.
+    """
 
     data_hash: str
     mime_type: str
@@ -26,6 +32,14 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     height: int | None
     last_frame: int | None
     labels: Raw
+    space: str | None = None
+    sizes: tuple[Size, ...] | None = None
+
+    def size_of(self, number: int) -> Size:
+        """Width and height of one of its frames."""
+        if self.sizes is None:
+            return self.width, self.height
+        return self.sizes[number] if number < len(self.sizes) else (None, None)
 
 
 class _Unit(msgspec.Struct):
@@ -53,7 +67,9 @@ def read_units(raw: Raw, data_type: str, notes: Notes) -> tuple[Unit, ...]:
     units = [_read(key, child, data_type, notes, alone=len(children) == 1) for key, child in children.items()]
     if data_type == "img_group" and len({unit.sequence for unit in units}) < len(units):
         raise row_error(codes.BAD_SEQUENCE, "two images of the group have one data_sequence; export the row again")
-    return tuple(sorted(units, key=lambda unit: unit.sequence))
+    if data_type in IMAGE_TYPES and len({unit.data_hash for unit in units}) < len(units):
+        raise row_error(codes.BAD_HASH, "two data units of the row have one data hash; export the row again")
+    return tuple(sorted(units, key=lambda unit: (unit.sequence, unit.data_hash)))
 
 
 def read_size(value: Scalar, what: str, notes: Notes, unit: str, frame: int | None = None) -> int | None:
@@ -85,7 +101,7 @@ def _read(key: str, raw: Raw, data_type: str, notes: Notes, *, alone: bool) -> U
     return Unit(
         data_hash=data_hash,
         mime_type=mime.lower() if _MIME.fullmatch(mime) else "",
-        sequence=_sequence(unit.data_sequence, alone=alone),
+        sequence=_sequence(unit.data_sequence, alone=alone) if pixels else 0,
         width=read_size(unit.width, "width", notes, data_hash) if pixels else None,
         height=read_size(unit.height, "height", notes, data_hash) if pixels else None,
         last_frame=_last_frame(unit, notes.at(data_hash), notes) if data_type == "video" else None,

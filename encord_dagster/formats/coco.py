@@ -48,6 +48,7 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
     object_hash: str | None = None
     feature_hash: str | None = None
     branch_name: str = "main"
+    space: str | None = None  # of a data group: the frame number counts within it
 
 
 class ImageClassification(msgspec.Struct, frozen=True):
@@ -113,13 +114,26 @@ def _hull(points: Sequence[float]) -> tuple[float, float, float, float]:
 
 
 def file_name(frame: Frame, data_type: str) -> str:
-    """A stable relative name. Encord's file names may hold personal data, so it is made of hashes only."""
+    """A stable relative name. Encord's file names may hold personal data, so it is made of hashes only.
+
+    Members of a data group lie under the group and their space: `groups/<group>/<space>` is an image, whose kind and
+    so extension the export does not say, `groups/<group>/<space>/<frame>.jpg` a frame, without `.jpg` a slice.
+    """
     data_hash = quote(frame.data_hash, safe="")
+    if frame.space is not None:
+        return f"groups/{data_hash}/{quote(frame.space, safe='')}{_within_space(frame)}"
     if data_type in ("image", "img_group"):
         return f"images/{data_hash}{EXTENSIONS.get(frame.mime_type.lower(), '')}"
     if data_type == "video":
         return f"videos/{data_hash}/{frame.number}.jpg"
     return f"{data_type}/{data_hash}/{frame.number}"
+
+
+def _within_space(frame: Frame) -> str:
+    kind = frame.mime_type.partition("/")[0]
+    if kind == "image":
+        return EXTENSIONS.get(frame.mime_type, "")
+    return f"/{frame.number}.jpg" if kind == "video" else f"/{frame.number}"
 
 
 def answers(attributes: Sequence[Attribute]) -> dict[str, str | float | list[str] | None]:
@@ -269,6 +283,7 @@ def annotation(item: ObjectInstance, category: Category, *, image: Image, row: L
             object_hash=item.object_hash,
             feature_hash=item.feature_hash,
             branch_name=row.branch_name,
+            space=image.encord.space,
         ),
     )
 
@@ -297,7 +312,11 @@ def image(frame: Frame, row: LabelRow) -> Image | None:
         file_name=file_name(frame, row.data_type),
         classifications=tuple(given),
         encord=Origin(
-            label_hash=row.label_hash, data_hash=frame.data_hash, frame=frame.number, branch_name=row.branch_name
+            label_hash=row.label_hash,
+            data_hash=frame.data_hash,
+            frame=frame.number,
+            branch_name=row.branch_name,
+            space=frame.space,
         ),
     )
 

@@ -55,7 +55,7 @@ def _image(frame: Frame, row: LabelRow, ids: Mapping[str, int]) -> coco.Image | 
     image = coco.image(frame, row)
     if image is None or not ids:
         return image
-    return replace(image, id=ids.get(identity.image_key(frame.data_hash, frame.number), image.id))
+    return replace(image, id=ids.get(identity.image_key(frame.data_hash, frame.number, frame.space), image.id))
 
 
 def _renumbered(made: coco.Annotation, row: LabelRow, ids: Mapping[str, int]) -> coco.Annotation:

@@ -171,7 +171,7 @@ def own_ids(row: LabelRow, ids: Mapping[str, int]) -> dict[str, int]:
         return {}
     found: dict[str, int] = {}
     for frame in row.frames:
-        key = identity.image_key(frame.data_hash, frame.number)
+        key = identity.image_key(frame.data_hash, frame.number, frame.space)
         image = ids.get(key) or identity.image_id(frame.data_hash, frame.identity)
         hashes = [item.object_hash for item in frame.objects]
         keys = [key, *(identity.annotation_key(row.label_hash, row.branch_name, held, image) for held in hashes)]

@@ -37,6 +37,7 @@ IMAGES = pa.schema(
         ("annotation_task_status", pa.string()),
         ("workflow_node", pa.string()),
         ("objects", pa.int32()),
+        ("space", pa.string()),
     ]
 )
 ANNOTATIONS = pa.schema(
@@ -165,6 +166,7 @@ class RowTables:
                 "annotation_task_status": self.row.annotation_task_status,
                 "workflow_node": self.row.workflow_node,
                 "objects": len(annotations),
+                "space": frame.space,
             }
         )
         self._add_classifications(frame.classifications, keys)

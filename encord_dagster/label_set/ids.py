@@ -6,6 +6,7 @@ from itertools import count
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from encord_dagster import identity
 from encord_dagster.formats.tables import from_parquet
@@ -16,7 +17,7 @@ from encord_dagster.storage.protocol import ObjectStore
 Owner = tuple[str | int, ...]
 
 COLUMNS = {  # a record's number, then its owner, in the order of `identity.image_key` and `annotation_key`
-    "image": ["image_id", "data_hash", "frame"],
+    "image": ["image_id", "data_hash", "frame", "space"],  # no space where there is none
     "annotation": ["annotation_id", "label_hash", "branch_name", "object_hash", "image_id"],
 }
 
@@ -76,9 +77,12 @@ def _owners(lake: ObjectStore, root: Root, kind: str) -> dict[int, set[Owner]]:
     found: dict[int, set[Owner]] = {}
     for named in root.buckets.values():
         bucket = msgspec.json.decode(objects.read(lake, named.ref), type=Bucket)
-        table = from_parquet(objects.read(lake, bucket.shards[f"{kind}s"]), COLUMNS[kind])
-        for number, *owner in zip(*(table[column].to_pylist() for column in COLUMNS[kind]), strict=True):
-            found.setdefault(number, set()).add(tuple(owner))
+        data = objects.read(lake, bucket.shards[f"{kind}s"])
+        held = pq.read_schema(pa.BufferReader(data)).names
+        columns = [column for column in COLUMNS[kind] if column in held]  # tables of earlier releases have no space
+        table = from_parquet(data, columns)
+        for number, *owner in zip(*(table[column].to_pylist() for column in columns), strict=True):
+            found.setdefault(number, set()).add(tuple(part for part in owner if part is not None))
     return found
 
 

@@ -16,7 +16,7 @@ from encord_dagster.validation import conservation, validate
 from tests.factories import REAL_EXPORTS, real_export
 
 FIXTURES = sorted(path.name for path in (REAL_EXPORTS / "fixture_rows").glob("*.rows.json")) or ["absent.rows.json"]
-CONVERTED = {"image", "img_group", "video", "dicom", "nifti"}
+CONVERTED = {"image", "group", "img_group", "video", "dicom", "nifti"}
 
 
 def readings(data: bytes) -> list[RowReading]:

@@ -21,7 +21,7 @@ class Fate(msgspec.Struct, frozen=True):
 
 
 def not_converted(objects: int, *rules: str) -> Fate:
-    """A row of audio, text, a group or a scene: counted, in the lineage, not in COCO."""
+    """A row of audio, text, a scene or a group of such: counted, in the lineage, not in COCO."""
     return Fate(objects=objects, excluded={"unsupported_modality": objects}, rules=frozenset(rules))
 
 
@@ -39,21 +39,31 @@ FATES = {
     "audio_objects.AUDIO_OBJECTS": not_converted(5),
     # a video of 640x480: seven boxes and a point on four frames
     "data_1.labels": converted(4, 8),
-    # groups of files: their objects lie in `spaces`
-    "data_group.all_modalities.DATA_GROUP_NO_LABELS": UNLABELLED,
-    "data_group.all_modalities.DATA_GROUP_WITH_LABELS": not_converted(9, "not_placed"),
-    "data_group.multilayer_image.DATA_GROUP_MULTILAYER_IMAGE_LABELS": not_converted(2, "not_placed"),
-    "data_group.multilayer_image.DATA_GROUP_MULTILAYER_IMAGE_NO_LABELS": UNLABELLED,
+    # groups of files, one space each: an image is there without labels too, of a video only the labelled frames are;
+    # one object in each of a video, an image, a sequence and two medical files is converted, and four of sound, text,
+    # HTML and PDF are not; three classifications state a confidence of 5
+    "data_group.all_modalities.DATA_GROUP_NO_LABELS": converted(1, 0, "unlabelled_row"),
+    "data_group.all_modalities.DATA_GROUP_WITH_LABELS": Fate(
+        images=5,
+        objects=9,
+        published=5,
+        excluded={"unsupported_modality": 4},
+        rules=frozenset({"bad_confidence", "not_placed"}),
+    ),
+    # layers over one image, which is the space `root`
+    "data_group.multilayer_image.DATA_GROUP_MULTILAYER_IMAGE_LABELS": converted(1, 2),
+    "data_group.multilayer_image.DATA_GROUP_MULTILAYER_IMAGE_NO_LABELS": converted(1, 0, "unlabelled_row"),
     "data_group.two_audio.DATA_GROUP_TWO_AUDIO_NO_LABELS": UNLABELLED,
     "data_group.two_audio.DATA_GROUP_WITH_TWO_AUDIO_LABELS": not_converted(1, "not_placed"),
     "data_group.two_html.DATA_GROUP_TWO_HTML_NO_LABELS": UNLABELLED,
     "data_group.two_html.DATA_GROUP_WITH_TWO_HTML": not_converted(1, "not_placed"),
-    "data_group.two_images.DATA_GROUP_TWO_IMAGES_NO_LABELS": UNLABELLED,
-    "data_group.two_images.DATA_GROUP_WITH_TWO_IMAGES_LABELS": not_converted(2, "not_placed"),
+    "data_group.two_images.DATA_GROUP_TWO_IMAGES_NO_LABELS": converted(2, 0, "unlabelled_row"),
+    "data_group.two_images.DATA_GROUP_WITH_TWO_IMAGES_LABELS": converted(2, 2),
     "data_group.two_text.DATA_GROUP_TWO_TEXT_NO_LABELS": UNLABELLED,
     "data_group.two_text.DATA_GROUP_WITH_TWO_TEXT_LABELS": not_converted(1, "not_placed"),
     "data_group.two_videos.DATA_GROUP_TWO_VIDEOS_NO_LABELS": UNLABELLED,
-    "data_group.two_videos.DATA_GROUP_WITH_TWO_VIDEOS_LABELS": not_converted(6, "not_placed"),
+    # three objects on a frame, two on the next, and one on the same frame of the other video
+    "data_group.two_videos.DATA_GROUP_WITH_TWO_VIDEOS_LABELS": converted(3, 6),
     # a scene: a cuboid, and one segmentation in each of two point clouds
     "data_group.scene.SCENE_NO_LABELS": UNLABELLED,
     "data_group.scene.SCENE_WITH_LABELS": not_converted(3),
@@ -117,7 +127,10 @@ def test_every_real_row_is_in_the_table() -> None:
     assert names == FATES.keys()
 
 
-@pytest.mark.parametrize("name", [name for name, fate in FATES.items() if fate.published])
+GROUPS = [name for name, fate in FATES.items() if fate.published and name.startswith("data_group")]
+
+
+@pytest.mark.parametrize("name", [name for name, fate in FATES.items() if fate.published and name not in GROUPS])
 def test_boxes_scale_by_their_own_side(name: str) -> None:
     """Pixels are x and w by the width, y and h by the height: most of these images are not square."""
     desk = Desk()
@@ -138,6 +151,26 @@ def test_boxes_scale_by_their_own_side(name: str) -> None:
             assert ours[item.key]["bbox"] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("name", GROUPS)
+def test_boxes_of_a_group_scale_by_the_size_of_their_space(name: str) -> None:
+    """One of them is 200 x 100 and one 100 x 200; the slices of a stack have sizes of their own."""
+    desk = Desk()
+    file = f"fixture_rows/{name}.rows.json"
+    desk.bring("row.json", real_export(file))
+
+    document = coco_of(desk)
+
+    found = {
+        (one["encord"]["space"], one["encord"]["frame"], one["encord"]["object_hash"]): one["bbox"]
+        for one in document["annotations"]
+        if one["bbox"][2]
+    }
+    assert found == _boxes_in_spaces(name)
+    places = {(image["encord"]["space"], image["encord"]["frame"]) for image in document["images"]}
+    assert len(places) == len({image["id"] for image in document["images"]}) == len(document["images"])
+    assert len({image["file_name"] for image in document["images"]}) == len(document["images"])
+
+
 def test_real_rows_of_all_kinds_go_together() -> None:
     """All rows in one batch, as many exports: the version has each of them, and all their objects."""
     desk = Desk()
@@ -154,3 +187,18 @@ def test_real_rows_of_all_kinds_go_together() -> None:
 
 def _rows(name: str) -> list[dict[str, str]]:
     return rows_of(f"fixture_rows/{name}.rows.json")
+
+
+def _boxes_in_spaces(name: str) -> dict[tuple[str, int, str], object]:
+    """Space, frame and object hash -> box in pixels, of all members of the groups that have a size."""
+    found: dict[tuple[str, int, str], object] = {}
+    for row in rows_of(f"fixture_rows/{name}.rows.json"):
+        for key, space in row["spaces"].items():
+            for number, labels in space["labels"].items():
+                size = space["frames"][int(number)] if "frames" in space else space
+                for entry in labels["objects"] if "width" in size else ():
+                    if entry["shape"] == "bounding_box":
+                        box, width, height = entry["boundingBox"], size["width"], size["height"]
+                        pixels = [box["x"] * width, box["y"] * height, box["w"] * width, box["h"] * height]
+                        found[key, int(number), entry["objectHash"]] = pytest.approx(pixels, rel=1e-6)
+    return found
