@@ -16,6 +16,7 @@ from encord_dagster.formats.fragment import (
     Category,
     Fragment,
     classes_of,
+    described,
     fitted,
     fragment_name,
     ontology_categories,
@@ -52,7 +53,8 @@ class Draft:
         self.decided_by: dict[str, str] = {}  # row identity -> export id
         root = join.state.root
         self.datasets = set(root.datasets if root else ())
-        self.defined = set(root.defined if root else ())  # classes that an ontology names, also without objects
+        self.defined: dict[str, Category] = {}  # as the ontologies of this run describe them
+        self._defined_before: dict[str, Category] = {}
         self._export_id = ""
         self._ontology: Ontology | None = None
         self._before: dict[str, Before] = {}
@@ -61,8 +63,10 @@ class Draft:
     def begin(self, export_id: str, ontology: Ontology | None) -> None:
         """From here on rows come from this export, and are read by this ontology, whose classes keep its order."""
         self._export_id, self._before, self._datasets_before = export_id, {}, frozenset(self.datasets)
-        self._ontology = ontology
-        self.defined |= self.categories.claim(ontology_categories(ontology)).keys() if ontology else set()
+        self._ontology, self._defined_before = ontology, dict(self.defined)
+        if ontology:
+            claimed = self.categories.claim(ontology_categories(ontology))
+            self.defined |= {key: described(category, ontology) for key, category in claimed.items()}
 
     def take_back(self) -> None:
         """Forget what came since `begin`: its export cannot be used after all."""
@@ -70,7 +74,7 @@ class Draft:
             _restore(self.join.best, key, event)
             _restore(self.changes, key, change)
             _restore(self.decided_by, key, decider)
-        self.datasets = set(self._datasets_before)
+        self.datasets, self.defined = set(self._datasets_before), dict(self._defined_before)
 
     def take(self, row: LabelRow, event: RowEvent) -> Taken:
         """Offer a row; convert it where it decides its content and the content is new. RowError leaves no trace."""

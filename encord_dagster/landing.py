@@ -8,7 +8,6 @@ import msgspec
 
 from encord_dagster.storage.protocol import ObjectInfo, ObjectStore
 
-
 _SUFFIX = re.compile(r"(?:\.(?:json|ndjson|jsonl|gz|zip))+$", re.IGNORECASE)
 
 

@@ -25,7 +25,7 @@ from encord_dagster.outcomes import ExportOutcome
 from encord_dagster.spool import Spool
 from encord_dagster.storage.protocol import Create, ObjectStore
 from encord_dagster.tally import Tally
-from encord_dagster.validation import apply_severities
+from encord_dagster.validation import apply_severities, ontology_missing
 
 Progress = Callable[[str], None]
 
@@ -111,9 +111,9 @@ class Run:
 
     def _read_rows(self, data: bytes, beside: bytes | None, tally: Tally) -> None:
         delivery = open_delivery(data, self.config, beside=beside)
-        self.draft.begin(tally.export.id, delivery.ontology)
+        self.draft.begin(tally.export.id, delivery.ontology.ontology if delivery.ontology else None)
         if delivery.ontology is None:
-            tally.note(ontology_missing())
+            tally.note(*apply_severities([ontology_missing()], self.config.severities))
         for reading in read_rows(delivery, self.config):
             taken, row, findings = self._take(reading, tally)
             tally.add(taken, row, findings)
@@ -238,6 +238,7 @@ class Run:
                 rows=self.draft.changes,
                 load=self.spool.get,
                 categories=self.categories.claimed,
+                defined=self.draft.defined,
                 id_overrides=self.ids,
                 datasets=frozenset(self.draft.datasets),
             ),

@@ -31,10 +31,8 @@ def validate(row: LabelRow, against: Against = Against()) -> tuple[Finding, ...]
     )
 
 
-def ontology_missing(against: Against) -> Finding | None:
-    """A finding where there is no ontology to hold rows against. To be told once of an export, not of each row."""
-    if against.ontology is not None:
-        return None
+def ontology_missing() -> Finding:
+    """That there is no ontology to hold rows against. To be told once of an export, not of each row."""
     text = (
         "classes, attributes and required answers are not checked, since there is no ontology; "
         "put the ontology document of the project beside the exports, or name it in the configuration"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from encord_dagster.accounting import read_rows
+from encord_dagster.accounting import open_delivery, read_rows
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.formats.masks import overlay
 from encord_dagster.label_set import quarantine
@@ -157,7 +157,8 @@ def _picture(version: Version, landing: ObjectStore) -> bytes:
     """The frame with the most classes, drawn."""
     ids = {category.feature_hash: category.id for category in version.root.categories}
     source = next(info.key for info in landing.list("day1/"))
-    rows = read_rows(landing.get(source) or b"", LabelSetConfig(name=NAME))
+    config = LabelSetConfig(name=NAME)
+    rows = read_rows(open_delivery(landing.get(source) or b"", config), config)
     frames = [frame for reading in rows if reading.row for frame in reading.row.frames if frame.width]
     richest = max(frames, key=lambda frame: (len({item.feature_hash for item in frame.objects}), frame.width or 0))
     return overlay(richest, ids)

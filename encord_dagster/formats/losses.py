@@ -5,10 +5,20 @@ from typing import Literal
 
 import msgspec
 
-from encord_dagster.encord.bitmask import LARGEST_MASK
 from encord_dagster.encord.model import LabelRow, ObjectInstance
 from encord_dagster.formats.raster import needs_rle
-from encord_dagster.geometry import Bitmask, Box, Ellipse, Geometry, Joint, Point, Polygon, Polyline, Skeleton
+from encord_dagster.geometry import (
+    LARGEST_MASK,
+    Bitmask,
+    Box,
+    Ellipse,
+    Geometry,
+    Joint,
+    Point,
+    Polygon,
+    Polyline,
+    Skeleton,
+)
 
 FILE = "loss_report.json"
 

@@ -76,6 +76,7 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     images: int
     annotations: int
     losses: dict[str, int] = {}  # those of its rows, by code
+    defined: tuple[str, ...] = ()  # feature hashes of the categories that an ontology names, also without objects
 
 
 class ExportEntry(msgspec.Struct, frozen=True, kw_only=True):

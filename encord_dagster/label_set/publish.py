@@ -27,6 +27,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     rows: Mapping[str, BucketRow]
     load: LoadFragment
     categories: Mapping[str, Category]
+    defined: Mapping[str, Category]  # as ontologies describe them, whether or not objects have them
     id_overrides: Mapping[str, int]
     datasets: frozenset[str]
 
@@ -103,6 +104,9 @@ def _root(state: State, config: LabelSetConfig, changes: Changes) -> tuple[Root,
     buckets = (old.buckets if old.prefix_length == length else {}) | written
     classes = _classes(old.classes, before.values(), changes.rows.values())
 
+    before_defined = {one.feature_hash: one for one in old.categories if one.feature_hash in old.defined}
+    defined = {**before_defined, **changes.defined}
+
     def gained(count: Callable[[BucketRow], int]) -> int:
         return sum(map(count, changes.rows.values())) - sum(map(count, before.values()))
 
@@ -112,7 +116,8 @@ def _root(state: State, config: LabelSetConfig, changes: Changes) -> tuple[Root,
         config_digest=config.digest(),
         prefix_length=length,
         buckets=dict(sorted(buckets.items())),
-        categories=_categories(classes, changes.categories),
+        categories=_categories(classes, changes.categories, defined),
+        defined=tuple(sorted(defined)),
         classes=classes,
         datasets=tuple(sorted({*old.datasets, *changes.datasets})),
         id_overrides=dict(sorted(changes.id_overrides.items())),
@@ -216,14 +221,16 @@ def _losses(held: Mapping[str, int], before: Iterable[BucketRow], after: Iterabl
     return {code: counts[code] for code in sorted(counts) if counts[code]}
 
 
-def _categories(classes: Sequence[ClassCount], claimed: Mapping[str, Category]) -> tuple[Category, ...]:
-    """The categories of a version, by id; each has the name that most of its objects carry."""
+def _categories(
+    classes: Sequence[ClassCount], claimed: Mapping[str, Category], defined: Mapping[str, Category]
+) -> tuple[Category, ...]:
+    """The categories of a version, by id: as an ontology describes them, else named as most of their objects are."""
     names: dict[str, tuple[int, str]] = {}
     for count in classes:
         rank = (-count.objects, count.name)
         names[count.feature_hash] = min(names.get(count.feature_hash, rank), rank)
-    used = [msgspec.structs.replace(claimed[key], name=names[key][1]) for key in names]
-    return tuple(sorted(used, key=lambda category: category.id))
+    used = {key: msgspec.structs.replace(claimed[key], name=names[key][1]) for key in names}
+    return tuple(sorted((used | dict(defined)).values(), key=lambda category: category.id))
 
 
 def _plain_files(state: State, config: LabelSetConfig, root: Root) -> dict[str, ObjectRef]:

@@ -55,8 +55,8 @@ def build_label_set_definitions(
     `s3` hands out the client for s3:// urls; without it boto3's usual variables and profiles decide.
     `running` starts sensor and schedule without anybody switching them on. `backfill="single_run"` puts a whole
     backfill into one run, as `dg launch --partition-range` needs it. `ontology` is a local file, the JSON of the
-    ontology; without it each export may bring its own, beside it in the landing prefix. UsageError for a name that cannot be used.
-    Definitions of several label sets merge with `dg.Definitions.merge`.
+    ontology; without it each export may bring its own, beside it in the landing prefix. UsageError for a name that
+    cannot be used. Definitions of several label sets merge with `dg.Definitions.merge`.
     """
     document = Path(ontology).read_text("utf-8") if ontology else ""
     config = LabelSetConfig(name=name, ontology=document, **options)

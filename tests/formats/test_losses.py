@@ -6,10 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from encord_dagster.encord.bitmask import LARGEST_MASK
 from encord_dagster.encord.model import Attribute, LabelRow, Option
 from encord_dagster.formats.losses import LOSSES, losses, report, reported, total
-from encord_dagster.geometry import Bitmask, Ellipse, Geometry
+from encord_dagster.geometry import LARGEST_MASK, Bitmask, Ellipse, Geometry
 from tests import factories as make
 from tests.factories import Json
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from encord_dagster import layout
-from encord_dagster.accounting import Reading, read_rows
+from encord_dagster.accounting import Delivery, Reading, read_rows
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.errors import HistoryDamaged, RowError
@@ -121,8 +121,8 @@ class Broken:
     def __init__(self, *fingerprints: str) -> None:
         self.fingerprints = set(fingerprints)
 
-    def __call__(self, data: bytes, config: LabelSetConfig) -> Iterator[Reading]:
-        for reading in read_rows(data, config):
+    def __call__(self, delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:
+        for reading in read_rows(delivery, config):
             if reading.event and reading.event.fingerprint in self.fingerprints:
                 finding = Finding("row_unreadable", "error", Location(row=reading.event.label_hash), "broken reader")
                 yield msgspec.structs.replace(reading, status="quarantined", row=None, findings=(finding,))

@@ -6,12 +6,13 @@ import msgspec
 
 from encord_dagster import rle
 from encord_dagster.encord import codes
-from encord_dagster.encord.bitmask import LARGEST_MASK, RunsError, decode_runs
+from encord_dagster.encord.bitmask import RunsError, decode_runs
 from encord_dagster.encord.coco_export.classes import CocoClass, stand_in
 from encord_dagster.encord.notes import BadObject
 from encord_dagster.encord.pixels import ROUNDING, SLACK, Scale
 from encord_dagster.encord.scalars import Raw, Scalar, number
 from encord_dagster.geometry import (
+    LARGEST_MASK,
     Bitmask,
     Box,
     Geometry,
