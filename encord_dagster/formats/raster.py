@@ -135,15 +135,15 @@ def area_in_pixels(polygon: Polygon, *, width: int, height: int) -> float:
         made = rasterise(polygon, width=width, height=height)
         return float(made.area) if made else 0.0
     points = [value for rings in polygon.polygons for ring in rings for value in ring]
-    left, top = min(points[::2]), min(points[1::2])
-    cell = max(1.0, (max(points[::2]) - left) / COARSE, (max(points[1::2]) - top) / COARSE)
+    corner = min(points[::2]), min(points[1::2])
+    cell = max(1.0, (max(points[::2]) - corner[0]) / COARSE), max(1.0, (max(points[1::2]) - corner[1]) / COARSE)
 
     def moved(ring: Ring) -> Ring:
-        return tuple((value - (top if place % 2 else left)) / cell for place, value in enumerate(ring))
+        return tuple((value - corner[place % 2]) / cell[place % 2] for place, value in enumerate(ring))
 
     coarse = Polygon(tuple(tuple(moved(ring) for ring in rings) for rings in polygon.polygons))
     made = rasterise(coarse, width=COARSE, height=COARSE)
-    return made.area * cell * cell if made else 0.0
+    return made.area * cell[0] * cell[1] if made else 0.0
 
 
 def is_simple(ring: Ring) -> bool:
