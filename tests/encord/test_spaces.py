@@ -8,6 +8,7 @@ import pytest
 
 from encord_dagster import identity
 from encord_dagster.config import LabelSetConfig
+from encord_dagster.encord import contents
 from encord_dagster.encord.label_rows import RowReading
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.formats import coco
@@ -539,14 +540,19 @@ def test_a_group_of_images_only_has_orphans() -> None:
     assert make.rules(reading) == ["orphan_answer"]
 
 
-def test_ranges_of_all_spaces_count_together() -> None:
+@pytest.mark.parametrize("limit", ["MOST_MADE", "MOST_RANGED"])
+def test_ranges_of_all_spaces_count_together(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row cannot fill the memory by having many spaces."""
-    names = [f"video-{number}" for number in range(3)]
-    ranges = {name: {"range": [[0, 99_999]], "type": "frame"} for name in names}
-    spaces: Json = {name: video({}, number_of_frames=None) for name in names}
+    spaces: Json = {name: video({}) for name in ("a", "b")}
+    ranges = {name: {"range": [[0, 5]], "type": "frame"} for name in spaces}
+    row = group(spaces, classification_answers=classified(ranges))
 
-    with pytest.raises(Exception, match="more than 200000 frames that have no labels"):
-        make.read(group(spaces, classification_answers=classified(ranges)))
+    monkeypatch.setattr(contents, limit, 12)
+    assert len(make.read(row).row.frames) == 12
+
+    monkeypatch.setattr(contents, limit, 11)
+    with pytest.raises(Exception, match="more than 11 frames"):
+        make.read(row)
 
 
 def test_every_frame_of_a_group_is_in_the_tables() -> None:
