@@ -362,7 +362,8 @@ def test_numbers_of_a_video_may_come_as_text() -> None:
 def test_links_of_slices_may_be_an_object_or_few() -> None:
     """They are read by nobody."""
     row = make.dicom_row({0: make.dicom_slice(make.box()), 1: make.dicom_slice(make.box(), uid="1.2.3")})
-    for links in ({}, {"0": "cord-dicoms/one"}, [], None):
+    several: list[object] = [{}, {"0": "cord-dicoms/one"}, [], None]
+    for links in several:
         reading = make.read(make.changed(row, links, "data_units", "dicom-0", "data_links"))
 
         assert [len(frame.objects) for frame in reading.row.frames] == [1, 1]
