@@ -2,6 +2,7 @@
 
 import pytest
 
+from encord_dagster.encord import contents
 from encord_dagster.encord.model import Classification
 from tests import factories as make
 from tests.factories import Json
@@ -82,11 +83,68 @@ def test_a_range_beyond_a_video_ends_with_it() -> None:
 
 
 def test_ranges_that_name_too_many_frames_refuse_the_row() -> None:
-    """A typing error must not fill the memory."""
-    row = make.nifti_row({}, classification_answers=answers(range=[[0, 10**9]]))
+    """A typing error must not fill the memory; a series and a video without a rate do not say where they end."""
+    video = make.changed(make.video_row({}), None, "data_units", "video-0", "data_fps")
+    for row, last, limit in ((make.nifti_row({}), 10**9, "500000 frames"), (video, 200_000, "200000 frames that have")):
+        with pytest.raises(Exception, match=f"more than {limit}"):
+            make.read(row | {"classification_answers": answers(range=[[0, last]])})
 
-    with pytest.raises(Exception, match="more than 500000 frames"):
-        make.read(row)
+
+def test_frames_that_have_labels_do_not_count_as_made_by_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is on what a few bytes can make."""
+    monkeypatch.setattr(contents, "MOST_MADE", 1)
+    row = make.video_row({0: [], 1: [], 2: []}, classification_answers=answers(range=[[0, 3]]))
+
+    assert list(on_frames(row)) == [0, 1, 2, 3]
+
+
+def test_a_range_over_a_hundred_thousand_frames_makes_them_all() -> None:
+    """About an hour of video."""
+    row = make.changed(make.video_row({}), 4000, "data_units", "video-0", "data_duration")
+
+    reading = make.read(row | {"classification_answers": answers(range=[[0, 99_999]])})
+
+    assert len(reading.row.frames) == 100_000
+    assert reading.findings == ()
+
+
+@pytest.mark.parametrize("ranges", ["all", [["first", 2]], [[2, 1]], [{"start": 0, "end": 1}], 5])
+def test_a_range_that_cannot_be_read_is_not_the_whole_asset(ranges: object) -> None:
+    """Only an empty one is."""
+    reading = make.read(make.video_row({0: []}, classification_answers=answers(range=ranges)))
+
+    assert reading.row.classifications == ()
+    assert reading.row.frames[0].classifications == ()
+    assert make.rules(reading) == ["bad_range", "orphan_answer"]
+
+
+def test_an_empty_range_may_be_an_empty_object() -> None:
+    """Some writers say `{}` for an empty list."""
+    row = make.changed(make.video_row({}), answers(range={}), "classification_answers")
+
+    assert [one.classification_hash for one in make.read(row).row.classifications] == ["classif1"]
+
+
+@pytest.mark.parametrize("data_type", ["audio", "plain_text", "html", "pdf", "scene"])
+def test_a_range_of_sound_or_text_is_a_part_that_is_not_converted(data_type: str) -> None:
+    """Milliseconds, characters and pages are no frames of pixels."""
+    row = make.changed(make.audio_row(classification_answers=answers(range=[[100, 200]])), data_type, "data_type")
+
+    reading = make.read(row)
+
+    assert (reading.row.frames, reading.row.classifications) == ((), ())
+    assert make.rules(reading) == ["not_placed"]
+
+
+def test_a_classification_on_a_frame_and_in_a_space_elsewhere_is_kept_and_told() -> None:
+    """The frame has it; the space is not converted."""
+    row = make.image_row(
+        classifications=[make.classification()],
+        classification_answers=answers(spaces={"sound": {"range": []}}),
+    )
+
+    assert on_frames(row) == {0: ["classif1"]}
+    assert make.rules(make.read(row)) == ["not_placed"]
 
 
 def test_an_empty_range_means_the_whole_asset() -> None:

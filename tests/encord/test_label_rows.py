@@ -59,6 +59,23 @@ def test_both_layouts_of_labels_give_the_same_frame(key: str) -> None:
     assert make.read(flat).row.frames[0].number == 3
 
 
+def test_a_single_image_may_have_labels_keyed_by_frame_only() -> None:
+    """No `objects` beside the keys, and its frame may be without labels."""
+    row = make.changed(make.image_row(), {"0": {}}, *UNIT, "labels")
+
+    reading = make.read(row)
+
+    assert [frame.objects for frame in reading.row.frames] == [()]
+    assert reading.findings == ()
+
+
+def test_the_data_hash_of_a_unit_may_be_its_key_alone() -> None:
+    """Units of old rows do not repeat it."""
+    row = make.changed(make.image_row(make.box()), ..., *UNIT, "data_hash")
+
+    assert make.read(row).row == make.read(make.image_row(make.box())).row
+
+
 def test_an_image_with_labels_under_another_frame_keeps_them() -> None:
     """All labels of an image lie on its only frame, with a finding."""
     row = make.changed(
@@ -238,6 +255,188 @@ def test_objects_of_pages_spaces_and_unknown_types_are_excluded_as_another_modal
     assert [make.rules(reading) for reading in found] == [[], [], ["unknown_data_type"]]
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"20": make.labels(make.box()), "21": make.labels(make.point())},
+        {"20": make.labels(make.box(), make.point(event="delete"))},
+        {"lidar#1754000000000000000": make.labels(make.box(event="upsert"), make.point(event="delete"))},
+        make.labels(make.box(), make.point()),
+        {"objects": {"0": make.box(), "1": make.point()}},
+        make.labels(make.box()) | {"7": make.labels(make.point())},
+        [make.labels(make.box()), make.labels(make.point())],
+    ],
+)
+@pytest.mark.parametrize("data_type", ["scene", "pdf", "hologram"])
+def test_objects_of_any_layout_are_counted_where_nothing_is_converted(data_type: str, labels: object) -> None:
+    """By event, stream and time, page, flat, or both; each with its shape and its class."""
+    row = make.changed(make.changed(make.image_row(), labels, *UNIT, "labels"), data_type, "data_type")
+
+    reading = make.read(row)
+
+    assert (reading.row.frames, reading.row.objects_in) == ((), 2)
+    assert [(one.reason, one.shape, one.feature_hash) for one in reading.row.excluded] == [
+        ("unsupported_modality", "bounding_box", "BoxClas1"),
+        ("unsupported_modality", "point", "PointCl1"),
+    ]
+    assert make.rules(reading) == (["unknown_data_type"] if data_type == "hologram" else [])
+
+
+@pytest.mark.parametrize(
+    "data_type", ["audio", "plain_text", "html", "pdf", "group", "scene", "dicom_study", "time_series", "DELETED"]
+)
+def test_every_data_type_without_pixels_is_known(data_type: str) -> None:
+    """Whatever its units say of order and size: pages and scenes have a size of 0, and several files no order."""
+    units = [make.unit(f"file-{n}", "text/html", {}, sequence=None, width=0, height=0) for n in range(2)]
+
+    reading = make.read(make.row(data_type, units, data_hash="file-0"))
+
+    assert (reading.row.data_type, reading.row.frames) == (data_type.lower(), ())
+    assert reading.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("shape", "place"),
+    [
+        ("audio", {"range": [[100, 200]]}),
+        ("text", {"range": [[0, 5]]}),
+        ("text", {"range": [], "range_html": [{"start": {"xpath": "a", "offset": 5}, "end": {}}]}),
+        ("time_range", {"range": [[0, 5]]}),
+        ("hologram", {"range": {}}),
+    ],
+)
+@pytest.mark.parametrize("data_type", ["audio", "plain_text", "html", "time_series", "hologram"])
+def test_objects_that_lie_in_answers_alone_are_counted(data_type: str, shape: str, place: Json) -> None:
+    """With their shape and class, whatever their ranges are."""
+    entry = make.entry(shape, place, "speaker1")
+    row = make.changed(make.audio_row(object_answers={"speaker1": entry}), data_type, "data_type")
+
+    (excluded,) = make.read(row).row.excluded
+
+    assert (excluded.reason, excluded.shape, excluded.feature_hash) == ("unsupported_modality", shape, "OtherCl1")
+    assert excluded.location.object == "speaker1"
+
+
+def test_labels_flat_and_by_frame_at_once_are_both_read() -> None:
+    """No layout hides another."""
+    both = make.labels(make.box()) | {"0": make.labels(make.point())}
+
+    image = make.read(make.changed(make.image_row(), both, *UNIT, "labels"))
+    video = make.changed(make.video_row({}), both, "data_units", "video-0", "labels")
+
+    assert [len(frame.objects) for frame in image.row.frames] == [2]
+    assert refused(video).reason == "bad_frame_number"
+
+
+@pytest.mark.parametrize("data_type", ["IMAGE", "Img_Group", "img_sequence", "IMAGE_SEQUENCE"])
+def test_a_data_type_may_be_spelled_otherwise(data_type: str) -> None:
+    """In capitals, or as the documentation calls it."""
+    reading = make.read(make.changed(make.image_row(make.box(), is_image_sequence=True), data_type, "data_type"))
+
+    assert reading.row.data_type == ("image" if data_type == "IMAGE" else "img_group")
+    assert reading.row.is_image_sequence is True
+    assert reading.findings == ()
+
+
+@pytest.mark.parametrize("mime", ["image", None, 5, "../../etc/passwd", "a b/c"])
+def test_a_media_type_that_is_none_is_left_out(mime: object) -> None:
+    """The documentation has a bare `image`; a file name gets no extension from it."""
+    reading = make.read(make.changed(make.image_row(make.box()), mime, *UNIT, "data_type"))
+
+    assert reading.row.frames[0].mime_type == ""
+    assert reading.findings == ()
+
+
+def test_numbers_of_a_video_may_come_as_text() -> None:
+    """10 seconds at 25 frames a second, as text."""
+    row = make.changed(make.video_row({251: []}), "25.0", "data_units", "video-0", "data_fps")
+    row = make.changed(row, "10", "data_units", "video-0", "data_duration")
+    row = make.changed(row, "1280", "data_units", "video-0", "width")
+
+    reading = make.read(row)
+
+    assert make.rules(reading) == ["frame_beyond_video"]
+    assert reading.row.frames[0].width == 1280
+
+
+def test_links_of_slices_may_be_an_object_or_few() -> None:
+    """They are read by nobody."""
+    row = make.dicom_row({0: make.dicom_slice(make.box()), 1: make.dicom_slice(make.box(), uid="1.2.3")})
+    several: list[object] = [{}, {"0": "cord-dicoms/one"}, [], None]
+    for links in several:
+        reading = make.read(make.changed(row, links, "data_units", "dicom-0", "data_links"))
+
+        assert [len(frame.objects) for frame in reading.row.frames] == [1, 1]
+        assert reading.findings == ()
+
+
+@pytest.mark.parametrize("number", ["null", "None", "", None])
+def test_a_multiframe_number_may_be_a_word_for_absent(number: object) -> None:
+    """The vendor's SDK refuses such a slice; it is the only frame of its file."""
+    reading = make.read(make.dicom_row({4: make.dicom_slice(make.box(), uid="1.2.3", multiframe=number)}))
+
+    assert reading.row.frames[0].identity == "sop:1.2.3#-"
+    assert reading.findings == ()
+
+
+def test_a_frame_number_beyond_reason_refuses_the_row() -> None:
+    """A thousand million frames are more than a year of video."""
+    last = make.nifti_row({10**9 - 1: [make.box()]})
+
+    assert make.read(last).row.frames[0].number == 10**9 - 1
+    assert refused(make.nifti_row({10**9: [make.box()]})).reason == "bad_frame_number"
+
+
+def test_actions_of_an_image_hold_at_its_only_frame() -> None:
+    """The platform writes dynamic answers of images with the range 0 to 0."""
+    actions = [make.answer("parked", dynamic=True, range=[[0, 0]])]
+    row = make.image_row(make.box(), object_actions={"object01": {"objectHash": "object01", "actions": actions}})
+
+    assert [one.answer for one in make.read(row).row.frames[0].objects[0].attributes] == ["parked"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data_link": None},
+        {"width": None, "height": None},
+        {"width": "gone", "height": -1},
+        {"data_type": None},
+        {"data_sequence": None},
+        {"data_title": None, "data_link": None, "width": None, "height": None, "data_sequence": "gone"},
+    ],
+)
+def test_a_deleted_asset_may_lack_everything_about_its_file(changes: Json) -> None:
+    """Link, size, media type and order; a group and a sequence have one unit for all their images."""
+    units = [make.unit(name, "image/png", make.labels(make.box()), **changes) for name in ("data-0", "data-1")]
+
+    for held in (units, units[:1]):
+        reading = make.read(make.row("deleted", held, data_hash="group-0"))
+
+        assert reading.row.deleted
+        assert (reading.row.data_hash, reading.row.objects_in) == ("group-0", len(held))
+        assert reading.findings == ()
+
+
+def test_a_deleted_asset_keeps_state_and_counts_but_no_classifications() -> None:
+    """It is out of every format; labels by frame and in answers are counted too."""
+    row = make.video_row(
+        {3: [make.box()], 4: [make.box()]},
+        object_answers={"speaker1": make.entry("audio", {"range": [[0, 1]]}, "speaker1")},
+        classification_answers={"classif1": {"classifications": [make.answer("sunny")], "range": []}},
+    )
+
+    reading = make.read(make.changed(row, "deleted", "data_type"))
+
+    assert [(one.reason, one.location.frame) for one in reading.row.excluded] == [
+        ("deleted", 3),
+        ("deleted", 4),
+        ("deleted", None),
+    ]
+    assert (reading.row.classifications, reading.row.label_status) == ((), "LABELLED")
+    assert conservation(reading.row) is None
+
+
 def test_a_deleted_asset_is_a_tombstone_whose_objects_are_counted() -> None:
     """The data is gone, the labels remain; links, sizes and even the data units may be missing."""
     row = make.changed(make.image_row(make.box(), make.circle()), "deleted", "data_type")
@@ -382,6 +581,8 @@ def test_a_row_without_a_readable_name_is_refused_without_an_event(row: Json, re
         (make.changed(make.video_row({}), {"1": {}, "01": {}}, "data_units", "video-0", "labels"), "bad_frame_number"),
         (make.changed(make.video_row({}), {"-1": {}}, "data_units", "video-0", "labels"), "bad_frame_number"),
         (make.changed(make.video_row({}), {"0": 5}, "data_units", "video-0", "labels"), "unit_unreadable"),
+        (make.image_row(data_units=2 * [make.unit("data-0", "image/png", {})]), "bad_hash"),
+        (make.image_row(data_units=[{"data_type": "image/png", "labels": {}}]), "bad_hash"),
         (make.image_row(object_answers="none"), "row_unreadable"),
         (make.image_row(spaces={"a": 5}), "row_unreadable"),
     ],
