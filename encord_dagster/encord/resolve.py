@@ -89,6 +89,7 @@ class _Resolution:
         self._label_hash = label_hash
         self._index = index
         self._done: dict[tuple[int | str, ...], tuple[Attribute, ...]] = {}
+        self._equal: dict[tuple[tuple[str, int], tuple[Attribute, ...]], tuple[Attribute, ...]] = {}
         self._placed: dict[int, Classification] = {}  # a range puts one classification on many frames: it stays one
         self._said: set[tuple[str, ...]] = set()
         self._relations_told = False
@@ -131,11 +132,13 @@ class _Resolution:
     def _attributes(self, given: tuple[Attribute, ...], tree: _Tree, owner: str) -> tuple[Attribute, ...]:
         if not given:
             return tree.unanswered
-        # Frames share their attributes, so they are known by identity; the row keeps them alive meanwhile.
-        key: tuple[int | str, ...] = (owner, id(tree), *map(id, given))
+        # Frames share most attributes, so these are known by identity; the row keeps them alive meanwhile.
+        place = (owner, id(tree))
+        key: tuple[int | str, ...] = (*place, *map(id, given))
         done = self._done.get(key)
-        if done is None:
-            done = self._done[key] = tuple(self._resolved(given, tree, owner))
+        if done is None:  # united options are made anew for each frame, so those are known by value
+            done = self._equal.get((place, given)) or tuple(self._resolved(given, tree, owner))
+            self._done[key] = self._equal[place, given] = done
         return done
 
     def _resolved(self, given: tuple[Attribute, ...], tree: _Tree, owner: str) -> Iterator[Attribute]:

@@ -160,6 +160,20 @@ def test_dynamic_attributes_are_resolved_at_every_frame() -> None:
     assert attributes(found, 1) is attributes(found, 2)
 
 
+def test_frames_with_the_same_ticks_share_their_attributes() -> None:
+    """Also where each tick is an action of its own, so that the reader unites them anew for each frame."""
+    ticks = [make.action([make.option("x", key)], [[0, 1]]) for key in ("OptBlue1", "OptRed01")]
+    row = make.video_row(
+        {number: [make.box()] for number in range(2)},
+        object_actions={"object01": {"objectHash": "object01", "actions": ticks}},
+    )
+
+    found, _ = resolved(row, ontology(make.ontology_attribute("checklist", RED, BLUE, dynamic=True)))
+
+    assert attributes(found, 0)[0].answer == (RED_OPTION, BLUE_OPTION)
+    assert attributes(found, 0) is attributes(found, 1)
+
+
 @pytest.mark.parametrize("kind", ["radio", "checklist"])
 @pytest.mark.parametrize(
     ("text", "answer"),
