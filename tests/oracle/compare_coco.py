@@ -11,7 +11,8 @@ from encord_dagster import geometry as g
 from encord_dagster.encord.model import Frame, ObjectInstance
 from tests.oracle import slow_model
 from tests.oracle.compare_labels import close, expected, inside
-from tests.oracle.judge import NOT_CONVERTED, Judge
+from tests.oracle.judge import Judge
+from tests.oracle.ontologies import all_attributes
 from tests.oracle.ours import Ours
 
 Json = dict[str, Any]
@@ -20,15 +21,12 @@ LEAST_AREA = 2_000  # px^2 from which two ways to fill several rings must agree
 LEAST_IOU = 0.9
 LEAST_SIDE = 20  # px: of a thinner mask, one pixel of edge is more than the IoU allows
 ROUNDED = 1e-6  # COCO files hold six decimals
-NOTES = {"manualAnnotation": "manual_missing"}
 
 
 def compare_coco(judge: Judge, row: Json, ontology: Json, ours: Ours, sdk: Json) -> None:
     """Every image and annotation of one row."""
     for error in sdk["coco_errors"]:
-        name = "manual_missing" if error == "KeyError: 'manualAnnotation'" else None
-        name = "key_gaps" if error.removeprefix("KeyError: ").strip("'").isdigit() else name
-        judge.check("exporter runs", row["label_hash"], "converted", error, agree=False, known=name)
+        judge.check("exporter runs", row["label_hash"], "converted", error, agree=False, known=_cause(error, row))
     if sdk["coco"] is None:
         return
     frame_of = _compare_images(judge, row, ours, sdk)
@@ -44,7 +42,9 @@ def compare_coco(judge: Judge, row: Json, ontology: Json, ours: Ours, sdk: Json)
         deleted = "deleted_kept" if entries[key].get("isDeleted") else None
         dropped = "shape_dropped" if entries[key]["shape"] in ("circle", "ellipse") else None
         both = key in ours.annotations and key in theirs
-        judge.check("COCO annotation", where, key in ours.annotations, key in theirs, agree=both, known=deleted or dropped)
+        judge.check(
+            "COCO annotation", where, key in ours.annotations, key in theirs, agree=both, known=deleted or dropped
+        )
         if key not in objects:
             continue
         frame, item = objects[key]
@@ -54,6 +54,17 @@ def compare_coco(judge: Judge, row: Json, ontology: Json, ours: Ours, sdk: Json)
             _compare_shape(judge, where, made, theirs[key], frame, item, entries[key], sdk)
             _compare_flags(judge, where, made, theirs[key], item)
             _compare_answers(judge, where, row, ontology, item, made, theirs[key])
+
+
+def _cause(error: str, row: Json) -> str | None:
+    """The known reason for an error of the exporter."""
+    missing = error.removeprefix("KeyError: ").strip("'")
+    if missing == "manualAnnotation":
+        return "manual_missing"
+    if missing.isdigit() and len(missing) < 4:
+        return "key_gaps"
+    objects = {object_hash for _, object_hash in slow_model.entries_of(row)}
+    return "answers_missing" if missing in objects - row["object_answers"].keys() else None
 
 
 def _compare_images(judge: Judge, row: Json, ours: Ours, sdk: Json) -> dict[int, int]:
@@ -130,19 +141,30 @@ def _compare_shape(
             judge.same("COCO bbox bitmask", where, [float(v) for v in made["bbox"]], theirs["bbox"], known)
             judge.same("COCO area bitmask", where, float(made["area"]), theirs["area"])
         case g.RotatedBox(x, y, w, h, theta):
-            judge.check("COCO bbox turned box", where, [x, y, w, h], theirs["bbox"], agree=_near([x, y, w, h], theirs["bbox"], size))
+            judge.check(
+                "COCO bbox turned box",
+                where,
+                [x, y, w, h],
+                theirs["bbox"],
+                agree=_near([x, y, w, h], theirs["bbox"], size),
+            )
             turn = abs(theta - theirs["attributes"]["rotation"]) % 360
-            judge.check("COCO rotation", where, theta, theirs["attributes"]["rotation"], agree=min(turn, 360 - turn) < ROUNDED)
+            judge.check(
+                "COCO rotation", where, theta, theirs["attributes"]["rotation"], agree=min(turn, 360 - turn) < ROUNDED
+            )
             if not _near(made["bbox"], theirs["bbox"], size):
                 judge.seen("rotation_dropped")
             _compare_area(judge, where, made, theirs, size)
         case g.Point() | g.Skeleton():
-            _compare_keypoints(judge, where, made, theirs, item, size)
+            joints = [entry["skeleton"][key] for key in sorted(entry.get("skeleton", {}), key=int)]
+            _compare_keypoints(judge, where, made, theirs, item, size, [slow_model.visibility(one) for one in joints])
         case _:
             _compare_plain(judge, where, made, theirs, item, size)
 
 
-def _compare_plain(judge: Judge, where: object, made: Json, theirs: Json, item: ObjectInstance, size: tuple[int, int]) -> None:
+def _compare_plain(
+    judge: Judge, where: object, made: Json, theirs: Json, item: ObjectInstance, size: tuple[int, int]
+) -> None:
     """Boxes and polylines: the same numbers, but where we clip."""
     known = "clipped" if _outside([*theirs["segmentation"][0]], size) else None
     for field in ("bbox", "segmentation"):
@@ -165,8 +187,22 @@ def _compare_polygon(
     told = theirs["segmentation"][0]
     differs = bool(nested) and not _near(expected("polyline", inside("polyline", nested[0][0]), *size), told, size)
     known = "polygon_key" if differs else ("clipped" if _outside(told, size) else None)
-    judge.check("COCO segmentation polygon", where, made["segmentation"][0], told, agree=_near(made["segmentation"][0], told, size), known=known)
-    judge.check("COCO bbox polygon", where, made["bbox"], theirs["bbox"], agree=_near(made["bbox"], theirs["bbox"], size), known=known)
+    judge.check(
+        "COCO segmentation polygon",
+        where,
+        made["segmentation"][0],
+        told,
+        agree=_near(made["segmentation"][0], told, size),
+        known=known,
+    )
+    judge.check(
+        "COCO bbox polygon",
+        where,
+        made["bbox"],
+        theirs["bbox"],
+        agree=_near(made["bbox"], theirs["bbox"], size),
+        known=known,
+    )
     simple = judged.get("simple", True)
     _compare_area(judge, where, made, theirs, size, known or (None if simple else "self_crossing"))
 
@@ -192,7 +228,12 @@ def _edges(mask: Pixels) -> Pixels:
     found = np.zeros_like(mask)
     found[:, 1:] |= mask[:, 1:] ^ mask[:, :-1]
     found[1:, :] |= mask[1:, :] ^ mask[:-1, :]
-    found[0], found[-1], found[:, 0], found[:, -1] = found[0] | mask[0], found[-1] | mask[-1], found[:, 0] | mask[:, 0], found[:, -1] | mask[:, -1]
+    found[0], found[-1], found[:, 0], found[:, -1] = (
+        found[0] | mask[0],
+        found[-1] | mask[-1],
+        found[:, 0] | mask[:, 0],
+        found[:, -1] | mask[:, -1],
+    )
     for _ in range(2):
         grown = found.copy()
         grown[1:] |= found[:-1]
@@ -212,17 +253,28 @@ def _compare_area(
 
 
 def _compare_keypoints(
-    judge: Judge, where: object, made: Json, theirs: Json, item: ObjectInstance, size: tuple[int, int]
+    judge: Judge, where: object, made: Json, theirs: Json, item: ObjectInstance, size: tuple[int, int], seen: list[int]
 ) -> None:
     judge.seen("point_mask")
     mine, told = made["keypoints"], list(theirs["keypoints"])
+    for index, visibility in enumerate(seen):
+        if told[3 * index + 2] != visibility:
+            judge.seen("visibility_word")
+            told[3 * index + 2] = visibility
     for start in range(0, len(told), 3):
         if told[start + 2] == 0:
             judge.seen("invisible_joint")
             told[start], told[start + 1] = 0, 0
     known = "clipped" if _outside([v for i, v in enumerate(told) if i % 3 < 2], size) else None
     judge.check(f"COCO keypoints {item.shape}", where, mine, told, agree=_near(mine, told, size), known=known)
-    judge.check(f"COCO bbox {item.shape}", where, made["bbox"], theirs["bbox"], agree=_near(made["bbox"], theirs["bbox"], size), known=known)
+    judge.check(
+        f"COCO bbox {item.shape}",
+        where,
+        made["bbox"],
+        theirs["bbox"],
+        agree=_near(made["bbox"], theirs["bbox"], size),
+        known=known,
+    )
     fewer = "num_keypoints" if made["num_keypoints"] == sum(v > 0 for v in told[2::3]) else None
     judge.same("COCO num_keypoints", where, made["num_keypoints"], theirs["num_keypoints"], fewer)
 
@@ -243,18 +295,32 @@ def _compare_answers(
     slow = slow_model.answers_at(row, str(where[2]), int(where[1]))
     cls = next(one for one in ontology["objects"] if one["featureNodeHash"] == item.feature_hash)
     outermost = {one["featureNodeHash"]: one for one in cls.get("attributes", [])}
-    for key in slow:
-        if key not in outermost:
-            judge.seen("nested_dropped")
+    _compare_names(judge, where, cls, mine, slow)
+    judge.known["exporter", "nested_dropped"] += len(slow.keys() - outermost.keys())
     for attribute in outermost.values():
         if attribute["type"] == "checklist":
-            ticked = sorted(one["label"] for one in attribute["options"] if told.get(one["label"]))
+            ticked: Any = sorted(one["label"] for one in attribute["options"] if told.get(one["label"]))
             given = mine.get(attribute["name"], [])
             own: Any = sorted([given] if isinstance(given, str) else given)
         else:
-            ticked, own = told.get(attribute["name"]), mine.get(attribute["name"])
+            answer, own = told.get(attribute["name"]), mine.get(attribute["name"])
+            ticked = slow_model.printable(answer) if isinstance(answer, str) else answer
         known = "dynamic_by_image_id" if attribute["dynamic"] else _renamed(row, str(where[2]), attribute)
         judge.same("COCO answers", (*where, attribute["name"]), own, ticked, known)
+
+
+def _compare_names(judge: Judge, where: object, cls: Json, mine: Json, slow: Json) -> None:
+    """Our answers by name against those of the slow model by hash, nested and dynamic ones among them."""
+    for attribute in all_attributes(cls):
+        key, name = attribute["featureNodeHash"], attribute["name"]
+        told, own = slow.get(key), mine.get(f"{name} [{key}]", mine.get(name))
+        if not isinstance(told, list):
+            judge.same("COCO answers, slow model", (where, name), own, told)
+            continue
+        labels = {one["label"] for one in attribute["options"]} | {name}  # exports may name an option so
+        given = [own] if isinstance(own, str) else own or []
+        agree = len(given) == len(told) and set(given) <= labels
+        judge.check("COCO answers, slow model", (where, name), own, told, agree=agree)
 
 
 def _renamed(row: Json, object_hash: str, attribute: Json) -> str | None:

@@ -103,7 +103,8 @@ def expected(shape: str, given: Any, width: int, height: int) -> list[float]:
             return found
         case "skeleton":
             return _scaled([value for x, y, *_ in given for value in (x, y)], width, height)
-    return _scaled(given, width, height)
+        case _:
+            return _scaled(given, width, height)
 
 
 def inside(shape: str, given: Any) -> Any:
@@ -161,7 +162,7 @@ def _compare_answers(
     judge.same("answers, slow model", where, mine, slow)
     static = {key: value for key, value in mine.items() if key not in dynamic}
     judge.counts["answers"] += len(mine)
-    judge.same("static answers", where, static, sdk["static"][object_hash])
+    _same_answers(judge, "static answers", where, static, sdk["static"][object_hash])
     overlaps = slow_model.overlapping_radio(row, ontology, object_hash, frame)
     for key in sorted(dynamic):
         told = [
@@ -169,12 +170,25 @@ def _compare_answers(
             for answer, ranges in sdk["dynamic"][object_hash].get(key, [])
             if any(first <= frame <= last for first, last in ranges)
         ]
+        answer = told[0] if told else None
         known = None
         if key in overlaps:
             known = "radio_overlap"
-        elif slow_model.tick_held_twice(row, object_hash, key):
-            known = "same_tick_twice"
-        judge.same("dynamic answers", (*where, key), mine.get(key), told[0] if told else None, known)
+        elif mine.get(key) == slow.get(key) and _fewer(answer, mine.get(key)):
+            known = "ticks_lost"
+        _same_answers(judge, "dynamic answers", (*where, key), {key: mine.get(key)}, {key: answer}, known)
+
+
+def _same_answers(judge: Judge, kind: str, where: object, mine: Json, theirs: Json, known: str | None = None) -> None:
+    told = {key: slow_model.printable(one) if isinstance(one, str) else one for key, one in theirs.items()}
+    if told != theirs:
+        judge.seen("line_break")
+    judge.same(kind, where, mine, told, known)
+
+
+def _fewer(answer: Any, mine: Any) -> bool:
+    """Whether an answer holds some of the options of ours and no others."""
+    return isinstance(mine, list) and set(answer or []) < set(mine)
 
 
 def _compare_classifications(judge: Judge, row: Json, ours: Ours, sdk: Json) -> None:
@@ -194,9 +208,21 @@ def _compare_classifications(judge: Judge, row: Json, ours: Ours, sdk: Json) -> 
             known = "frame_entries_not_read"
         elif not slow.get(key):
             known = "no_place"
+        elif not slow_model.classification_answers(row, key):
+            known = "no_answer"
         told = set(theirs[key]["frames"]) if key in theirs else None
         judge.counts["classifications"] += 1
         judge.same("classification placement", (label_hash, key), mine.get(key), told, known)
-        judge.same("classification answers, slow model", key, given.get(key), slow_model.classification_answers(row, key))
+        judge.same(
+            "classification answers, slow model", key, given.get(key), slow_model.classification_answers(row, key)
+        )
         if key in theirs:
-            judge.same("classification answers", (label_hash, key), given.get(key), theirs[key]["answers"])
+            apart = slow_model.ticks_apart(row, key)
+            _same_answers(
+                judge,
+                "classification answers",
+                (label_hash, key),
+                given.get(key, {}),
+                theirs[key]["answers"],
+                "ticks_apart" if apart else None,
+            )

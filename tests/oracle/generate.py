@@ -96,7 +96,9 @@ class _Row:
             deleted = self.rng.random() < 0.01
             on = self.rng.sample(frames, self.rng.randint(1, len(frames)))
             for frame in on:
-                frame.objects.append(self._entry(cls, object_hash, frame.size) | ({"isDeleted": True} if deleted else {}))
+                frame.objects.append(
+                    self._entry(cls, object_hash, frame.size) | ({"isDeleted": True} if deleted else {})
+                )
             static = [one for one in cls["attributes"] if not one["dynamic"]]
             self.object_answers[object_hash] = {"objectHash": object_hash, "classifications": self._answers(static)}
             actions = [action for one in cls["attributes"] if one["dynamic"] for action in self._actions(one)]
@@ -147,8 +149,9 @@ class _Row:
                 return rng.choice([0, 1, -3, 2.5, rng.uniform(-1e6, 1e6)])
             case "radio":
                 return [self._option(attribute, rng.choice(attribute["options"]))]
-        chosen = rng.sample(attribute["options"], rng.randint(0, len(attribute["options"])))
-        return [self._option(attribute, option) for option in chosen]
+            case _:
+                chosen = rng.sample(attribute["options"], rng.randint(0, len(attribute["options"])))
+                return [self._option(attribute, option) for option in chosen]
 
     def _option(self, attribute: Json, option: Json) -> Json:
         """An option; exports sometimes name it after its attribute."""
@@ -201,7 +204,13 @@ class _Row:
             spelling = "range" if of_the_whole else self.rng.choice(["range"] * 8 + ["both", "frames"])
             answer: Json = {"classificationHash": key, "classifications": self._answers(cls["attributes"])}
             if self.era == "ranges" and spelling != "frames":
-                more = {"range": _as_ranges(numbers), "spaces": {}, "createdAt": _TIME, "createdBy": "a", "confidence": 1}
+                more = {
+                    "range": _as_ranges(numbers),
+                    "spaces": {},
+                    "createdAt": _TIME,
+                    "createdBy": "a",
+                    "confidence": 1,
+                }
                 answer |= {"featureHash": cls["featureNodeHash"], "manualAnnotation": True, **more}
             if self.era == "frames" or spelling != "range":
                 self._list(cls, key, numbers, frames)
@@ -289,4 +298,3 @@ def _as_ranges(numbers: list[int]) -> list[list[int]]:
         else:
             ranges.append([number, number])
     return ranges
-

@@ -36,12 +36,15 @@ def geometry(rng: random.Random, shape: str, size: tuple[int, int], joints: list
         case "ellipse":
             turn = rng.choice([{}, {"theta": rng.uniform(-30, 400)}])
             return {"ellipse": {"x": 0.5, "y": 0.5, "rx": rng.uniform(0.01, 0.2), "ry": rng.uniform(0.01, 0.2)} | turn}
-    raise ValueError(shape)
+        case _:
+            raise ValueError(shape)
 
 
 def _fraction(rng: random.Random) -> float:
     value = rng.random()
-    return rng.choice([value, value, round(value, 4), round(value, 4), 0.0, 1.0, 0, 1] if rng.random() < 0.2 else [value])
+    return rng.choice(
+        [value, value, round(value, 4), round(value, 4), 0.0, 1.0, 0, 1] if rng.random() < 0.2 else [value]
+    )
 
 
 def _point(rng: random.Random, outside: float = 0.0) -> tuple[float, float]:
@@ -90,10 +93,7 @@ def _polygon(rng: random.Random) -> Json:
         return {"polygon": _spelled(rng, _star(rng, (rng.uniform(0.3, 0.7), rng.uniform(0.3, 0.7)), 0.3))}
     if kind < 0.45:
         return {"polygon": _spelled(rng, [(rng.random(), rng.random()) for _ in range(rng.randint(3, 8))])}
-    if kind < 0.6:
-        polygons = [[_star(rng, (0.5, 0.5), rng.uniform(0.1, 0.5))]]
-    else:
-        polygons = _parts(rng)
+    polygons = [[_star(rng, (0.5, 0.5), rng.uniform(0.1, 0.5))]] if kind < 0.6 else _parts(rng)
     outline = polygons[0][0]
     stated = [(round(x, 4), round(y, 4)) for x, y in outline] if rng.random() < 0.5 else outline
     if rng.random() < 0.03:
@@ -125,9 +125,19 @@ def _shrunk(points: Points, centre: tuple[float, float], factor: float) -> Point
 
 def _joint(rng: random.Random, joint: Json) -> Json:
     x, y = _point(rng)
-    flags = rng.choice(
-        [{}, {}, {"visible": True}, {"invisible": True}, {"occluded": True}, {"selfOccluded": True}, {"occluded": False}]
+    flags: Json = rng.choice(
+        [
+            {},
+            {},
+            {"visible": True},
+            {"invisible": True},
+            {"occluded": True},
+            {"selfOccluded": True},
+            {"occluded": False},
+        ]
     )
+    if rng.random() < 0.1:  # as the SDK writes it
+        flags = {"visibility": rng.choice(["visible", "invisible", "occluded", "selfOccluded"])}
     return {"x": x, "y": y, "color": "#000000", "value": joint["name"].replace(" ", "_"), **joint, **flags}
 
 

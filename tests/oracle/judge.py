@@ -8,23 +8,26 @@ KNOWN = {
     "deleted_kept": "the SDK keeps objects with isDeleted: true; we exclude and count them",
     "confidence_as_text": "the SDK hands on a confidence that is text; we make it a number",
     "mask_offsets": "the SDK ignores top and left of a bitmask smaller than its frame; we paste it there",
-    "radio_overlap": "two answers of one radio at a frame: the SDK takes the last, we keep both while no ontology speaks",
-    "same_tick_twice": "the SDK unticks an option at the end of its first range, though a second range still holds it",
+    "radio_overlap": "two answers of one radio at a frame: the SDK takes the last, we keep both without an ontology",
+    "ticks_lost": "the SDK loses ticks of a dynamic checklist where the range of another tick ends",
+    "ticks_apart": "of a classification's ticks that are written apart the SDK keeps the last; an object's it unites",
+    "line_break": "our reader makes a blank of a line break in a text answer",
+    "no_answer": "the SDK leaves out a classification on a frame that has no answer; we keep it, with a finding",
     "frame_entries_not_read": "SDK 0.1.211 does not read classifications that only frames list",
     "no_place": "the SDK leaves out classifications of the whole asset in rows of frames",
     "shape_dropped": "the exporter drops circles and ellipses silently",
-    "image_without_size": "an image without labels is in our COCO and not in the exporter's",
     "manual_missing": "the exporter raises where manualAnnotation is absent",
+    "answers_missing": "the exporter raises where an object has no entry in object_answers",
     "key_gaps": "the exporter raises on gaps between the indices of points",
     "rotation_dropped": "the exporter writes the box of a turned box as if it were not turned",
     "polygon_key": "the exporter takes `polygon` although `polygons` says otherwise",
-    "self_crossing": "the exporter's area of a ring that crosses itself is that of its signed loops; ours is of its pixels",
-    "filled_by_cv2": "the exporter cuts coordinates to whole pixels and fills with their edges: up to 1 px too far right and down",
-    "multi_ring_box": "bbox and area of several rings come from that fill; ours from the rings, or pycocotools' raster",
+    "self_crossing": "the exporter's area of a ring that crosses itself adds signed loops up; ours counts its pixels",
+    "filled_by_cv2": "the exporter fills several rings up to 1 px too far right and down",
     "iscrowd": "the exporter marks masks and polygons of several rings as crowd, which trainers drop",
     "id_zero": "the exporter counts ids from 0, which COCOeval reads as no match",
     "point_mask": "the exporter gives points a one-point ring and skeletons none; ours are empty masks that decode",
     "invisible_joint": "the exporter writes coordinates of invisible joints; COCO wants 0, 0, 0",
+    "visibility_word": "the exporter calls a joint visible whose `visibility` is the word that the SDK itself writes",
     "num_keypoints": "the exporter counts joints that are not visible",
     "dynamic_by_image_id": "the exporter looks dynamic answers up by image id instead of frame",
     "answer_by_name": "the exporter matches ticks by name, and takes a radio's name from the answer",
@@ -53,7 +56,9 @@ class Judge:
             self.known[kind, known] += 1
         else:
             self.unexplained[kind] += 1
-            self.examples.setdefault(kind, []).append(f"{where}\n    ours   {_short(ours)}\n    theirs {_short(theirs)}")
+            self.examples.setdefault(kind, []).append(
+                f"{where}\n    ours   {_short(ours)}\n    theirs {_short(theirs)}"
+            )
 
     def same(self, kind: str, where: object, ours: Any, theirs: Any, known: str | None = None) -> None:
         """A comparison of values that must be equal."""
@@ -76,7 +81,9 @@ class Judge:
             names[name] += count
         lines += ["", "known deviations"]
         lines += [f"{names[name]:>9,}  {name}: {text}" for name, text in KNOWN.items() if names[name]]
-        lines += [f"{names[NOT_CONVERTED]:>9,}  objects of shapes that we do not convert yet"] * (NOT_CONVERTED in names)
+        lines += [f"{names[NOT_CONVERTED]:>9,}  objects of shapes that we do not convert yet"] * (
+            NOT_CONVERTED in names
+        )
         for kind, found in sorted(self.examples.items()):
             lines += ["", f"unexplained: {kind}", *(f"  {one}" for one in found[:examples])]
         return "\n".join(lines)

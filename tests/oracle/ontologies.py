@@ -73,7 +73,7 @@ def _classification(rng: random.Random, uid: int, kind: str) -> Json:
     return {"id": str(uid), "featureNodeHash": short_hash(rng), "attributes": [attribute], **level}
 
 
-def _attribute(rng: random.Random, uid: str, kind: str, dynamic: bool) -> Json:  # noqa: FBT001 - a field of the document
+def _attribute(rng: random.Random, uid: str, kind: str, dynamic: bool) -> Json:
     name = f"{kind} {uid}"
     attribute: Json = {
         "id": uid,

@@ -25,7 +25,7 @@ TEN = 10
 
 def read_folder(folder: Path, out: Path) -> None:
     """Write what the SDK makes of each row of a folder, under the names of its files."""
-    from encord.objects.ontology_structure import OntologyStructure  # type: ignore[import-not-found]  # of the SDK
+    from encord.objects.ontology_structure import OntologyStructure
 
     structure = OntologyStructure.from_dict(json.loads((folder / "ontology.json").read_text("utf-8")))
     out.mkdir(parents=True)
@@ -66,8 +66,8 @@ def _labels(row: Json, structure: Any) -> Json:
 
 
 def _label_row(row: Json, structure: Any) -> Any:
-    from encord.objects.ontology_labels_impl import LabelRowV2  # type: ignore[import-not-found]  # of the SDK
-    from encord.orm.label_row import LabelRowMetadata  # type: ignore[import-not-found]  # of the SDK
+    from encord.objects.ontology_labels_impl import LabelRowV2
+    from encord.orm.label_row import LabelRowMetadata
 
     known = ("label_hash", "branch_name", "data_hash", "dataset_hash", "dataset_title", "data_title", "spaces")
     sizes = {"width": None, "height": None, "number_of_frames": FRAMES, "frames_per_second": None, "duration": None}
@@ -125,7 +125,8 @@ def _coordinates(value: Any) -> Any:
             return [value.center_x, value.center_y, value.radius, value.stretch, value.theta]
         case "EllipseCoordinates":
             return [value.center_x, value.center_y, value.rx, value.ry, value.theta]
-    return None
+        case _:
+            return None
 
 
 def _flat(points: Any) -> list[float]:
@@ -137,7 +138,7 @@ def _visibility(joint: Any) -> str | None:
 
 
 def _mask(value: Any) -> Json:
-    from encord.common import bitmask_operations  # type: ignore[import-not-found]  # of the SDK
+    from encord.common import bitmask_operations
 
     pixels = value.to_numpy_array()
     height, width = pixels.shape
@@ -205,8 +206,8 @@ def _classification(item: Any) -> Json:
 
 def _coco(row: Json, structure: Any) -> Json:
     """The exporter's COCO, its errors, and of each polygon whether it is simple, of each turned box its corners."""
-    errors = []
-    for mend in (None, "manual", "gaps", "row"):
+    errors: list[str] = []
+    for mend in (None, "manual", "gaps", "answers", "row"):
         row = _mended(row, mend)
         try:
             return _exported(row, structure) | {"coco_errors": errors, "judged": _judged(row)}
@@ -216,7 +217,7 @@ def _coco(row: Json, structure: Any) -> Json:
 
 
 def _exported(row: Json, structure: Any) -> Json:
-    from encord.utilities.coco.exporter import CocoExporter  # type: ignore[import-not-found]  # of the SDK
+    from encord.utilities.coco.exporter import CocoExporter
 
     exporter = CocoExporter(labels_list=[copy.deepcopy(row)], ontology=structure)
     coco = exporter.export()
@@ -228,6 +229,9 @@ def _mended(row: Json, mend: str | None) -> Json:
     """A copy without one of the things that the exporter raises on."""
     row = copy.deepcopy(row)
     for _, _, entry in _entries(row):
+        if mend == "answers":
+            empty = {"objectHash": entry["objectHash"], "classifications": []}
+            row["object_answers"].setdefault(entry["objectHash"], empty)
         if mend == "manual":
             entry.setdefault("manualAnnotation", True)
         for key in ("polygon", "polyline"):
@@ -252,8 +256,8 @@ def _entries(row: Json) -> Iterator[tuple[int, tuple[int, int], Json]]:
 
 def _judged(row: Json) -> Json:
     """Shapely's word, by frame and object hash: whether the outline is simple, the corners of a turned box."""
-    from shapely import affinity  # type: ignore[import-not-found]  # of the SDK
-    from shapely.geometry import LinearRing, box  # type: ignore[import-not-found]  # of the SDK
+    from shapely import affinity
+    from shapely.geometry import LinearRing, box
 
     found: Json = {}
     for frame, (width, height), entry in _entries(row):
@@ -281,7 +285,7 @@ def _outline(entry: Json) -> list[tuple[float, float]]:
 
 def make(ontology: Path, out: Path, number: int, seed: int) -> None:
     """Rows that the SDK itself makes: detached label rows of images, image groups and videos."""
-    from encord.objects.ontology_structure import OntologyStructure  # of the SDK
+    from encord.objects.ontology_structure import OntologyStructure
 
     document = json.loads(ontology.read_text("utf-8"))
     structure = OntologyStructure.from_dict(document)
@@ -293,8 +297,8 @@ def make(ontology: Path, out: Path, number: int, seed: int) -> None:
 
 
 def _made(rng: random.Random, structure: Any, index: int) -> Json:
-    from encord.objects.ontology_labels_impl import LabelRowV2  # of the SDK
-    from encord.orm import storage  # type: ignore[import-not-found]  # of the SDK
+    from encord.objects.ontology_labels_impl import LabelRowV2
+    from encord.orm import storage
 
     sizes = [(1, 7), (3, 5), (37, 211), (640, 480)]
     width, height = rng.choice(sizes)
@@ -310,8 +314,6 @@ def _made(rng: random.Random, structure: Any, index: int) -> Json:
 
 
 def _add_object(rng: random.Random, label_row: Any, ontology_object: Any, frames: int, size: tuple[int, int]) -> None:
-    if ontology_object.shape.value == "skeleton":
-        return  # the SDK needs a template for those
     item = ontology_object.create_instance()
     on = sorted(rng.sample(range(frames), rng.randint(1, frames)))
     for frame in on:
@@ -333,12 +335,13 @@ def _random_answer(rng: random.Random, attribute: Any) -> Any:
             return rng.uniform(-5, 5)
         case "radio":
             return rng.choice(options)
-    return rng.sample(options, rng.randint(1, len(options)))
+        case _:
+            return rng.sample(options, rng.randint(1, len(options)))
 
 
 def _random_coordinates(rng: random.Random, shape: str, size: tuple[int, int]) -> Any:
     import numpy as np
-    from encord.objects import coordinates as c  # type: ignore[import-not-found]  # of the SDK
+    from encord.objects import coordinates as c
 
     x, y, w, h = (rng.uniform(0.05, 0.45) for _ in range(4))
     outline = [c.PointCoordinate(x, y), c.PointCoordinate(x + w, y), c.PointCoordinate(x + w, y + h)]
@@ -350,7 +353,9 @@ def _random_coordinates(rng: random.Random, shape: str, size: tuple[int, int]) -
                 height=h, width=w, top_left_x=x, top_left_y=y, theta=rng.uniform(0, 360)
             )
         case "polygon":
-            inner = [c.PointCoordinate(x + w * 0.7 + dx, y + h * 0.3 + dy) for dx, dy in ((0, 0), (w / 9, 0), (0, h / 9))]
+            inner = [
+                c.PointCoordinate(x + w * 0.7 + dx, y + h * 0.3 + dy) for dx, dy in ((0, 0), (w / 9, 0), (0, h / 9))
+            ]
             return c.PolygonCoordinates(polygons=[[outline, inner]] if rng.random() < 0.5 else [[outline]])
         case "polyline":
             return c.PolylineCoordinates(values=outline)
@@ -359,11 +364,24 @@ def _random_coordinates(rng: random.Random, shape: str, size: tuple[int, int]) -
         case "bitmask":
             noise = np.random.default_rng(rng.getrandbits(32)).random((size[1], size[0]))
             return c.BitmaskCoordinates(noise < 0.3)
+        case "skeleton":
+            return c.SkeletonCoordinates(name="skeleton", values=[_random_joint(rng, index) for index in range(4)])
         case "circle":
             return c.CircleCoordinates(center_x=0.5, center_y=0.5, radius=0.3 * min(1, size[1] / size[0]))
         case "ellipse":
             return c.EllipseCoordinates(center_x=0.5, center_y=0.5, rx=w / 2, ry=h / 2, theta=rng.uniform(0, 90))
-    raise ValueError(shape)
+        case _:
+            raise ValueError(shape)
+
+
+def _random_joint(rng: random.Random, index: int) -> Any:
+    from encord.objects import coordinates as c
+
+    visibility = rng.choice([None, *c.Visibility])
+    name = f"joint {index}"
+    return c.SkeletonCoordinate(
+        x=rng.random(), y=rng.random(), name=name, feature_hash=f"joint{index:03}", visibility=visibility
+    )
 
 
 def main(arguments: list[str]) -> None:

@@ -1,7 +1,6 @@
 """The format once more, slowly and from its description alone: no code of the project, a scan for every question."""
 
 import cmath
-import itertools
 import math
 from typing import Any
 
@@ -54,23 +53,18 @@ def overlapping_radio(row: Json, ontology: Json, object_hash: str, frame: int) -
     return {one for one in radios if held.count(one) > 1}
 
 
-def tick_held_twice(row: Json, object_hash: str, attribute: str) -> bool:
-    """Whether two ranges of one option of an attribute overlap or touch."""
-    spans: dict[str, list[list[int]]] = {}
-    for action in row["object_actions"].get(object_hash, {}).get("actions", []):
-        if action["featureHash"] == attribute and isinstance(action["answers"], list):
-            for option in action["answers"]:
-                spans.setdefault(option["featureHash"], []).extend(action["range"])
-    ordered = [sorted(one) for one in spans.values()]
-    return any(later[0] <= earlier[1] for one in ordered for earlier, later in itertools.pairwise(one))
-
-
 def classification_answers(row: Json, key: str) -> dict[str, Answer]:
     """Attribute hash -> answer of a classification."""
     found: dict[str, Answer] = {}
     for answer in row["classification_answers"].get(key, {}).get("classifications", []):
         _add(found, answer)
     return {attribute: answer for attribute, answer in found.items() if answer not in ("", [])}
+
+
+def ticks_apart(row: Json, key: str) -> bool:
+    """Whether the ticks of one checklist of a classification are answers of their own."""
+    hashes = [one["featureHash"] for one in row["classification_answers"].get(key, {}).get("classifications", [])]
+    return len(set(hashes)) < len(hashes)
 
 
 def placements(row: Json) -> dict[str, set[int]]:
@@ -83,6 +77,13 @@ def placements(row: Json) -> dict[str, set[int]]:
         for entry in labels.get("classifications", []):
             found.setdefault(entry["classificationHash"], set()).add(number)
     return found
+
+
+def visibility(joint: Json) -> int:
+    """COCO's number for a joint: its flags say it, else the word that the SDK writes."""
+    if any(joint.get(name) is True for name in ("invisible", "occluded", "selfOccluded")):
+        return 0 if joint.get("invisible") is True else 1
+    return {"invisible": 0, "occluded": 1, "selfOccluded": 1}.get(joint.get("visibility", ""), 2)
 
 
 def corners(box: list[float]) -> list[tuple[float, float]]:
@@ -118,4 +119,9 @@ def _add(found: dict[str, Answer], answer: Json) -> None:
         held = before if isinstance(before, list) else []
         found[key] = sorted({*held, *(option["featureHash"] for option in given)})
     else:
-        found[key] = given
+        found[key] = printable(given) if isinstance(given, str) else given
+
+
+def printable(text: str) -> str:
+    """A text as it leaves our reader, which makes a blank of a line break: the one thing here that is policy."""
+    return text.replace("\n", " ")
