@@ -314,6 +314,7 @@ def _compare_names(judge: Judge, where: object, cls: Json, mine: Json, slow: Jso
     for attribute in all_attributes(cls):
         key, name = attribute["featureNodeHash"], attribute["name"]
         told, own = slow.get(key), mine.get(f"{name} [{key}]", mine.get(name))
+        own = None if own in ("", []) else own
         if not isinstance(told, list):
             judge.same("COCO answers, slow model", (where, name), own, told)
             continue
