@@ -5,12 +5,14 @@ BIN := .venv/bin
 LOCK := requirements/dev.txt
 STAMP := .venv/.setup-done
 PORT ?= 3000
+ROWS ?= 3000
+ORACLES := 0.1.190 0.1.211
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 dev test test-all lint format bench lock clean
+.PHONY: help setup demo demo-s3 dev test test-all lint format bench oracle lock lock-oracle clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv with the locked requirements and this project; does nothing when up to date
 
@@ -52,6 +54,16 @@ format: setup ## mend what ruff can mend
 bench: setup ## the benchmarks
 	$(BIN)/python -m benchmarks
 
+oracle: setup $(ORACLES:%=.make/oracle-%/.setup-done) ## random and real rows read by us and by Encord's own SDK (ROWS=... for how many)
+	$(BIN)/python -m tests.oracle --rows $(ROWS)
+
+# --no-deps: the list is whole, and has opencv-python-headless, which needs no libGL, where the SDK names opencv-python
+.make/oracle-%/.setup-done: requirements/oracle-%.txt
+	rm -rf .make/oracle-$*
+	$(PYTHON) -m venv .make/oracle-$*
+	.make/oracle-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
 lock: ## write requirements/dev.txt anew: newest versions that pyproject.toml admits, with hashes
 	rm -rf .make/lock
 	$(PYTHON) -m venv .make/lock
@@ -59,6 +71,19 @@ lock: ## write requirements/dev.txt anew: newest versions that pyproject.toml ad
 	.make/lock/bin/uv pip compile pyproject.toml --extra dev --upgrade --quiet --no-config \
 		--universal --python-version 3.11 --generate-hashes --no-strip-extras \
 		--no-annotate --no-header --output-file $(LOCK)
+	rm -rf .make/lock
+
+lock-oracle: ## write requirements/oracle-*.txt anew
+	rm -rf .make/lock
+	$(PYTHON) -m venv .make/lock
+	.make/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	echo "opencv-python; python_version < '0'" > .make/lock/override.txt
+	for version in $(ORACLES); do \
+		printf 'encord[coco]==%s\nopencv-python-headless\n' $$version > .make/lock/oracle.in && \
+		.make/lock/bin/uv pip compile .make/lock/oracle.in --override .make/lock/override.txt --upgrade --quiet --no-config \
+			--universal --python-version 3.11 --generate-hashes --no-strip-extras \
+			--no-annotate --no-header --output-file requirements/oracle-$$version.txt || exit 1; \
+	done
 	rm -rf .make/lock
 
 clean: ## remove caches, builds and the demo's folder (not .venv)
