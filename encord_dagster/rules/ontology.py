@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from encord_dagster.encord.model import Attribute, Classification, Frame, LabelRow, ObjectInstance, Option
+from encord_dagster.encord.model import Attribute, Classification, Frame, LabelRow, Option
 from encord_dagster.encord.notes import quote
 from encord_dagster.encord.ontology import Ontology, OntologyAttribute
 from encord_dagster.findings import Location
@@ -19,11 +19,18 @@ class _Label(msgspec.Struct, frozen=True):
     """An object or classification at one place; `tree` is what the ontology asks of it, None where it lacks it."""
 
     what: str
+    key: str  # object hash or classification hash
     name: str
     feature_hash: str
-    where: Location
     attributes: tuple[Attribute, ...]
     tree: tuple[OntologyAttribute, ...] | None
+    frame: Frame | None  # None: of the whole data unit
+
+    def where(self, row: LabelRow) -> Location:
+        """Its place, made only where something is found."""
+        if self.frame is None:
+            return Location(row=row.label_hash, object=self.key)
+        return Location(row=row.label_hash, unit=self.frame.data_hash, frame=self.frame.number, object=self.key)
 
 
 def _where_there_is_one(check: Callable[[LabelRow, Ontology], Iterator[Found]]) -> Check:
@@ -50,7 +57,7 @@ def class_not_in_ontology(row: LabelRow, ontology: Ontology) -> Iterator[Found]:
             f"{of} {quote(label.name)} ({label.feature_hash}), {times[key]} times in this row, is not in the ontology; "
             "use the ontology document of this project, as it was when the row was exported"
         )
-        yield label.where, text
+        yield label.where(row), text
 
 
 @_where_there_is_one
@@ -70,27 +77,29 @@ def attribute_not_in_ontology(row: LabelRow, ontology: Ontology) -> Iterator[Fou
                     f"the attribute {quote(attribute.name)} ({attribute.feature_hash}) of {quote(label.name)} is not "
                     "in the ontology; use the ontology document as it was when the row was exported"
                 )
-                yield label.where, text
+                yield label.where(row), text
 
 
 @_where_there_is_one
 def required_answer_missing(row: LabelRow, ontology: Ontology) -> Iterator[Found]:
     """One finding for an object or classification, at the first frame where an answer is missing."""
-    first: dict[tuple[str, str | None], _Label] = {}
-    missing: dict[tuple[str, str | None], Counter[str]] = {}
-    frames: Counter[tuple[str, str | None]] = Counter()
+    first: dict[tuple[str, str], _Label] = {}
+    missing: dict[tuple[str, str], Counter[str]] = {}
+    frames: Counter[tuple[str, str]] = Counter()
     for label in _labels(row, ontology):
-        key = (label.what, label.where.object)
+        if not label.tree:
+            continue
+        key = (label.what, label.key)
         frames[key] += 1
         given = {attribute.feature_hash: attribute.answer for attribute in label.attributes}
-        for attribute in _unanswered(label.tree or (), given):
+        for attribute in _unanswered(label.tree, given):
             first.setdefault(key, label)
             missing.setdefault(key, Counter())[attribute.name] += 1
     for key, label in first.items():
-        of = "" if label.where.frame is None else f" of {frames[key]} frames"
+        of = "" if label.frame is None else f" of {frames[key]} frames"
         names = ", ".join(quote(name) + (f" on {count}{of}" if of else "") for name, count in missing[key].items())
         text = f"the {label.what} ({quote(label.name)}) lacks required answers: {names}; answer them in Encord"
-        yield label.where, text
+        yield label.where(row), text
 
 
 @_where_there_is_one
@@ -110,22 +119,16 @@ def _labels(row: LabelRow, ontology: Ontology) -> Iterator[_Label]:
     """All objects on frames and all classifications; those without a feature hash cannot be looked up."""
     for frame in row.frames:
         for item in frame.objects:
-            found = ontology.classes.get(item.feature_hash)
-            tree = found.attributes if found else None
-            where = _place(row, frame, item)
-            yield _Label("object", item.name, item.feature_hash, where, item.attributes, tree)
-    given = [(_place(row, frame, item), item) for frame in row.frames for item in frame.classifications]
-    given += [(Location(row=row.label_hash, object=item.classification_hash), item) for item in row.classifications]
-    for where, one in given:
+            known = ontology.classes.get(item.feature_hash)
+            tree = known.attributes if known else None
+            yield _Label("object", item.object_hash, item.name, item.feature_hash, item.attributes, tree, frame)
+    whole: list[tuple[Frame | None, Classification]] = [(None, one) for one in row.classifications]
+    for place, one in [*((frame, one) for frame in row.frames for one in frame.classifications), *whole]:
         if one.feature_hash:
             asked = ontology.classifications.get(one.feature_hash)
             tree = asked.attributes if asked else None
-            yield _Label("classification", one.name, one.feature_hash, where, one.attributes, tree)
-
-
-def _place(row: LabelRow, frame: Frame, item: ObjectInstance | Classification) -> Location:
-    key = item.object_hash if isinstance(item, ObjectInstance) else item.classification_hash
-    return Location(row=row.label_hash, unit=frame.data_hash, frame=frame.number, object=key)
+            key = one.classification_hash
+            yield _Label("classification", key, one.name, one.feature_hash, one.attributes, tree, place)
 
 
 def _hashes(tree: Sequence[OntologyAttribute]) -> Iterator[str]:

@@ -67,13 +67,13 @@ FATES = {
     # a scene: a cuboid, and one segmentation in each of two point clouds
     "data_group.scene.SCENE_NO_LABELS": UNLABELLED,
     "data_group.scene.SCENE_WITH_LABELS": not_converted(3),
-    # DICOM: one box on three slices; two boxes in a series of which all 56 slices are named
+    # DICOM: one box on three slices; two boxes in a series that names all its 56 slices
     "dicom_labels.dicom_labels": converted(3, 3),
-    "dicom_labels_with_metadata.DICOM_LABELS_WITH_METADATA_TEST_BLURB": converted(56, 2),
+    "dicom_labels_with_metadata.DICOM_LABELS_WITH_METADATA_TEST_BLURB": converted(56, 2, "unlabelled_frame"),
     # image groups of five images
     "empty_image_group.empty_image_group_labels": converted(5, 0, "unlabelled_row"),
     "image_group.image_group_labels": converted(5, 4),
-    "image_group_with_reviews.labels": converted(5, 4),
+    "image_group_with_reviews.labels": converted(5, 4, "unlabelled_frame"),
     # videos name labelled frames only; a global classification is on no frame
     "empty_video.labels": UNLABELLED,
     "global_classification_labels.GLOBAL_CLASSIFICATION_LABELS": Fate(),
@@ -82,7 +82,7 @@ FATES = {
     "video_with_dynamic_classifications.labels": converted(2, 4),
     "video_with_dynamic_classifications_ui_constructed.labels": converted(2, 4),
     # rows of 2022: a video with 24 labelled frames, an image, a group of four unlabelled images
-    "label_rows_metadata_blurb.LABEL_ROW_BLURB_0": converted(24, 6),
+    "label_rows_metadata_blurb.LABEL_ROW_BLURB_0": converted(24, 6, "unlabelled_frame"),
     "label_rows_metadata_blurb.LABEL_ROW_BLURB_1": converted(1, 2),
     "label_rows_metadata_blurb.LABEL_ROW_BLURB_2": converted(4, 0, "unlabelled_row"),
     # images; the second has three classifications without answers, the third an answer without object

@@ -48,14 +48,15 @@ def exported() -> dict[Key, Labelled]:
 
 
 def test_all_objects_are_published(published: tuple[Desk, Batch], exported: dict[Key, Labelled]) -> None:
-    """Six rows, ten images, 64 objects: all in, none quarantined, none excluded, no finding."""
+    """Six rows, ten images, 64 objects: all in; one image of a group has no labels."""
     desk, batch = published
     outcome = batch.outcomes[0]
 
     counts = (outcome.status, outcome.rows, outcome.images, outcome.objects_in, outcome.objects_published)
 
     assert counts == ("published", 6, 10, len(exported), 64)
-    assert (outcome.objects_quarantined, outcome.objects_excluded, outcome.findings) == (0, {}, ())
+    assert (outcome.objects_quarantined, outcome.objects_excluded) == (0, {})
+    assert outcome.rules == {"unlabelled_frame": 1}
     document = coco_of(desk)
     assert (len(document["images"]), len(document["annotations"])) == (10, 64)
 
