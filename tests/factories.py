@@ -22,8 +22,6 @@ FEATURES = {
     "point": "PointCl1",
     "skeleton": "Skeleto1",
     "bitmask": "Bitmask1",
-    "circle": "CircleC1",
-    "ellipse": "Ellipse1",
 }
 
 
@@ -110,12 +108,14 @@ def bitmask(
 
 def circle(object_hash: str = "object08", r: object = 0.1, **more: object) -> Json:
     """A circle about the image's centre; `stretch` and `theta` among the rest go into its geometry."""
-    return entry("circle", {"circle": {"x": 0.5, "y": 0.5, "r": r} | more}, object_hash)
+    return entry("circle", {"circle": {"x": 0.5, "y": 0.5, "r": r} | more}, object_hash, featureHash="CircleC1")
 
 
 def ellipse(object_hash: str = "object09", rx: object = 0.2, ry: object = 0.1, **more: object) -> Json:
     """An ellipse about the image's centre; `theta` among the rest goes into its geometry."""
-    return entry("ellipse", {"ellipse": {"x": 0.5, "y": 0.5, "rx": rx, "ry": ry} | more}, object_hash)
+    return entry(
+        "ellipse", {"ellipse": {"x": 0.5, "y": 0.5, "rx": rx, "ry": ry} | more}, object_hash, featureHash="Ellipse1"
+    )
 
 
 def cuboid(object_hash: str = "object10", **changes: object) -> Json:
