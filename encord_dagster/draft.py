@@ -60,10 +60,14 @@ class Draft:
         self._before: dict[str, Before] = {}
         self._datasets_before = frozenset(self.datasets)
 
-    def begin(self, export_id: str, ontology: Ontology | None) -> None:
-        """From here on rows come from this export, and are read by this ontology, whose classes keep its order."""
+    def begin(self, export_id: str) -> None:
+        """From here on rows come from this export."""
         self._export_id, self._before, self._datasets_before = export_id, {}, frozenset(self.datasets)
-        self._ontology, self._defined_before = ontology, dict(self.defined)
+        self._ontology, self._defined_before = None, dict(self.defined)
+
+    def use(self, ontology: Ontology | None) -> None:
+        """The export's ontology: its classes keep its order, and a version describes them as it does."""
+        self._ontology = ontology
         if ontology:
             claimed = self.categories.claim(ontology_categories(ontology))
             self.defined |= {key: described(category, ontology) for key, category in claimed.items()}

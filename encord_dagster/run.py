@@ -110,15 +110,16 @@ class Run:
         return self._accepted(tally, uris)
 
     def _read_rows(self, data: bytes, beside: bytes | None, tally: Tally) -> None:
+        self.draft.begin(tally.export.id)
         delivery = open_delivery(data, self.config, beside=beside)
-        self.draft.begin(tally.export.id, delivery.ontology.ontology if delivery.ontology else None)
-        if delivery.ontology is None:
-            tally.note(*apply_severities([ontology_missing()], self.config.severities))
+        self.draft.use(delivery.ontology.ontology if delivery.ontology else None)
         for reading in read_rows(delivery, self.config):
             taken, row, findings = self._take(reading, tally)
             tally.add(taken, row, findings)
             if tally.counts["rows"] % 1000 == 0:
                 self.say(f"{tally.export.key}: {tally.counts['rows']:,} rows, {tally.counts['objects_in']:,} objects")
+        if delivery.ontology is None and tally.counts["rows"]:
+            tally.note(*apply_severities([ontology_missing()], self.config.severities))
 
     def _take(self, reading: Reading, tally: Tally) -> tuple[Reading, LabelRow | None, tuple[Finding, ...]]:
         """Offer a row to the draft; what became of it, the row without what cannot be held, and all findings."""

@@ -114,6 +114,7 @@ RULES: tuple[Rule, ...] = (
         ontology.required_class_missing,
     ),
     # found where rows meet a label set
+    Rule("bad_ontology", "error", "The ontology that came with an export cannot be read."),
     Rule("no_rows", "warning", "An export holds no label rows."),
     Rule("no_usable_row", "error", "None of an export's label rows can be used."),
     Rule("bad_object", "error", "An export was failed at its first bad row or object, as configured."),

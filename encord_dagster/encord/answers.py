@@ -133,7 +133,7 @@ def _answer(
 ) -> str | float | tuple[Option, ...] | None:
     """The answer, None where it cannot be read."""
     if isinstance(given, str):
-        return notes.clean(given, "a text answer", where)
+        return notes.clean(given, "a text answer", where, lines=True)
     if isinstance(given, bool) or given is None:
         return None
     if isinstance(given, int | float):

@@ -8,7 +8,7 @@ from encord_dagster.encord import codes
 from encord_dagster.encord.children import entries
 from encord_dagster.encord.notes import BadObject
 from encord_dagster.encord.pixels import Scale, to_pixels
-from encord_dagster.encord.scalars import Raw, Scalar, flag, is_hash
+from encord_dagster.encord.scalars import Raw, Scalar, flag, is_hash, text
 from encord_dagster.geometry import Joint, Skeleton, Visibility
 
 
@@ -20,8 +20,14 @@ class _Joint(msgspec.Struct, rename="camel"):
     invisible: Scalar = None
     occluded: Scalar = None
     self_occluded: Scalar = None
+    visibility: Scalar = None
 
 
+_WORDS: dict[str | None, Visibility] = {
+    "invisible": "invisible",
+    "occluded": "occluded",
+    "selfOccluded": "self_occluded",
+}
 _JOINT = msgspec.json.Decoder(_Joint)
 
 
@@ -42,8 +48,9 @@ def _joint(raw: Raw, scale: Scale, clean: Callable[[Scalar], str]) -> Joint:
 
 
 def _visibility(joint: _Joint) -> Visibility:
+    """What a flag says, else the word that the SDK writes."""
     if flag(joint.invisible):
         return "invisible"
     if flag(joint.occluded):
         return "occluded"
-    return "self_occluded" if flag(joint.self_occluded) else "visible"
+    return "self_occluded" if flag(joint.self_occluded) else _WORDS.get(text(joint.visibility), "visible")

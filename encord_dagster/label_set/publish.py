@@ -35,6 +35,10 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 class _Frame(msgspec.Struct, frozen=True):
     data_hash: str
     frame: int
+    space: str | None = None
+
+    def __str__(self) -> str:
+        return f"frame {self.frame} of {self.data_hash}" + (f", space {self.space}" if self.space else "")
 
 
 class _Image(msgspec.Struct, frozen=True):
@@ -264,7 +268,7 @@ def _merged_image(known: bytes, image: bytes) -> bytes:
     one, other = _IMAGE.decode(known), _IMAGE.decode(image)
     if one != other:
         raise IdClash(
-            f"image id {one.id} stands for frame {one.encord.frame} of {one.encord.data_hash} and for frame "
-            f"{other.encord.frame} of {other.encord.data_hash}; use the tables, which tell label rows apart"
+            f"image id {one.id} stands for {one.encord} and for {other.encord}; "
+            "use the tables, which tell label rows apart"
         )
     return coco.merged_image(known, image)

@@ -15,7 +15,7 @@ from encord_dagster.storage.protocol import ObjectStore
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One row, or one object of a row, that is held back. `offset` and `length` find the row in the raw export."""
+    """One row, or one object of a row, that is held back. `offset` and `length` find the row in the unpacked export."""
 
     reason: str
     findings: tuple[Finding, ...]

@@ -167,7 +167,8 @@ class Version:
         held: list[tables.Record] = []
         for export_id, entry in entries.items():
             for record in events.read_events(self.lake, entry.events).drop_columns(["findings"]).to_pylist():
-                held.append({"export_id": export_id, **record})
+                if record["status"] != "export":  # findings of the export itself
+                    held.append({"export_id": export_id, **record})
         schema = pa.schema([pa.field("export_id", pa.string()), *(f for f in events.SCHEMA if f.name != "findings")])
         return pa.Table.from_pylist(held, schema=schema)
 

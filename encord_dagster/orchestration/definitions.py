@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 import dagster as dg
 
-from encord_dagster.config import LabelSetConfig
+from encord_dagster.config import LabelSetConfig, Thresholds
 from encord_dagster.findings import Severity
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.assets import Backfill, build_ingest_assets, build_latest_asset
@@ -28,6 +28,8 @@ class Options(TypedDict, total=False):
     label_statuses: tuple[str, ...]
     workflow_nodes: tuple[str, ...]
     name_pattern: str
+    min_area_pixels: float
+    thresholds: Thresholds
     masks: bool
     keep_raw: bool
     inline_coco_bytes: int

@@ -56,7 +56,7 @@ def test_all_objects_are_published(published: tuple[Desk, Batch], exported: dict
 
     assert counts == ("published", 6, 10, len(exported), 64)
     assert (outcome.objects_quarantined, outcome.objects_excluded) == (0, {})
-    assert outcome.rules == {"unlabelled_frame": 1}
+    assert outcome.rules == {"unlabelled_frame": 1, "ontology_missing": 1}
     document = coco_of(desk)
     assert (len(document["images"]), len(document["annotations"])) == (10, 64)
 
