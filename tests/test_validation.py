@@ -18,7 +18,7 @@ READER = Path(codes.__file__).parent
 def test_every_code_of_the_reader_is_a_rule() -> None:
     """Collected from the source: whatever the reader names as `codes.X` is in the one list."""
     used = {
-        name for path in READER.glob("*.py") for name in re.findall(r"\bcodes\.([A-Z_]+)\b", path.read_text("utf-8"))
+        name for path in READER.rglob("*.py") for name in re.findall(r"\bcodes\.([A-Z_]+)\b", path.read_text("utf-8"))
     }
 
     listed = {rule.name: rule.severity for rule in RULES}
@@ -31,7 +31,7 @@ def test_every_code_of_the_reader_is_a_rule() -> None:
 
 def test_every_code_of_the_reader_is_used() -> None:
     """A rule that nothing can break is a promise that nobody keeps."""
-    sources = "".join(path.read_text("utf-8") for path in READER.glob("*.py") if path.name != "codes.py")
+    sources = "".join(path.read_text("utf-8") for path in READER.rglob("*.py") if path.name != "codes.py")
 
     unused = [
         name for name, value in vars(codes).items() if isinstance(value, codes.Code) and f"codes.{name}" not in sources
