@@ -79,7 +79,7 @@ def _spelled(rng: random.Random, points: Points) -> Any:
 
 def _star(rng: random.Random, centre: tuple[float, float], radius: float) -> Points:
     """A ring around a centre, which never crosses itself."""
-    count = rng.randint(3, 12)
+    count = rng.randint(4, 12)  # of 3, a gap can be more than half a turn, which leaves the centre outside
     turns = [(index + rng.uniform(0.1, 0.9)) / count * math.tau for index in range(count)]
     reach = [radius * rng.uniform(0.6, 1) for _ in turns]
     return [
