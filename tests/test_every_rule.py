@@ -2,28 +2,37 @@
 
 import gzip
 from collections.abc import Callable
+from types import ModuleType
 from unittest.mock import patch
 
 import msgspec
 import pytest
 
 from encord_dagster.config import LabelSetConfig
-from encord_dagster.encord import container
+from encord_dagster.encord import container, head, outline, packed
+from encord_dagster.encord.coco_export.read import read_coco
 from encord_dagster.encord.head import read_head
-from encord_dagster.encord.label_rows import read_row
-from encord_dagster.encord.ontology import Ontology
+from encord_dagster.encord.label_rows import RowReading, UnusableRow, read_row
+from encord_dagster.encord.ontology import Ontology, OntologyClass
+from encord_dagster.encord.resolve import Index, resolve
 from encord_dagster.errors import ExportError, RowError
 from encord_dagster.formats import masks
 from encord_dagster.rules.against import Against
 from encord_dagster.validation import RULES, conservation, ontology_missing, validate
+from tests import coco_files, ontologies
 from tests import factories as make
-from tests import ontologies
 from tests.factories import Json
 from tests.lakes import Desk
 
 UNIT = ("data_units", "data-0")
 TRIANGLE = [[[0, 0, 0.5, 0, 0.5, 0.5]]]
 TWICE = {"0": make.labels(), "00": make.labels()}
+STATE = ontologies.radio(
+    "state", ontologies.option("red", "OptionR1"), ontologies.option("blue", "OptionB1"), feature_hash="Attribu1"
+)
+TWINS = ontologies.ontology(
+    ontologies.of_boxes(), msgspec.structs.replace(ontologies.of_boxes(), feature_hash="BoxClas2")
+)
 LATER = "Mon, 22 Jul 2024 09:20:25 UTC"  # later than the exports of the factories
 Example = Callable[[], set[str]]
 
@@ -98,10 +107,48 @@ def exports(*rows: list[Json], **config: object) -> Example:
     return fired
 
 
-def too_large() -> set[str]:
-    """A limit of ten bytes."""
-    with patch.object(container, "LARGEST_EXPORT", 10):
-        return file(make.encode([make.image_row()]))()
+def limited(module: ModuleType, limit: str, example: Example) -> Example:
+    """An example under a limit of one."""
+
+    def fired() -> set[str]:
+        with patch.object(module, limit, 1):
+            return example()
+
+    return fired
+
+
+def resolved(document: Json, *known: OntologyClass) -> Example:
+    """What an ontology brings to light in a row."""
+
+    def fired() -> set[str]:
+        index = Index(ontologies.ontology(*known))
+        (piece,) = container.iter_rows(make.encode([document]))
+        reading = read_row(piece, relations=index.relations)
+        return {finding.rule for finding in (*reading.findings, *resolve(reading.row, index)[1])}
+
+    return fired
+
+
+def coco(annotation: object, *images: Json, ontology: Ontology | None = None, **changes: object) -> Example:
+    """What is found in a COCO export with one annotation, or why it is refused."""
+
+    def fired() -> set[str]:
+        data = make.encode(coco_files.document([annotation], list(images) or None, **changes))
+        try:
+            found = list(read_coco(data, ontology=ontology))
+        except ExportError as error:
+            return {error.reason}
+        refused = {one.reason for one in found if isinstance(one, UnusableRow)}
+        return refused | {f.rule for one in found if isinstance(one, RowReading) for f in one.findings}
+
+    return fired
+
+
+def bad_ontology() -> set[str]:
+    """A page in place of the document beside an export."""
+    desk = Desk(config=LabelSetConfig(name="street", masks=False))
+    desk.deliver("one.ontology.json", b"<html>")
+    return set(desk.ingest(desk.deliver("one.json", make.encode([make.image_row()]))).outcomes[0].rules)
 
 
 def too_many_objects() -> set[str]:
@@ -130,9 +177,28 @@ def without_ontology() -> set[str]:
     return {ontology_missing().rule}
 
 
+def twice() -> set[str]:
+    """One key with two values."""
+    (piece,) = container.iter_rows(make.encode([make.image_row()]).replace(b'"width"', b'"width": 1, "width"'))
+    with pytest.raises(RowError) as caught:
+        read_row(piece)
+    return {caught.value.reason}
+
+
 def boxes(count: int) -> list[Json]:
     """Boxes of one class, each somewhere else."""
     return [make.box(x=0.5 * number / count, object_hash=f"box{number:05}") for number in range(count)]
+
+
+def answered(answers: object) -> Json:
+    """A row of one box, whose state is answered so."""
+    answer = {"objectHash": "object01", "classifications": [make.answer(answers)]}
+    return make.image_row(make.box(), object_answers={"object01": answer})
+
+
+def zigzag() -> Json:
+    """A row of one polygon that goes to and fro over its image."""
+    return make.image_row(make.polygon([(index % 2, index / 40) for index in range(41)]))
 
 
 def points(count: int) -> list[Json]:
@@ -152,10 +218,15 @@ EXAMPLES: dict[str, Example] = {
     "truncated_json": file(b'[{"label_hash": "x"'),
     "html_not_json": file(b"<!doctype html><html></html>"),
     "coco_not_labels": file(b'{"images": [], "annotations": [], "categories": []}'),
-    "compressed_file": file(gzip.compress(b"[]", mtime=0)),
-    "too_large": too_large,
+    "compressed_file": file(b"(\xb5/\xfd packed by zstd"),
+    "damaged_archive": file(gzip.compress(b"[]", mtime=0)[:-3]),
+    "archive_bomb": file(gzip.compress(b"[" + b" " * 2**22, mtime=0)),
+    "too_large": limited(packed, "LARGEST_EXPORT", file(b"[ ]")),
+    "too_many_rows": limited(outline, "MOST_ROWS", file(make.encode([make.image_row(), make.image_row()]))),
     "not_label_rows": file(b"[1, 2]"),
     # a row that cannot be used
+    "row_too_large": limited(head, "LARGEST_ROW", row(make.image_row())),
+    "duplicate_key": twice,
     "row_unreadable": row(make.image_row(label_hash=["x"])),
     "no_identity": row(make.image_row(label_hash=None, data_hash=None)),
     "bad_hash": row(make.image_row(label_hash="a b")),
@@ -176,6 +247,7 @@ EXAMPLES: dict[str, Example] = {
     "outside_image": row(make.image_row(make.box(y=6204))),
     "no_frame_size": row(make.changed(make.image_row(make.box()), ..., *UNIT, "width")),
     "bad_bitmask": row(make.image_row(make.bitmask("1"))),
+    "too_large_to_mask": row(make.changed(zigzag(), 10**6, *UNIT, "width")),
     # something odd, normalised
     "coordinate_clipped": row(make.image_row(make.point(1.04))),
     "mask_pasted": row(make.image_row(make.bitmask("01", 1, 1, top=1, left=1))),
@@ -206,6 +278,32 @@ EXAMPLES: dict[str, Example] = {
     "bad_frame_size": unit("wide", "width"),
     "bad_slice": row(make.dicom_row({0: make.dicom_slice(uid=17)})),
     "personal_data_removed": row(make.image_row(make.box(name="car of jane@example.com"))),
+    # COCO exports
+    "coco_unreadable": coco(coco_files.annotation(), categories="none"),
+    "coco_foreign": coco(coco_files.annotation(), coco_files.image("street.jpg")),
+    "coco_unknown_image": coco(coco_files.annotation(), coco_files.image(), coco_files.image("street.jpg")),
+    "coco_orphan_annotation": coco(coco_files.annotation(image_id=7)),
+    "coco_unknown_category": coco(coco_files.annotation(category_id=77)),
+    "coco_duplicate_id": coco(coco_files.annotation(), coco_files.image(id=0), coco_files.image("images/d1.jpg", id=0)),
+    "coco_row": coco(coco_files.annotation()),
+    "coco_image_twice": coco(coco_files.annotation(), coco_files.image(), coco_files.image()),
+    "coco_slice_numbered": coco(coco_files.annotation(), coco_files.image("dicom/d0/1.2.3")),
+    "coco_object_unnamed": coco(coco_files.annotation(attributes={"encord_track_uuid": None})),
+    "coco_class_inferred": coco(coco_files.annotation()),
+    "coco_class_ambiguous": coco(coco_files.annotation(), ontology=TWINS),
+    "coco_answer_inferred": coco(coco_files.annotation(attributes={"classifications": {"colour": "red"}})),
+    "coco_dynamic_answer": coco(
+        coco_files.annotation(attributes={"classifications": {"state": "red"}}),
+        ontology=ontologies.ontology(ontologies.of_boxes(ontologies.text("state", dynamic=True))),
+    ),
+    # what an ontology brings to light
+    "relation_kept_raw": resolved(answered({"id": 7}), ontologies.of_boxes(ontologies.text("state", kind="relation"))),
+    "class_renamed": resolved(make.image_row(make.box(name="another")), ontologies.of_boxes()),
+    "radio_answer_text": resolved(answered("red"), ontologies.of_boxes(STATE)),
+    "radio_answer_unknown": resolved(answered("pink"), ontologies.of_boxes(STATE)),
+    "several_radio_options": resolved(
+        answered([make.option("red", "OptionR1"), make.option("blue", "OptionB1")]), ontologies.of_boxes(STATE)
+    ),
     # of whole rows
     "objects_unaccounted": unaccounted,
     "class_name_differs": row(make.image_row(make.box(), make.box(0.1, object_hash="object09", name="another"))),
@@ -242,6 +340,7 @@ EXAMPLES: dict[str, Example] = {
         make.image_row(make.point()), ontologies.ontology(ontologies.of_boxes(required=True))
     ),
     # where rows meet a label set
+    "bad_ontology": bad_ontology,
     "no_rows": exports([]),
     "no_usable_row": exports([make.row("image", [])]),
     "bad_object": exports([make.image_row(make.box(w=0))], on_bad_object="fail_export"),

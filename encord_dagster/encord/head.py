@@ -150,7 +150,7 @@ def read_state(head: Head, notes: Notes) -> State:
 
 
 def _data_type(head: Head, notes: Notes) -> str:
-    stated = notes.clean(head.data_type, "the data type", notes.at()).strip().lower()
+    stated = notes.clean(present(head.data_type), "the data type", notes.at()).strip().lower()
     data_type = _TYPE_ALIASES.get(stated, stated)
     if data_type not in IMAGE_TYPES and data_type not in _OTHER_TYPES:
         message = f"the data type {quote(stated)} is not known; its objects are counted, not converted"
@@ -159,7 +159,7 @@ def _data_type(head: Head, notes: Notes) -> str:
 
 
 def _status(value: Scalar, name: str, known: frozenset[str], notes: Notes) -> str | None:
-    status = notes.clean(value, name, notes.at()).strip().upper()
+    status = notes.clean(present(value), name, notes.at()).strip().upper()
     status = {"COMPLETE": "COMPLETED"}.get(status, status)
     if status and status not in known:
         notes.add(codes.UNKNOWN_STATUS, f"the {name} {quote(status)} is not known; it was kept")

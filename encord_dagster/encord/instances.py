@@ -189,7 +189,7 @@ def _convert(
     return ObjectInstance(
         object_hash=object_hash,
         feature_hash=str(entry.feature_hash),
-        name=notes.clean(present(entry.name) or entry.value, "the class name", where),
+        name=notes.clean(entry.name or entry.value, "the class name", where),
         shape=shape,
         geometry=_geometry(entry, shape, Scale(place.width, place.height), where, notes),
         confidence=read_confidence(entry.confidence, where, notes),
@@ -251,5 +251,5 @@ def read_confidence(value: Scalar, where: Location, notes: Notes) -> float:
 
 
 def _exclude(reason: str, entry: Entry, where: Location, notes: Notes) -> None:
-    shape = notes.clean(entry.shape, "a shape", where) or None
+    shape = notes.clean(text(entry.shape), "a shape", where) or None
     notes.exclude(reason, where, feature_hash=readable_hash(entry.feature_hash), shape=shape)

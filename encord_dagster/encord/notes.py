@@ -8,7 +8,7 @@ from encord_dagster.encord import codes
 from encord_dagster.encord.codes import Code
 from encord_dagster.encord.model import Excluded, Quarantined
 from encord_dagster.encord.privacy import LONGEST, redact
-from encord_dagster.encord.scalars import Scalar, text
+from encord_dagster.encord.scalars import Scalar
 from encord_dagster.errors import RowError
 from encord_dagster.findings import Finding, Location
 
@@ -65,11 +65,12 @@ class Notes:
         self.quarantined.append(Quarantined(where, (found,)))
 
     def clean(self, value: Scalar, what: str, where: Location, *, lines: bool = False) -> str:
-        """`value` as a text that may leave the reader; an absent one is empty. `what` names it in a finding.
+        """`value` as a text that may leave the reader; what is no text is empty. `what` names it in a finding.
 
-        With `lines` it keeps its line breaks; without, it becomes one line.
+        The words for absent are texts here: an option may be called "None". With `lines` it keeps its line breaks;
+        without, it becomes one line.
         """
-        original = (text(value) or "").replace("\r\n", "\n")
+        original = (value if isinstance(value, str) else "").replace("\r\n", "\n")
         cleaned = "\n".join(map(_redact, original.split("\n")))[:LONGEST] if lines else _redact(original)
         if cleaned != original and original not in self._redacted:
             self._redacted.add(original)

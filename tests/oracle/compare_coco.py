@@ -303,8 +303,7 @@ def _compare_answers(
             given = mine.get(attribute["name"], [])
             own: Any = sorted([given] if isinstance(given, str) else given)
         else:
-            answer, own = told.get(attribute["name"]), mine.get(attribute["name"])
-            ticked = slow_model.printable(answer) if isinstance(answer, str) else answer
+            ticked, own = told.get(attribute["name"]), mine.get(attribute["name"])
         known = "dynamic_by_image_id" if attribute["dynamic"] else _renamed(row, str(where[2]), attribute)
         judge.same("COCO answers", (*where, attribute["name"]), own, ticked, known)
 

@@ -11,7 +11,6 @@ KNOWN = {
     "radio_overlap": "two answers of one radio at a frame: the SDK takes the last, we keep both without an ontology",
     "ticks_lost": "the SDK loses ticks of a dynamic checklist where the range of another tick ends",
     "ticks_apart": "of a classification's ticks that are written apart the SDK keeps the last; an object's it unites",
-    "line_break": "our reader makes a blank of a line break in a text answer",
     "no_answer": "the SDK leaves out a classification on a frame that has no answer; we keep it, with a finding",
     "frame_entries_not_read": "SDK 0.1.211 does not read classifications that only frames list",
     "no_place": "the SDK leaves out classifications of the whole asset in rows of frames",

@@ -119,9 +119,4 @@ def _add(found: dict[str, Answer], answer: Json) -> None:
         held = before if isinstance(before, list) else []
         found[key] = sorted({*held, *(option["featureHash"] for option in given)})
     else:
-        found[key] = printable(given) if isinstance(given, str) else given
-
-
-def printable(text: str) -> str:
-    """A text as it leaves our reader, which makes a blank of a line break: the one thing here that is policy."""
-    return text.replace("\n", " ")
+        found[key] = given
