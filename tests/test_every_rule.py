@@ -147,7 +147,7 @@ def coco(annotation: object, *images: Json, ontology: Ontology | None = None, **
 def bad_ontology() -> set[str]:
     """A page in place of the document beside an export."""
     desk = Desk(config=LabelSetConfig(name="street", masks=False))
-    desk.deliver("one.ontology.json", b"<html>")
+    desk.landing.create("one.ontology.json", b"<html>")
     return set(desk.ingest(desk.deliver("one.json", make.encode([make.image_row()]))).outcomes[0].rules)
 
 

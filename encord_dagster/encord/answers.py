@@ -112,8 +112,8 @@ def _attribute(raw: Raw, where: Location, notes: Notes, *, dynamic: bool) -> tup
     except UNREADABLE as error:
         notes.add(codes.BAD_ANSWER, f"an answer cannot be read ({problem(error)}); it was left out", where)
         return None
-    if given is None or given == "":
-        return None  # not answered; "None" may be an answer
+    if given is None or given in ("", "null"):
+        return None  # not answered; "None" is a word that people answer with
     name = notes.clean(entry.name, "an attribute's name", where)
     if not isinstance(entry.feature_hash, str) or not is_hash(entry.feature_hash):
         notes.add(codes.BAD_ANSWER, f"the answer {quote(name)} has no readable featureHash; it was left out", where)

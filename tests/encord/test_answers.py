@@ -224,3 +224,17 @@ def test_a_relation_that_is_too_long_to_keep_is_left_out() -> None:
 def test_another_type_of_an_answer_means_nothing(kind: object) -> None:
     """Whatever it is: the answer is read as without it."""
     assert attributes(answered(make.answer([RED], type=kind))) == (Attribute("Attribu1", "state", (RED_OPTION,)),)
+
+
+@pytest.mark.parametrize("word", ["None", "none"])
+def test_none_is_a_word_that_people_answer_with(word: str) -> None:
+    """As a text, and as the name of an option: elsewhere exports mean by it that there is nothing."""
+    text = make.answer(word, "defects", "Defects1")
+    ticked = make.answer([make.option(word, "OptNone1")], "kind", "KindAtt1")
+    document = make.image_row(
+        make.box(), object_answers={"object01": {"objectHash": "object01", "classifications": [text, ticked]}}
+    )
+
+    attributes = make.read(document).row.frames[0].objects[0].attributes
+
+    assert [one.answer for one in attributes] == [word, (Option("OptNone1", word, word.lower()),)]

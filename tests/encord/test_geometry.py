@@ -394,3 +394,23 @@ def flat(geometry: Geometry) -> tuple[float, ...]:
             return tuple(value for joint in joints for value in (joint.x, joint.y))
         case Bitmask(runs):
             return runs
+
+
+@pytest.mark.parametrize(
+    ("joint", "visibility"),
+    [
+        ({"visibility": "visible"}, "visible"),
+        ({"visibility": "occluded"}, "occluded"),
+        ({"visibility": "invisible"}, "invisible"),
+        ({"visibility": "selfOccluded"}, "self_occluded"),
+        ({"visibility": "translucent"}, "visible"),
+        ({"visibility": "visible", "occluded": True}, "occluded"),
+    ],
+)
+def test_a_joint_may_say_its_visibility_in_a_word(joint: Json, visibility: str) -> None:
+    """As the SDK writes it; flags of the platform come first."""
+    row = make.read(make.image_row(make.skeleton([make.joint(0.5, 0.5, **joint)]))).row
+
+    skeleton = row.frames[0].objects[0].geometry
+    assert isinstance(skeleton, Skeleton)
+    assert skeleton.joints[0].visibility == visibility
