@@ -35,6 +35,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     expected: Expected
     batch: int = 0
     sparse: int = 0
+    seen: tuple[str, ...] = ()  # texts that must stand in the COCO file
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +47,6 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     together: bool = False  # all deliveries go into one label set; else each into its own
     heavy: bool = False  # runs in a process of its own
     absent: tuple[str, ...] = ()  # texts that may stand nowhere but in raw/
-    seen: tuple[str, ...] = ()  # texts that must be published
     then: Callable[[Desk, Sequence[ExportOutcome]], list[str]] | None = None  # further complaints
     config: LabelSetConfig = LabelSetConfig(name="street")
     xfail: str = ""  # why it fails today

@@ -7,19 +7,16 @@ from tests.factories import Json
 from tests.hostile.case import (
     Case,
     Delivery,
-    Expected,
     accepted,
     beside,
     edited,
-    image,
-    neighbour,
     object_quarantined,
     objects,
     one,
     row_quarantined,
 )
 
-BOX = {"h": 0.25, "w": 0.125, "x": 0.25, "y": 0.5}
+BOX: Json = {"h": 0.25, "w": 0.125, "x": 0.25, "y": 0.5}
 
 
 def bad(code: str, *shapes: Json, findings: tuple[str, ...] = ()) -> list[Delivery]:
@@ -75,19 +72,17 @@ def outside() -> list[Delivery]:
         make.point(2, 2),
         make.polyline([(0.1, 0.1), (0.5, -3.0)]),
         line((0.1, 0.1), (0.4, 0.1), (40, 0.6)),
-        make.rotated_box(10, **{"rotatableBoundingBox": {**BOX, "x": 9, "theta": 10}}),
+        shape("rotatable_bounding_box", BOX | {"x": 9, "theta": 10}),
     ]
     near = [make.box(x=-0.01), make.point(1.04, 0.5), line((0.9, 0.1), (1.02, 0.1), (1.02, 0.6))]
     return [*bad("outside_image", *far), *good(*near, findings=("coordinate_clipped",))]
 
 
 def million_points() -> list[Delivery]:
-    """A circle of a million points, one of 300,000 that crosses itself everywhere, and a line of a million."""
+    """A circle of a million points, and a line of a million."""
     round_ = [_on_circle(2 * math.pi * n / 1_000_000) for n in range(1_000_000)]
-    star = [_on_circle(2.4 * n) for n in range(300_000)]
     zigzag = [(n / 1_000_000, 0.2 + n % 2 / 2) for n in range(1_000_000)]
-    shapes = [shape("polygon", [{"x": x, "y": y} for x, y in points]) for points in (round_, star)]
-    return good(*shapes, make.polyline(zigzag))
+    return good(shape("polygon", [{"x": x, "y": y} for x, y in round_]), make.polyline(zigzag))
 
 
 def unordered_keys() -> list[Delivery]:
@@ -104,8 +99,8 @@ def unordered_keys() -> list[Delivery]:
 
 def no_angle() -> list[Delivery]:
     """Missing, null, a word, infinite, a list; any finite one is good."""
-    wrong = [{}, {"theta": None}, {"theta": "steep"}, {"theta": "1e999"}, {"theta": [30]}]
-    legal = [{"theta": -720.5}, {"theta": 1e300}, {"theta": "45"}, {"theta": -1e-300}]
+    wrong: list[Json] = [{}, {"theta": None}, {"theta": "steep"}, {"theta": "1e999"}, {"theta": [30]}]
+    legal: list[Json] = [{"theta": -720.5}, {"theta": 1e300}, {"theta": "45"}, {"theta": -1e-300}]
     turned = [shape("rotatable_bounding_box", BOX | theta) for theta in wrong]
     return [
         *bad("bad_geometry", *turned),
@@ -185,15 +180,16 @@ CASES = (
         id="G02",
         name="negative size",
         make=lambda: bad(
-            "empty_box", make.box(w=-0.1), make.box(h=-1e-9), shape("rotatable_bounding_box", BOX | {"w": -1, "theta": 3})
+            "empty_box",
+            make.box(w=-0.1),
+            make.box(h=-1e-9),
+            shape("rotatable_bounding_box", BOX | {"w": -1, "theta": 3}),
         ),
     ),
     Case(
         id="G03",
         name="no size",
-        make=lambda: bad(
-            "empty_box", make.box(w=0), make.box(h=0.0), make.box(w="0"), make.box(x=1.0), make.box(h=-0.0)
-        ),
+        make=lambda: bad("empty_box", make.box(w=0), make.box(h=0.0), make.box(w="0"), make.box(h=-0.0)),
     ),
     Case(
         id="G04",

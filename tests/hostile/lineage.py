@@ -1,6 +1,6 @@
 """L: exports that disagree on what came before what."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from encord_dagster.outcomes import ExportOutcome
 from tests import factories as make
@@ -19,7 +19,7 @@ def row(export_hash: str, time: str, *objects: Json, past: Sequence[str] = (), *
     return edited(made, export_history=found, **changes)
 
 
-def holds(count: int) -> "object":
+def holds(count: int) -> Callable[[Desk, Sequence[ExportOutcome]], list[str]]:
     """A judge: the version's image data-0 has so many annotations."""
 
     def then(desk: Desk, outcomes: Sequence[ExportOutcome]) -> list[str]:

@@ -65,7 +65,10 @@ CASES = (
         id="M04",
         name="negative runs",
         make=lambda: bad(
-            make.bitmask("O"), make.bitmask("1N9"), make.bitmask(code(5, 3) + "2" + "K"), make.bitmask("0" * 3 + "o" * 5)
+            make.bitmask("O"),
+            make.bitmask("1N9"),
+            make.bitmask(code(5, 3) + "2" + "K"),
+            make.bitmask("0" * 3 + "o" * 5),
         ),
     ),
     Case(id="M05", name="65,536 x 65,536 pixels", make=lambda: giant(65_536), heavy=True, xfail=GIANT),
@@ -83,7 +86,13 @@ CASES = (
     Case(
         id="M09",
         name="empty code",
-        make=lambda: bad(make.bitmask(""), make.bitmask(None), make.bitmask([]), make.bitmask(0)),
+        make=lambda: [
+            *bad(make.bitmask(""), make.bitmask(None), make.bitmask(0)),
+            *one(
+                objects(make.bitmask([]), make.bitmask({}) | {"objectHash": "mask0001"}),
+                object_quarantined("bad_geometry", "bad_geometry"),
+            ),
+        ],
     ),
     Case(
         id="M10",
@@ -100,7 +109,9 @@ CASES = (
     Case(
         id="M12",
         name="a number that does not end",
-        make=lambda: bad(make.bitmask("o" * 10_000_000), make.bitmask("o" * 6 + "0"), make.bitmask("P" * 100_000 + "1")),
+        make=lambda: bad(
+            make.bitmask("o" * 10_000_000), make.bitmask("o" * 6 + "0"), make.bitmask("P" * 100_000 + "1")
+        ),
         heavy=True,
     ),
     Case(

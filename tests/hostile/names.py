@@ -18,15 +18,17 @@ from tests.published import coco_of
 TITLE = "Canary title"
 
 
-def named(name: str, *, is_hash: bool = False, clean: bool = True) -> list[Delivery]:
-    """The name wherever people write names, and wherever hashes stand; `clean` where nothing of it is taken out."""
-    findings = () if clean else ("personal_data_removed",)
+def named(name: str, *, is_hash: bool = False, becomes: str = "") -> list[Delivery]:
+    """The name wherever people write names, and wherever hashes stand; `becomes` where it is published otherwise."""
+    findings = ("personal_data_removed",) if becomes else ()
     text = make.answer(name, name, "AttrText")
     chosen = make.answer([make.option(name, "OptionA1")], name, "AttrRadi")
     answers: Json = {"object01": {"objectHash": "object01", "classifications": [text, chosen]}}
     shown = image(make.box(name=name, value=name), data_title=TITLE + name, dataset_title=TITLE + name)
     shown |= {"object_answers": answers, "workflow_graph_node": {"title": name}, "label_status": name}
-    found = [Delivery(data=beside(shown), expected=accepted(3, "unknown_status", *findings))]
+    found = [
+        Delivery(data=beside(shown), expected=accepted(3, "unknown_status", *findings), seen=(seen(becomes or name),))
+    ]
     return found + (_legal_hashes(name) if is_hash else _no_hashes(name))
 
 
@@ -57,7 +59,7 @@ def twins(one: str, other: str) -> list[Delivery]:
         make.box(name=one, featureHash="TwinsCl1"),
         make.box(0.1, name=other, featureHash="TwinsCl2", object_hash="object02"),
     ]
-    return [Delivery(data=beside(make.image_row(*objects)), expected=accepted(3))]
+    return [Delivery(data=beside(make.image_row(*objects)), expected=accepted(3), seen=(one, other))]
 
 
 def two_classes(desk: Desk, outcomes: Sequence[ExportOutcome]) -> list[str]:
@@ -70,7 +72,7 @@ def two_classes(desk: Desk, outcomes: Sequence[ExportOutcome]) -> list[str]:
     return found
 
 
-def shown(name: str) -> str:
+def seen(name: str) -> str:
     """A text as JSON writes it."""
     return json.dumps(name, ensure_ascii=False)[1:-1]
 
@@ -81,49 +83,44 @@ IMAGE = "<img src=x onerror=alert(1)>"
 LINK = "![](http://tracker.example.com/pixel.png)"
 
 CASES = (
-    Case(id="N01", name="../../x", make=lambda: named("../../x"), absent=(TITLE,), seen=("../../x",)),
+    Case(id="N01", name="../../x", make=lambda: named("../../x"), absent=(TITLE,)),
     Case(id="N02", name="/etc/passwd", make=lambda: named("/etc/passwd", is_hash=True), absent=(TITLE,)),
     Case(id="N03", name="a/b, a legal hash", make=lambda: named("a/b", is_hash=True), absent=(TITLE,)),
-    Case(id="N04", name="C:\\x", make=lambda: named("C:\\x"), absent=(TITLE,), seen=(shown("C:\\x"),)),
-    Case(id="N05", name="CON", make=lambda: named("CON", is_hash=True), absent=(TITLE,), seen=("CON",)),
-    Case(id="N06", name="300 characters", make=lambda: named(LONG), absent=(TITLE,), seen=(LONG,)),
+    Case(id="N04", name="C:\\x", make=lambda: named("C:\\x"), absent=(TITLE,)),
+    Case(id="N05", name="CON", make=lambda: named("CON", is_hash=True), absent=(TITLE,)),
+    Case(id="N06", name="300 characters", make=lambda: named(LONG), absent=(TITLE,)),
     Case(
         id="N07",
         name="newline",
-        make=lambda: named("first\nsecond\r\n\tthird", clean=False),
+        make=lambda: named("first\nsecond\r\n\tthird", becomes="first second   third"),
         absent=(TITLE, "first\nsecond", "first\\nsecond"),
-        seen=("first second",),
     ),
     Case(
         id="N08",
         name="nul",
-        make=lambda: named("before\0after", clean=False),
+        make=lambda: named("before\0after", becomes="beforeafter"),
         absent=(TITLE, "before\0", "before\\u0000", "before\\x00"),
-        seen=("beforeafter",),
     ),
     Case(
         id="N09",
         name="right-to-left override",
-        make=lambda: named("gpj.\u202eexe", clean=False),
+        make=lambda: named("gpj.\u202eexe", becomes="gpj.exe"),
         absent=(TITLE, "gpj.\u202e", "gpj.\\u202e"),
-        seen=("gpj.exe",),
     ),
     Case(
         id="N10",
         name="homoglyph twins",
         make=lambda: twins("paypal", "p\u0430ypal"),
-        seen=("paypal", "p\u0430ypal"),
         then=two_classes,
     ),
     Case(
         id="N11",
         name="composed and decomposed twins",
         make=lambda: twins(COMPOSED, DECOMPOSED),
-        seen=(COMPOSED, DECOMPOSED),
         then=two_classes,
     ),
-    Case(id="N12", name="leading dot", make=lambda: named(".hidden"), absent=(TITLE,), seen=(".hidden",)),
-    Case(id="N13", name="=cmd()", make=lambda: named("=cmd|'/c calc'!A0"), absent=(TITLE,), seen=("=cmd|'/c calc'!A0",)),
-    Case(id="N14", name=IMAGE, make=lambda: named(IMAGE), absent=(TITLE,), seen=(IMAGE,)),
-    Case(id="N15", name=LINK, make=lambda: named(LINK), absent=(TITLE,), seen=(LINK,)),
+    Case(id="N12", name="leading dot", make=lambda: named(".hidden"), absent=(TITLE,)),
+    Case(id="N13", name="=cmd()", make=lambda: named("=cmd|'/c calc'!A0"), absent=(TITLE,)),
+    Case(id="N14", name=IMAGE, make=lambda: named(IMAGE), absent=(TITLE,)),
+    Case(id="N15", name=LINK, make=lambda: named(LINK), absent=(TITLE,)),
 )

@@ -1,6 +1,6 @@
 """All cases, and how many there must be of each letter."""
 
-from tests.hostile import bytes_, geometry, json_, lineage, masks, names, schema, secrets
+from tests.hostile import bytes_, found, geometry, json_, lineage, masks, names, schema, secrets
 from tests.hostile.case import Case
 
 COUNTS = {"B": 12, "J": 199, "S": 20, "G": 16, "M": 13, "N": 15, "P": 10, "L": 6}
@@ -25,4 +25,5 @@ CASES: tuple[Case, ...] = (
     *lineage.CASES,
 )
 VALID: tuple[Case, ...] = json_.VALID  # valid JSON that is no export: counted apart
-BY_ID: dict[str, Case] = {case.id: case for case in (*CASES, *VALID)}
+FOUND: tuple[Case, ...] = found.CASES  # not on the list: counted apart
+BY_ID: dict[str, Case] = {case.id: case for case in (*CASES, *VALID, *FOUND)}

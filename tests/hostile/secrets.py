@@ -64,19 +64,22 @@ def in_links(link: str) -> list[Delivery]:
 def in_history() -> list[Delivery]:
     """The users of export_history, also where an entry cannot be read, or is the wrong way up."""
     entry: Json = {"export_hash": "hash-1", "exported_at": "2023-12-01 10:00:00", "user_email": ADDRESS}
-    odd: list[object] = [entry, {"user_email": ADDRESS}, ADDRESS, {**entry, "export_hash": ADDRESS, "exported_at": ADDRESS}]
+    odd: list[object] = [
+        entry,
+        {"user_email": ADDRESS},
+        ADDRESS,
+        {**entry, "export_hash": ADDRESS, "exported_at": ADDRESS},
+    ]
     rows = [make.image_row(make.box(), export_history=value) for value in ([entry], odd, {ADDRESS: entry}, ADDRESS)]
     findings = ((), ("bad_history",), (), ("bad_history",))
-    return [
-        Delivery(data=beside(row), expected=accepted(2, *found)) for row, found in zip(rows, findings, strict=True)
-    ]
+    return [Delivery(data=beside(row), expected=accepted(2, *found)) for row, found in zip(rows, findings, strict=True)]
 
 
 def in_editors() -> list[Delivery]:
     """Authors and editors of objects, answers, classifications and reviews; the assignee of the task."""
     people: Json = {"createdBy": ADDRESS, "lastEditedBy": ADDRESS, "reviews": [{"createdBy": ADDRESS}]}
     row = image(make.box(**people), classifications=[make.classification(**people)], assigned_user_email=ADDRESS)
-    row["classification_answers"] = {"classif1": {"classifications": [make.answer("sunny", **people)], **people}}
+    row["classification_answers"] = {"classif1": {"classifications": [make.answer("sunny") | people], **people}}
     far = make.box(y=6204, object_hash="faraway1", **people)
     return [
         Delivery(data=beside(row), expected=accepted(3)),
