@@ -1,8 +1,8 @@
 """B: what the bytes of a file can be, before anybody asks what they say."""
 
-import functools
 import gzip
 import io
+import struct
 import zipfile
 import zlib
 
@@ -64,13 +64,18 @@ def packed_by_gzip() -> list[Delivery]:
     ]
 
 
-@functools.cache
 def gzip_bomb() -> bytes:
-    """A few MB that become 2 GiB of blanks in front of an export; blanks are legal JSON."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    blanks = b" " * PART
-    parts = [packer.compress(blanks) for _ in range(BOMB // PART)]
-    return b"".join([*parts, packer.compress(b"[]"), packer.flush()])
+    """2 MB that become 2 GiB of blanks in front of an export; blanks are legal JSON."""
+    blanks, end = b" " * PART, b"[]"
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    header = gzip.compress(b"", mtime=0)[:10]
+    part = packer.compress(blanks) + packer.flush(zlib.Z_FULL_FLUSH)  # stands for itself, so it can be repeated
+    last = packer.compress(end) + packer.flush()
+    checksum = 0
+    for _ in range(BOMB // PART):
+        checksum = zlib.crc32(blanks, checksum)
+    trailer = struct.pack("<II", zlib.crc32(end, checksum), (BOMB + len(end)) % 2**32)
+    return header + part * (BOMB // PART) + last + trailer
 
 
 def zipped(members: dict[str, bytes]) -> bytes:
@@ -124,6 +129,7 @@ CASES = (
         name="gzip bomb",
         make=lambda: one(gzip_bomb(), refused("archive_bomb")),
         heavy=True,
+        slow=True,
         xfail=UNPACKING,
     ),
     Case(id="B10", name="zip", make=zip_archives, xfail=UNPACKING),
@@ -133,6 +139,7 @@ CASES = (
         name="over the size limit",
         make=lambda: [Delivery(sparse=OVER, expected=Expected(status="quarantined", refused=frozenset({"too_large"})))],
         heavy=True,
+        slow=True,
         xfail="an export is read whole, and copied, before its size is looked at",
     ),
 )

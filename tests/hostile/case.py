@@ -46,6 +46,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     make: Callable[[], Sequence[Delivery]]
     together: bool = False  # all deliveries go into one label set; else each into its own
     heavy: bool = False  # runs in a process of its own
+    slow: bool = False  # takes more than a few seconds
     absent: tuple[str, ...] = ()  # texts that may stand nowhere but in raw/
     then: Callable[[Desk, Sequence[ExportOutcome]], list[str]] | None = None  # further complaints
     config: LabelSetConfig = LabelSetConfig(name="street")
@@ -93,9 +94,9 @@ def beside(*rows: object) -> bytes:
     return make.encode([*rows, neighbour()])
 
 
-def image(*objects: Json, **changes: object) -> Json:
+def image(*objects: Json, classifications: list[Json] | None = None, **changes: object) -> Json:
     """An image row with a good point beside the objects."""
-    return make.image_row(*objects, make.point(object_hash="good0001"), **changes)
+    return make.image_row(*objects, make.point(object_hash="good0001"), classifications=classifications) | changes
 
 
 def objects(*bad: Json, **changes: object) -> bytes:

@@ -82,7 +82,7 @@ def million_points() -> list[Delivery]:
     """A circle of a million points, and a line of a million."""
     round_ = [_on_circle(2 * math.pi * n / 1_000_000) for n in range(1_000_000)]
     zigzag = [(n / 1_000_000, 0.2 + n % 2 / 2) for n in range(1_000_000)]
-    return good(shape("polygon", [{"x": x, "y": y} for x, y in round_]), make.polyline(zigzag))
+    return [*good(shape("polygon", [{"x": x, "y": y} for x, y in round_])), *good(make.polyline(zigzag))]
 
 
 def unordered_keys() -> list[Delivery]:
@@ -215,7 +215,7 @@ CASES = (
             make.polygons([[[0.1, 0.1, 0.4, 0.1, 0.4, 0.6], [0.3, 0.05, 0.9, 0.2, 0.3, 0.3]]]),
         ),
     ),
-    Case(id="G07", name="a million points", make=million_points, heavy=True),
+    Case(id="G07", name="a million points", make=million_points, heavy=True, slow=True),
     Case(
         id="G08",
         name="empty shapes",

@@ -211,7 +211,7 @@ STRUCTURES: Texts = (
     ("a no-break space first", "\u00a0[1]"),
 )
 
-VALID: Texts = (
+VALID: tuple[tuple[str, str], ...] = (
     ("empty list", "[]"),
     ("empty list, spaced", " [ \t\r\n ] "),
     ("lists in lists", "[[], [[]], [[[]]]]"),
@@ -304,7 +304,7 @@ VALID: Texts = (
     ("long text", '["' + "x" * 20000 + '"]'),
 )
 
-SCALARS: Texts = (
+SCALARS: tuple[tuple[str, str], ...] = (
     ("a number alone", "42"),
     ("a text alone", '"row"'),
     ("true alone", "true"),

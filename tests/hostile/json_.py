@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -166,14 +167,14 @@ _BROKEN = tuple(
     Case(
         id=f"J{number:03}",
         name=name,
-        make=lambda text=text: broken(text),
+        make=partial(broken, text),
         together=True,
         xfail="NaN and Infinity are taken for texts also where a key stands" if short in KEYS else "",
     )
     for number, (name, short, text) in enumerate(_TEXTS, start=1)
 )
 VALID = tuple(
-    Case(id=f"Y{number:03}", name=name, make=lambda text=text: valid(text), together=True, xfail=xfail)
+    Case(id=f"Y{number:03}", name=name, make=partial(valid, text), together=True, xfail=xfail)
     for number, (name, text, xfail) in enumerate(
         [
             *((*text, "") for text in VALID_TEXTS),

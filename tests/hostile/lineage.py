@@ -38,9 +38,9 @@ THREE = make.box(0.1, object_hash="object03")
 
 
 def conflict() -> list[Delivery]:
-    """One export hash, two contents: told of, and the same one wins in any order."""
+    """One export hash at one time with two contents: told of, and the same one wins in any order."""
     first = make.encode([row("hash-1", EARLY, ONE)])
-    other = make.encode([row("hash-1", LATE, ONE, TWO)])
+    other = make.encode([row("hash-1", EARLY, ONE, TWO, past=("hash-0",))])
     return [
         *one(first, accepted(1)),
         *one(other, accepted(2, "export_hash_conflict"), batch=1),

@@ -18,7 +18,7 @@ import msgspec
 
 ADDRESS_SPACE = 3 * 2**30  # bytes that a process of cases may map
 MOST_MEMORY = 1024  # MiB that it may use
-PATIENCE = 120  # seconds for one case
+PATIENCE = 600  # seconds for one case; other programs may want the processor too
 
 
 class Verdict(msgspec.Struct, frozen=True):
