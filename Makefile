@@ -5,9 +5,10 @@ BIN := .venv/bin
 LOCK := requirements/dev.txt
 STAMP := .venv/.setup-done
 PORT ?= 3000
+SECONDS ?= 1800
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 dev test test-all lint format bench lock clean
+.PHONY: help setup demo demo-s3 dev test test-all lint format bench fuzz lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +52,15 @@ format: setup ## mend what ruff can mend
 
 bench: setup ## the benchmarks
 	$(BIN)/python -m benchmarks
+
+fuzz: setup .make/atheris/.done ## search for inputs that break the reader: 30 minutes, or make fuzz SECONDS=60
+	PYTHONPATH=.make/atheris $(BIN)/python -m tests.hostile.fuzz --seconds $(SECONDS)
+
+.make/atheris/.done: requirements/fuzz.txt
+	rm -rf .make/atheris
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+		--target .make/atheris -r requirements/fuzz.txt
+	@touch $@
 
 lock: ## write requirements/dev.txt anew: newest versions that pyproject.toml admits, with hashes
 	rm -rf .make/lock

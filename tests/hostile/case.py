@@ -99,9 +99,9 @@ def image(*objects: Json, classifications: list[Json] | None = None, **changes: 
     return make.image_row(*objects, make.point(object_hash="good0001"), classifications=classifications) | changes
 
 
-def objects(*bad: Json, **changes: object) -> bytes:
+def objects(*bad: Json) -> bytes:
     """An export whose first row holds these objects and a good one, beside a good row."""
-    return beside(image(*bad, **changes))
+    return beside(image(*bad))
 
 
 def spliced(document: object, place: str, text: str | bytes) -> bytes:
