@@ -4,6 +4,8 @@ Each target runs in a process of its own for a third of the time, and goes on af
 new code are kept in .make/fuzz/corpus, those that break a promise in .make/fuzz/broken.
 """
 
+# ruff: noqa: T201 - it reports on the terminal
+
 import argparse
 import functools
 import hashlib
@@ -17,7 +19,6 @@ from pathlib import Path
 FOLDER = Path(".make/fuzz")
 TARGETS = ("bytes", "tree", "runs")
 _COVERAGE = re.compile(r"#(\d+)\s+(\w+)\s+cov: (\d+) ft: (\d+)")
-_DONE = re.compile(r"Done (\d+) (?:runs|in)")
 
 
 def main(arguments: list[str]) -> int:
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
         return 0
     chosen = (options.target,) if options.target else TARGETS
     share = max(1, options.seconds // len(chosen))
-    return int(any([report(target, seconds=share, file=options.input) for target in chosen]))
+    return int(any([report(target, seconds=share, file=options.input) for target in chosen]))  # noqa: C419 - all of them run
 
 
 def report(target: str, *, seconds: int, file: Path | None) -> bool:
@@ -50,8 +51,8 @@ def report(target: str, *, seconds: int, file: Path | None) -> bool:
         if line.startswith("broken: ") or file:
             print(line, end="")
         if seen := _COVERAGE.match(line):
-            runs, event, last = seen[1], seen[2], (seen[3], seen[4])
-            first = first or (last if event == "INITED" else None)
+            runs, last = seen[1], (seen[3], seen[4])
+            first = first or (last if seen[2] == "INITED" else None)
     died = process.wait() != 0
     new = sorted(set(_broken(target)) - before)
     start = first or ("0", "0")
@@ -68,7 +69,7 @@ def report(target: str, *, seconds: int, file: Path | None) -> bool:
 
 def fuzz(target: str, *, seconds: int, file: Path | None) -> None:
     """Fuzz one target; does not come back."""
-    import atheris  # type: ignore[import-not-found]  # in an environment of its own
+    import atheris  # type: ignore[import-untyped]  # untyped, and not in the environment
 
     with atheris.instrument_imports(include=["encord_dagster"]):
         from tests.hostile import targets

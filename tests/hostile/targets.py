@@ -20,15 +20,19 @@ from encord_dagster.formats.convert import convert
 from encord_dagster.formats.fragment import classes_of, fitted
 from encord_dagster.validation import RULES, conservation
 from tests.encord.test_fuzz import ROWS, places
-from tests.factories import Json
+from tests.factories import HEIGHT, WIDTH, Json
 from tests.lakes import project_export
 
 CONFIG = LabelSetConfig(name="fuzz")
 CODES = {rule.name for rule in RULES}
-MOST_PIXELS = 2**20  # of a frame that is painted: the fuzzer looks for faults, not for large pictures
-MOST_POINTS = 20_000  # bytes of a row that is painted
+MOST_PIXELS = 2**20  # of a frame that is converted: the fuzzer looks for faults, not for large pictures
+MOST_PAINTED = 2**14  # of a frame that is painted
+MOST_BYTES = 20_000  # of a row that is converted
 ADDRESS = "jane@canary.example.com"
 _ADDRESS = re.compile(rb"[a-z0-9]@canary\.example\.com")
+SMALL = [  # the rows of the other search, on small images
+    json.dumps(row).replace(f'"width": {WIDTH}, "height": {HEIGHT}', '"width": 128, "height": 72') for row in ROWS
+]
 WORDS: tuple[object, ...] = (
     None, True, False, 0, -1, 1, 0.5, 1e308, -1e-308, 2**63, 2**64, 10**30, float("nan"), float("inf"), "", "null",
     "None", "0", "-5", "1e400", "NaN", "\ud800", "\u202e", "a" * 70, "9" * 5000, ADDRESS, [], {}, [[]], {"0": {}},
@@ -63,7 +67,7 @@ def read_export(data: bytes) -> None:
 
 def read_tree(chooser: Chooser) -> None:
     """A good row with some places of its JSON deleted, retyped, doubled, swapped or enlarged."""
-    row = copy.deepcopy(ROWS[chooser.ConsumeIntInRange(0, len(ROWS) - 1)])
+    row: Json = json.loads(SMALL[chooser.ConsumeIntInRange(0, len(SMALL) - 1)])
     for _ in range(chooser.ConsumeIntInRange(1, 6)):
         found = places(row)
         if not found:
@@ -105,18 +109,19 @@ def _check(reading: Reading) -> None:
         return
     hold(conservation(reading.row) is None, "objects are unaccounted for")
     if not reading.row.deleted:
-        _convert(reading.row, paint=reading.length < MOST_POINTS)
+        _convert(reading.row, large=reading.length > MOST_BYTES)
 
 
-def _convert(row: LabelRow, *, paint: bool) -> None:
+def _convert(row: LabelRow, *, large: bool) -> None:
     claimed = classes_of(row)
     categories = {key: msgspec.structs.replace(one, id=n) for n, (key, one) in enumerate(claimed.items(), start=1)}
     row = fitted(row, categories)
     hold(conservation(row) is None, "objects are unaccounted for once they fit their classes")
-    if not paint or any((frame.width or 0) * (frame.height or 0) > MOST_PIXELS for frame in row.frames):
+    pixels = max(((frame.width or 0) * (frame.height or 0) for frame in row.frames), default=0)
+    if large or pixels > MOST_PIXELS or len(row.frames) > 100:
         return
     try:
-        fragment = convert(row, categories)
+        fragment = convert(row, categories, masks=pixels <= MOST_PAINTED)
     except RowError as error:
         hold(error.reason in CODES, f"the reason {error.reason} is on no list")
         return
@@ -226,12 +231,12 @@ CHANGES: tuple[Change, ...] = (_delete, _retype, _retype, _double, _swap, _enlar
 def seeds(target: str) -> list[bytes]:
     """Inputs that get far: rows of every layout, whole sample exports, good run-length codes."""
     if target == "tree":
-        return [bytes([number]) * 32 for number in range(len(ROWS))] + [bytes(range(n, 256, 7)) for n in range(7)]
+        return [bytes([number]) * 32 for number in range(len(SMALL))] + [bytes(range(n, 256, 7)) for n in range(7)]
     if target == "runs":
         codes = ("02220N:0F20N", "01521", "g04600000a0", "9", "09", "i?", "121O2", "1N9", "0a")
         sizes = ((6, 6), (5, 3), (10, 8), (3, 3), (3, 3), (5, 101), (4, 2), (3, 3), (5, 5))
         return [bytes(ord(one) - 48 for one in code) + bytes(size) for code, size in zip(codes, sizes, strict=True)]
-    rows = [json.dumps(row).encode() for row in ROWS]
+    rows = [row.encode() for row in SMALL]
     wrapped = b'{"labels": [' + rows[0] + b'], "ontology": {}}'
     return [*(b"[" + row + b"]" for row in rows), b"\n".join(rows[:2]), wrapped, project_export(1), project_export(3)]
 
