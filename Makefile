@@ -7,9 +7,10 @@ STAMP := .venv/.setup-done
 PORT ?= 3000
 ROWS ?= 3000
 ORACLES := 0.1.190 0.1.211
+SECONDS ?= 1800
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 dev test test-all lint format bench oracle lock lock-oracle clean
+.PHONY: help setup demo demo-s3 dev test test-all lint format bench oracle fuzz lock lock-oracle clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +63,15 @@ oracle: setup $(ORACLES:%=.make/oracle-%/.setup-done) ## random and real rows re
 	rm -rf .make/oracle-$*
 	$(PYTHON) -m venv .make/oracle-$*
 	.make/oracle-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+fuzz: setup .make/atheris/.done ## search for inputs that break the reader: 30 minutes, or make fuzz SECONDS=60
+	PYTHONPATH=.make/atheris $(BIN)/python -m tests.hostile.fuzz --seconds $(SECONDS)
+
+.make/atheris/.done: requirements/fuzz.txt
+	rm -rf .make/atheris
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+		--target .make/atheris -r requirements/fuzz.txt
 	@touch $@
 
 lock: ## write requirements/dev.txt anew: newest versions that pyproject.toml admits, with hashes

@@ -7,7 +7,7 @@ from encord_dagster.encord.answers import Range, read_answers, read_ranges
 from encord_dagster.encord.children import members
 from encord_dagster.encord.instances import Place, read_confidence
 from encord_dagster.encord.model import Attribute, Classification
-from encord_dagster.encord.notes import Notes, problem, quote
+from encord_dagster.encord.notes import Notes, problem, shown
 from encord_dagster.encord.object_answers import read_members
 from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, flag, is_hash, present, readable_hash
 from encord_dagster.encord.spaces import ROOT
@@ -162,7 +162,7 @@ class ClassificationAnswers:
             self._notes.add(codes.BAD_CLASSIFICATION, message, where)
             return None
         if not is_hash(key):
-            message = f"{quote(key)} in classification_answers is no hash; it was left out"
+            message = f"{shown(key)} in classification_answers is no hash; it was left out"
             self._notes.add(codes.BAD_CLASSIFICATION, message, where)
             return None
         attributes = read_answers(entry.classifications, where, self._notes)
@@ -184,7 +184,7 @@ class ClassificationAnswers:
             return None
         key = readable_hash(entry.classification_hash)
         if key is None:
-            message = f"the classificationHash {quote(entry.classification_hash)} is no hash; it was left out"
+            message = f"the classificationHash {shown(entry.classification_hash)} is no hash; it was left out"
             self._notes.add(codes.BAD_CLASSIFICATION, message, where)
             return None
         answers = self._answers.get(key)

@@ -7,7 +7,7 @@ from encord_dagster.encord.container import LARGEST_ROW, RowSlice
 from encord_dagster.encord.fingerprint import DuplicateKey, digest, fingerprint, outermost_keys
 from encord_dagster.encord.history import read_export_hash, read_history, read_time
 from encord_dagster.encord.model import HistoryEntry, RowEvent
-from encord_dagster.encord.notes import Notes, problem, quote, row_error
+from encord_dagster.encord.notes import Notes, problem, quote, row_error, shown
 from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, flag, is_hash, present, text
 from encord_dagster.encord.units import IMAGE_TYPES
 from encord_dagster.errors import RowError
@@ -91,7 +91,7 @@ def read_label_hash(head: Head) -> tuple[str, bool]:
     """The row's identity, and whether it is its own label hash rather than its data hash."""
     for value in (present(head.label_hash), present(head.data_hash)):
         if value is not None and not is_hash(value):
-            raise row_error(codes.BAD_HASH, f"the row's hash {quote(value)} is no hash; export the row again")
+            raise row_error(codes.BAD_HASH, f"the row's hash {shown(value)} is no hash; export the row again")
     label_hash, data_hash = text(head.label_hash), text(head.data_hash)
     if label_hash is None and data_hash is None:
         raise row_error(codes.NO_IDENTITY, "the row has neither label_hash nor data_hash; export it again")

@@ -5,7 +5,7 @@ import msgspec
 from encord_dagster.encord import codes
 from encord_dagster.encord.children import entries
 from encord_dagster.encord.model import HistoryEntry
-from encord_dagster.encord.notes import Notes, quote
+from encord_dagster.encord.notes import Notes, shown
 from encord_dagster.encord.scalars import UNREADABLE, Raw, Scalar, is_hash, present
 from encord_dagster.encord.times import parse_time
 
@@ -25,7 +25,7 @@ def read_time(value: Scalar, name: str, notes: Notes) -> str | None:
         return None
     time = parse_time(value) if isinstance(value, str) else None
     if time is None:
-        notes.add(codes.BAD_TIME, f"{name} {quote(value)} is in no known format; it was left out")
+        notes.add(codes.BAD_TIME, f"{name} {shown(value)} is in no known format; it was left out")
     return time
 
 
@@ -36,7 +36,7 @@ def read_export_hash(value: Scalar, notes: Notes) -> str | None:
         return None
     if isinstance(value, str) and is_hash(value):
         return value
-    notes.add(codes.BAD_HISTORY, f"export_hash {quote(value)} is no hash; it was left out")
+    notes.add(codes.BAD_HISTORY, f"export_hash {shown(value)} is no hash; it was left out")
     return None
 
 

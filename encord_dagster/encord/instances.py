@@ -8,7 +8,7 @@ from encord_dagster.encord import codes
 from encord_dagster.encord.ellipses import read_circle, read_ellipse
 from encord_dagster.encord.masks import read_bitmask
 from encord_dagster.encord.model import ObjectInstance
-from encord_dagster.encord.notes import BadObject, Notes, problem, quote
+from encord_dagster.encord.notes import BadObject, Notes, problem, quote, shown
 from encord_dagster.encord.object_answers import ObjectAnswers
 from encord_dagster.encord.pixels import (
     Scale,
@@ -177,7 +177,7 @@ def _convert(
 ) -> ObjectInstance:
     for name, value in (("objectHash", entry.object_hash), ("featureHash", entry.feature_hash)):
         if not is_hash(value):
-            raise BadObject(codes.BAD_HASH, f"the object's {name} {quote(value)} is no hash; draw it again in Encord")
+            raise BadObject(codes.BAD_HASH, f"the object's {name} {shown(value)} is no hash; draw it again in Encord")
     if shape is None:
         raise BadObject(codes.NO_GEOMETRY, "the object has no geometry that can be read; draw it again in Encord")
     if place.width is None or place.height is None:
@@ -245,7 +245,7 @@ def read_confidence(value: Scalar, where: Location, notes: Notes) -> float:
         return 1.0
     confidence = number(value)
     if confidence is None or not 0.0 <= confidence <= 1.0:
-        notes.add(codes.BAD_CONFIDENCE, f"the confidence {quote(value)} is no number from 0 to 1; 1 was taken", where)
+        notes.add(codes.BAD_CONFIDENCE, f"the confidence {shown(value)} is no number from 0 to 1; 1 was taken", where)
         return 1.0
     return confidence
 

@@ -9,7 +9,7 @@ from encord_dagster.encord.container import RowSlice
 from encord_dagster.encord.contents import read_contents
 from encord_dagster.encord.head import AmbiguousRow, Head, read_event, read_head, read_label_hash, read_state
 from encord_dagster.encord.model import LabelRow, RowEvent
-from encord_dagster.encord.notes import Notes, quote
+from encord_dagster.encord.notes import Notes, shown
 from encord_dagster.encord.scalars import is_hash, present, text
 from encord_dagster.encord.units import Unit, read_units
 from encord_dagster.errors import RowError
@@ -102,5 +102,5 @@ def _dataset_hash(head: Head, notes: Notes) -> str | None:
     value = present(head.dataset_hash)
     if value is None or is_hash(value):
         return text(value)
-    notes.add(codes.BAD_HASH, f"the dataset hash {quote(value)} is no hash; it was left out")
+    notes.add(codes.BAD_HASH, f"the dataset hash {shown(value)} is no hash; it was left out")
     return None

@@ -88,6 +88,11 @@ def quote(value: Scalar) -> str:
     return repr(shown if len(shown) <= _QUOTED else shown[:_QUOTED] + "...")
 
 
+def shown(value: Scalar) -> str:
+    """A value in place of a hash, number or time, as a message may show it: of a text, which may name a person, its length."""
+    return f"(a text of {len(value)} characters)" if isinstance(value, str) else repr(value)[:_QUOTED]
+
+
 def problem(error: Exception) -> str:
     """What msgspec says of a value that it cannot decode: types and a path without keys of the export."""
     if isinstance(error, msgspec.ValidationError):

@@ -16,7 +16,7 @@ from encord_dagster.errors import ExportError
 MOST_ROWS = 5_000_000
 _MOST_KEYS = 1000  # beside the rows: a wrapper has a handful
 _BOM = b"\xef\xbb\xbf"
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?\bInfinity\b|\bNaN\b', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?:-?\bInfinity\b|\bNaN\b)(?!\s*:)', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(?:u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _ROW_KEYS = frozenset({"label_hash", "data_units", "data_hash"})
@@ -112,9 +112,20 @@ def _start(text: bytes) -> int:
     if first == b"<":
         raise _error(codes.HTML_NOT_JSON, "the export is a web page, often a login or error page: download it again")
     if first not in b"[{":
+        if _is_value(text[start:]):
+            raise _error(codes.NOT_LABEL_ROWS, "the export is one bare value: deliver Encord's label export")
         message = f"the export is not JSON at {_position(text, start)}: deliver Encord's JSON export"
         raise _error(codes.NOT_JSON, message)
     return start
+
+
+def _is_value(text: bytes) -> bool:
+    """Whether a text is JSON."""
+    try:
+        msgspec.json.decode(text, type=Raw)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def _wrapper(text: bytes, places: dict[str, Span]) -> Outline:

@@ -125,7 +125,7 @@ def _unzip(data: bytes, out: io.BytesIO, limit: int) -> Iterator[Part]:
             files = _with_rows(archive)
             _refuse_overlaps(files)
             for number, file in enumerate(files, start=1):
-                title = f"file {number} of {len(files)} in the zip, {quote(file.filename)}"
+                title = f"file {number} of {len(files)} in the zip"  # its name may be that of a person
                 yield _unzip_file(archive, file, title, out, limit)
     except _DAMAGED as error:
         raise _error(codes.DAMAGED_ARCHIVE, "the zip file is damaged or cut off: upload it again") from error
@@ -156,7 +156,7 @@ def _with_rows(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     files = [file for file in archive.infolist() if _is_plain(file)]
     nested = next((file for file in files if file.filename.lower().endswith(_NESTED)), None)
     if nested:
-        message = f"the zip holds {quote(nested.filename)}, an archive in an archive: unpack it and deliver the JSON"
+        message = f"the zip holds an archive in an archive: unpack it and deliver the JSON"
         raise _error(codes.COMPRESSED_FILE, message)
     files = [file for file in files if file.filename.lower().endswith(_ROWS)]
     if not files:

@@ -6,7 +6,7 @@ import msgspec
 
 from encord_dagster.encord import codes
 from encord_dagster.encord.children import members
-from encord_dagster.encord.notes import Notes, problem, quote, row_error
+from encord_dagster.encord.notes import Notes, problem, row_error, shown
 from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, integer, is_hash, number, present, text
 from encord_dagster.findings import Location
 
@@ -80,7 +80,7 @@ def read_size(value: Scalar, what: str, notes: Notes, unit: str, frame: int | No
     if size is not None and 0 < size <= _LARGEST_SIDE:
         return size
     where = notes.at(unit, frame)
-    notes.add(codes.BAD_FRAME_SIZE, f"the {what} {quote(value)} is no whole number of pixels; it was left out", where)
+    notes.add(codes.BAD_FRAME_SIZE, f"the {what} {shown(value)} is no whole number of pixels; it was left out", where)
     return None
 
 
@@ -88,13 +88,13 @@ def _read(key: str, raw: Raw, data_type: str, notes: Notes, *, alone: bool) -> U
     try:
         unit = _UNIT.decode(raw)
     except UNREADABLE as error:
-        message = f"the data unit {quote(key)} cannot be read ({problem(error)}); export the row again"
+        message = f"the data unit {shown(key)} cannot be read ({problem(error)}); export the row again"
         raise row_error(codes.UNIT_UNREADABLE, message) from error
     data_hash = text(unit.data_hash) or ("" if key.isdigit() else key)  # a digit is a place in a list
     if not is_hash(data_hash):
-        raise row_error(codes.BAD_HASH, f"the data hash {quote(data_hash)} of a data unit is no hash")
+        raise row_error(codes.BAD_HASH, f"the data hash {shown(data_hash)} of a data unit is no hash")
     if data_hash != key and not key.isdigit():
-        message = f"the data unit is filed under {quote(key)}; its own data hash was taken"
+        message = f"the data unit is filed under {shown(key)}; its own data hash was taken"
         notes.add(codes.DATA_HASH_DIFFERS, message, notes.at(data_hash))
     pixels = data_type in IMAGE_TYPES
     mime = text(unit.data_type) or ""
@@ -115,7 +115,7 @@ def _sequence(value: Scalar, *, alone: bool) -> int:
         return sequence
     if alone and present(value) is None:
         return 0
-    raise row_error(codes.BAD_SEQUENCE, f"the data_sequence {quote(value)} is no frame number; export the row again")
+    raise row_error(codes.BAD_SEQUENCE, f"the data_sequence {shown(value)} is no frame number; export the row again")
 
 
 def _last_frame(unit: _Unit, where: Location, notes: Notes) -> int | None:

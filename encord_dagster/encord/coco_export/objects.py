@@ -9,7 +9,7 @@ from encord_dagster.encord.coco_export.shapes import SHAPES, Drawn, read_geometr
 from encord_dagster.encord.fingerprint import fingerprint
 from encord_dagster.encord.instances import Place, read_confidence
 from encord_dagster.encord.model import ObjectInstance
-from encord_dagster.encord.notes import BadObject, Notes, problem, quote
+from encord_dagster.encord.notes import BadObject, Notes, problem, shown
 from encord_dagster.encord.pixels import Scale
 from encord_dagster.encord.scalars import (
     ABSENT,
@@ -168,7 +168,7 @@ def _instance(entry: _Entry, sheet: Sheet, where: Location, remarks: Remarks) ->
 def _convert(entry: _Entry, sheet: Sheet, where: Location, remarks: Remarks) -> ObjectInstance:
     one, place, notes = entry.one, sheet.place, remarks.notes
     if not isinstance(entry.object_hash, str) or not is_hash(entry.object_hash):
-        message = f"encord_track_uuid {quote(entry.object_hash)} is no hash; draw the object again in Encord"
+        message = f"encord_track_uuid {shown(entry.object_hash)} is no hash; draw the object again in Encord"
         raise BadObject(codes.BAD_HASH, message)
     if one is None:
         message = f"annotation {entry.piece.position} of the file has a category that is not one of the file's"

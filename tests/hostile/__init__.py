@@ -1,0 +1,1 @@
+"""Counted bad inputs: every one is named, has its expected outcome, and is run through the whole pipeline."""
