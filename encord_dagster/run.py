@@ -9,6 +9,7 @@ from encord_dagster.accounting import Reading, open_delivery, read_rows
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.draft import Draft
 from encord_dagster.encord.model import LabelRow
+from encord_dagster.encord.packed import LARGEST_EXPORT
 from encord_dagster.errors import ExportError, HistoryDamaged, RowError, StorageError, UsageError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.label_set import history, quarantine, sources
@@ -68,6 +69,11 @@ class Run:
 
     def read(self, export: Export) -> ExportOutcome:
         """Read one export, convert what it decides, write its events and quarantine. Never raises for its content."""
+        if export.size > LARGEST_EXPORT:
+            self.draft.begin(export.id)
+            tally = self._tally(export, digest="")
+            error = ExportError("too_large", f"it has {export.size:,} bytes, which is too many: export in parts")
+            return tally.refused(error, {"quarantine": f"{self.lake.url}/{self._refuse(tally, error)}"})
         try:
             data = self.landing.get(export.key, etag=export.etag)
             places = () if self.config.ontology else ontology_keys(export.key)
@@ -162,7 +168,7 @@ class Run:
                 tally.note(tally.finding(error))
             self._account(tally)
         for held in quarantine.read(self.lake, self.config.name):
-            data = self._raw(held.raw) if held.whole and held.export.id not in self.entries else None
+            data = self._raw(held.raw) if held.raw and held.whole and held.export.id not in self.entries else None
             tally = self._tally(held.export, held.raw, held.ontology)
             if data is not None and self._read_earlier(data, tally) is None and not tally.unusable:
                 self._account(tally)

@@ -9,7 +9,7 @@ from encord_dagster.encord.container import RowSlice
 from encord_dagster.encord.contents import read_contents
 from encord_dagster.encord.head import AmbiguousRow, Head, read_event, read_head, read_label_hash, read_state
 from encord_dagster.encord.model import LabelRow, RowEvent
-from encord_dagster.encord.notes import Notes, shown
+from encord_dagster.encord.notes import Notes, row_error, shown
 from encord_dagster.encord.scalars import is_hash, present, text
 from encord_dagster.encord.units import Unit, read_units
 from encord_dagster.errors import RowError
@@ -56,12 +56,22 @@ def read_row(
         if not own:
             notes.add(codes.LABEL_HASH_MISSING, "the row has no label_hash; its data_hash stands in")
         event = read_event(head, piece, notes)
+        _refuse_other_encodings(piece.raw)
         row = _read(head, event, notes)
     except AmbiguousRow as error:
         raise UnusableRow(error.reason, error.message, error.event) from error
     except RowError as error:
         raise UnusableRow(error.reason, error.message, event) from error
     return RowReading(event, row, tuple(notes.findings))
+
+
+def _refuse_other_encodings(raw: bytes) -> None:
+    """Texts that nobody reads are not decoded, and would let damaged bytes through."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        message = f"the row is not UTF-8 at its byte {error.start}; export it again"
+        raise row_error(codes.ROW_UNREADABLE, message) from error
 
 
 def _read(head: Head, event: RowEvent, notes: Notes) -> LabelRow:

@@ -89,7 +89,7 @@ def quote(value: Scalar) -> str:
 
 
 def shown(value: Scalar) -> str:
-    """A value in place of a hash, number or time, as a message may show it: of a text, which may name a person, its length."""
+    """A value in place of a hash, number or time, as a message may show it: a text may name a person."""
     return f"(a text of {len(value)} characters)" if isinstance(value, str) else repr(value)[:_QUOTED]
 
 

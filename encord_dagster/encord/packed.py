@@ -14,7 +14,6 @@ import msgspec
 
 from encord_dagster.encord import codes
 from encord_dagster.encord.codes import Code
-from encord_dagster.encord.notes import quote
 from encord_dagster.errors import ExportError
 from encord_dagster.landing import is_export
 
@@ -156,7 +155,7 @@ def _with_rows(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     files = [file for file in archive.infolist() if _is_plain(file)]
     nested = next((file for file in files if file.filename.lower().endswith(_NESTED)), None)
     if nested:
-        message = f"the zip holds an archive in an archive: unpack it and deliver the JSON"
+        message = "the zip holds an archive in an archive: unpack it and deliver the JSON"
         raise _error(codes.COMPRESSED_FILE, message)
     files = [file for file in files if file.filename.lower().endswith(_ROWS)]
     if not files:

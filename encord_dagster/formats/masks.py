@@ -107,11 +107,9 @@ def _paint(frame: Frame, width: int, height: int) -> "NDArray[np.uint8] | NDArra
 
 def _semantic(instance: "NDArray[np.uint8] | NDArray[np.uint16]", ids: list[int]) -> bytes:
     """PNG of the category ids; `ids` is by instance value, its first is the background."""
-    import numpy as np
-
     if max(ids) > HIGHEST_IN_PALETTE:
-        return png.write_grey16(np.take(np.array(ids, dtype=np.uint16), instance, mode="clip"))
-    return png.write_palette(np.take(np.array(ids, dtype=np.uint8), instance, mode="clip"), palette(max(ids)))
+        return png.write_grey16(instance, ids)
+    return png.write_palette(instance, palette(max(ids)), ids)
 
 
 @lru_cache(maxsize=8)

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,9 +11,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, PALETTE = 0, 2, 3
 REMEDY = "fetch it again, or write it again from the labels"
+_BLOCK = 2**22  # pixels turned into rows of a file at a time
 LEVEL = 1  # label pictures are flat: higher levels cost several times the time and save little
 
 
@@ -23,14 +27,17 @@ class Picture(msgspec.Struct, frozen=True):
     palette: bytes | None  # red, green, blue of each value
 
 
-def write_palette(pixels: "NDArray[np.uint8]", palette: bytes) -> bytes:
-    """8-bit palette PNG of pixels [y, x]; `palette` holds red, green, blue of each value up to the highest."""
-    return _png(pixels, depth=8, colour=PALETTE, palette=palette)
+def write_palette(pixels: "Pixels", palette: bytes, values: Sequence[int] = ()) -> bytes:
+    """8-bit palette PNG of pixels [y, x]; `palette` holds red, green, blue of each value up to the highest.
+
+    With `values` a pixel p is written as values[p].
+    """
+    return _png(pixels, depth=8, colour=PALETTE, palette=palette, values=values)
 
 
-def write_grey16(pixels: "NDArray[np.uint8] | NDArray[np.uint16]") -> bytes:
-    """16-bit grey PNG of pixels [y, x]."""
-    return _png(pixels.astype(">u2"), depth=16, colour=GREY)
+def write_grey16(pixels: "Pixels", values: Sequence[int] = ()) -> bytes:
+    """16-bit grey PNG of pixels [y, x]; with `values` a pixel p is written as values[p]."""
+    return _png(pixels, depth=16, colour=GREY, values=values)
 
 
 def write_rgb(pixels: "NDArray[np.uint8]") -> bytes:
@@ -66,22 +73,33 @@ def size_of(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _png(pixels: "NDArray[np.generic]", *, depth: int, colour: int, palette: bytes = b"") -> bytes:
-    import numpy as np
-
+def _png(pixels: "Pixels", *, depth: int, colour: int, palette: bytes = b"", values: Sequence[int] = ()) -> bytes:
     height, width = pixels.shape[:2]
-    body = np.ascontiguousarray(pixels).view(np.uint8).reshape(height, -1)
-    raw = np.zeros((height, 1 + body.shape[1]), dtype=np.uint8)  # each row opens with its filter: 0, none
-    raw[:, 1:] = body
     # equal neighbours are equal bytes only in a picture of one byte a pixel
     strategy = zlib.Z_RLE if colour == PALETTE else zlib.Z_DEFAULT_STRATEGY
     deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)
-    data = deflate.compress(raw.data) + deflate.flush()
+    data = b"".join(map(deflate.compress, _scanlines(pixels, depth, values))) + deflate.flush()
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     parts = [_chunk(b"IHDR", header), _chunk(b"IDAT", data), _chunk(b"IEND", b"")]
     if palette:
         parts.insert(1, _chunk(b"PLTE", palette))
     return SIGNATURE + b"".join(parts)
+
+
+def _scanlines(pixels: "Pixels", depth: int, values: Sequence[int]) -> Iterator[memoryview]:
+    """The rows as PNG has them, some at a time: a large picture needs no second one beside it in memory."""
+    import numpy as np
+
+    form = np.dtype(">u2" if depth == 16 else np.uint8)
+    table = np.array(values, dtype=form)
+    some = max(1, _BLOCK // max(1, pixels[:1].size))
+    for top in range(0, len(pixels), some):
+        block = pixels[top : top + some]
+        body = np.take(table, block, mode="clip") if values else block.astype(form)
+        body = np.ascontiguousarray(body).view(np.uint8).reshape(len(block), -1)
+        raw = np.zeros((len(block), 1 + body.shape[1]), dtype=np.uint8)  # each row opens with its filter: 0, none
+        raw[:, 1:] = body
+        yield raw.data
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -397,7 +397,7 @@ def flat(geometry: Geometry) -> tuple[float, ...]:
 
 
 @pytest.mark.parametrize(
-    ("joint", "visibility"),
+    ("words", "visibility"),
     [
         ({"visibility": "visible"}, "visible"),
         ({"visibility": "occluded"}, "occluded"),
@@ -407,9 +407,9 @@ def flat(geometry: Geometry) -> tuple[float, ...]:
         ({"visibility": "visible", "occluded": True}, "occluded"),
     ],
 )
-def test_a_joint_may_say_its_visibility_in_a_word(joint: Json, visibility: str) -> None:
+def test_a_joint_may_say_its_visibility_in_a_word(words: Json, visibility: str) -> None:
     """As the SDK writes it; flags of the platform come first."""
-    row = make.read(make.image_row(make.skeleton([make.joint(0.5, 0.5, **joint)]))).row
+    row = make.read(make.image_row(make.skeleton([make.joint(0.5, 0.5) | words]))).row
 
     skeleton = row.frames[0].objects[0].geometry
     assert isinstance(skeleton, Skeleton)

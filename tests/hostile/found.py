@@ -33,7 +33,6 @@ CASES = (
         make=lambda: star(100_000),
         heavy=True,
         slow=True,
-        xfail="35 KB of memory for each edge: 3.5 GiB, and where there is less, a segmentation fault in pycocotools",
     ),
     Case(
         id="X02",
@@ -41,7 +40,6 @@ CASES = (
         make=lambda: large_picture(16_384),
         heavy=True,
         slow=True,
-        xfail="the mask pictures of a frame take several times its pixels in memory",
     ),
     Case(
         id="X03",

@@ -11,7 +11,7 @@ import numpy as np
 import pycocotools.mask
 
 from encord_dagster import rle
-from encord_dagster.accounting import Reading, read_rows
+from encord_dagster.accounting import Reading, open_delivery, read_rows
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.bitmask import RunsError, decode_runs, paste_runs
 from encord_dagster.encord.model import LabelRow
@@ -57,7 +57,7 @@ class Broken(AssertionError):
 def read_export(data: bytes) -> None:
     """Any bytes: opened, cut into rows, read, validated and converted, or refused with a code that is known."""
     try:
-        readings = list(read_rows(data, CONFIG))
+        readings = list(read_rows(open_delivery(data, CONFIG), CONFIG))
     except ExportError as error:
         hold(error.reason in CODES, f"the reason {error.reason} is on no list")
         return
