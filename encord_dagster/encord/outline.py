@@ -132,7 +132,7 @@ def _wrapper(text: bytes, places: dict[str, Span]) -> Outline:
     """The SDK's dump: rows in `labels`, and the ontology beside them."""
     rows = _checked(text, _counted(elements(text, places["labels"][0])))
     at, length = places.get("ontology", (0, 0))
-    return Outline("labels", rows, (at, length) if text[at : at + 1] == b"{" and length else None)
+    return Outline("labels", rows, (at, length) if text[at : at + 1] == b"{" and length > len(b"{}") else None)
 
 
 def _once(text: bytes, brace: int) -> dict[str, Span]:

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 
 from tests import factories as make
-from tests.hostile.case import Case, Delivery, Expected, accepted, beside, neighbour, one, refused
+from tests.hostile.case import Case, Delivery, Expected, accepted, beside, neighbour, one, refused, row_quarantined
 
 PART = 2**20
 BOMB = 2 * 2**30  # bytes that the bombs unpack to

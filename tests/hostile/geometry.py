@@ -79,10 +79,13 @@ def outside() -> list[Delivery]:
 
 
 def million_points() -> list[Delivery]:
-    """A circle of a million points, and a line of a million."""
+    """A circle of a million points; and a line of a million, too long to be drawn in bounded memory."""
     round_ = [_on_circle(2 * math.pi * n / 1_000_000) for n in range(1_000_000)]
     zigzag = [(n / 1_000_000, 0.2 + n % 2 / 2) for n in range(1_000_000)]
-    return [*good(shape("polygon", [{"x": x, "y": y} for x, y in round_])), *good(make.polyline(zigzag))]
+    return [
+        *good(shape("polygon", [{"x": x, "y": y} for x, y in round_])),
+        *bad("too_large_to_mask", make.polyline(zigzag)),
+    ]
 
 
 def unordered_keys() -> list[Delivery]:

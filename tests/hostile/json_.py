@@ -95,10 +95,10 @@ def beyond_doubles(text: str) -> list[Delivery]:
 
 
 def surrogates() -> list[Delivery]:
-    """Half a pair, in a name, in a key, and where nobody reads: it is no character, so the file is no UTF-8."""
+    """Half a pair, in a name, in a key, and where nobody reads: it is no character, and costs the row."""
     texts = ('"\\ud800"', '"\\udc00\\ud800"', '{"\\ud83d": 1}')
     return [
-        Delivery(data=spliced([row, neighbour()], PLACE, text), expected=refused("not_json"))
+        Delivery(data=spliced([row, neighbour()], PLACE, text), expected=row_quarantined("row_unreadable"))
         for text in texts
         for row in (image(make.box(name=PLACE)), image(client_metadata=PLACE))
     ]
@@ -115,7 +115,7 @@ def deep(opening: str, closing: str) -> list[Delivery]:
         make.image_row(export_history=PLACE),
     ]
     exports = [nested.encode(), (opening * DEPTH).encode(), *(spliced([row], PLACE, nested) for row in rows)]
-    return [Delivery(data=data, expected=refused("not_json", "truncated_json")) for data in exports]
+    return [Delivery(data=data, expected=refused("too_deep", "truncated_json")) for data in exports]
 
 
 def duplicate_in_wrapper() -> list[Delivery]:

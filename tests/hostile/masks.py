@@ -3,7 +3,7 @@
 from encord_dagster import rle
 from tests import factories as make
 from tests.factories import HEIGHT, WIDTH, Json
-from tests.hostile.case import Case, Delivery, accepted, beside, object_quarantined, objects, one
+from tests.hostile.case import Case, Delivery, beside, object_quarantined, objects, one
 
 PIXELS = WIDTH * HEIGHT
 
@@ -119,7 +119,10 @@ CASES = (
         make=lambda: [
             *bad(of_size(WIDTH, HEIGHT, "0" * 1_000_000)),
             Delivery(data=beside(small("1" * 1_000_000)), expected=object_quarantined("bad_bitmask", published=1)),
-            Delivery(data=make.encode([small("0" * 999_999 + code(100), label_hash="full")]), expected=accepted(1)),
+            Delivery(
+                data=beside(small("0" * 999_999 + code(100), label_hash="full")),
+                expected=object_quarantined("bad_bitmask", published=1),
+            ),
         ],
         heavy=True,
     ),

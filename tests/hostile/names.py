@@ -21,7 +21,7 @@ TITLE = "Canary title"
 def named(name: str, *, is_hash: bool = False, becomes: str = "") -> list[Delivery]:
     """The name wherever people write names, and wherever hashes stand; `becomes` where it is published otherwise."""
     findings = ("personal_data_removed",) if becomes else ()
-    text = make.answer(name, name, "AttrText")
+    text = make.answer(becomes or name, name, "AttrText")  # an answer keeps its line breaks; names have none
     chosen = make.answer([make.option(name, "OptionA1")], name, "AttrRadi")
     answers: Json = {"object01": {"objectHash": "object01", "classifications": [text, chosen]}}
     shown = image(make.box(name=name, value=name), data_title=TITLE + name, dataset_title=TITLE + name)
