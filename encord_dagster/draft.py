@@ -55,6 +55,9 @@ class Draft:
         self.datasets = set(root.datasets if root else ())
         self.defined: dict[str, Category] = {}  # as the ontologies of this run describe them
         self._defined_before: dict[str, Category] = {}
+        self._has_coco = bool(root and root.coco_rows)
+        self._sources: dict[str, dict[str, str]] | None = None  # of the version, by data hash; read where COCO comes in
+        self._taken_sources: dict[str, dict[str, str]] = {}  # of this run
         self._export_id = ""
         self._ontology: Ontology | None = None
         self._before: dict[str, Before] = {}
@@ -86,7 +89,7 @@ class Draft:
         row = fitted(row, categories)
         rival = self.join.rival(event)
         findings = [f for held in row.quarantined for f in held.findings if f.rule == "skeleton_joint_unknown"]
-        findings += [*self._of_dataset(row), *_of_rival(event, rival)]
+        findings += [*self._of_dataset(row), *self._of_other_source(row), *_of_rival(event, rival)]
         change: BucketRow | None = None
         fragment: Fragment | None = None
         wins = rival is None or order(event) > order(rival)
@@ -140,9 +143,26 @@ class Draft:
             images=len(fragment.images) if fragment else 0,
             annotations=len(fragment.annotations) if fragment else 0,
             classes=fragment.classes if fragment else (),
+            source=row.source,
             losses=losses(row, masks=self.config.masks),
         )
         return change, fragment
+
+    def _of_other_source(self, row: LabelRow) -> list[Finding]:
+        """A finding where Encord's own JSON and its COCO export both bring labels of one data unit."""
+        key = identity.row_identity(row.label_hash, row.branch_name)
+        self._has_coco = self._has_coco or row.source == "coco"
+        if self._has_coco and self._sources is None:
+            self._sources = self.join.state.sources_by_data()
+        twice = False
+        for data_hash in {frame.data_hash for frame in row.frames}:
+            for known in (self._sources or {}, self._taken_sources):
+                twice = twice or any(source != row.source for source in known.get(data_hash, {}).values())
+            self._taken_sources.setdefault(data_hash, {})[key] = row.source
+        if not twice:
+            return []
+        text = "its images have labels out of both formats, JSON and COCO, so they are there twice; deliver one of them"
+        return [Finding("labels_in_both_formats", "warning", Location(row=row.label_hash), text)]
 
     def _of_dataset(self, row: LabelRow) -> list[Finding]:
         if not row.dataset_hash or row.dataset_hash in self.datasets or not self._datasets_before:

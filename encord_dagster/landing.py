@@ -45,10 +45,14 @@ def is_export(key: str) -> bool:
     return name != "ontology.json" and not name.endswith(".ontology.json")
 
 
-def ontology_keys(key: str) -> tuple[str, str]:
-    """Where the ontology of an export may lie: `<its name>.ontology.json`, else `ontology.json` in its folder."""
-    folder, slash, name = key.rpartition("/")
-    return f"{folder}{slash}{_SUFFIX.sub('', name)}.ontology.json", f"{folder}{slash}ontology.json"
+def ontology_keys(key: str) -> list[str]:
+    """Where the ontology of an export may lie, nearest first.
+
+    `<its name>.ontology.json` beside it, else `ontology.json` in its folder or one above, up to the landing prefix.
+    """
+    keys = [f"{_SUFFIX.sub('', key)}.ontology.json"]
+    folders = key.split("/")[:-1]
+    return keys + ["/".join((*folders[:depth], "ontology.json")) for depth in range(len(folders), -1, -1)]
 
 
 def named_parts(key: str, pattern: str) -> dict[str, str]:

@@ -54,6 +54,7 @@ class Run:
         self.ids = {**ids, **(self.state.root.id_overrides if self.state.root else {})}
         self.stale = self.state.is_stale(config.digest())
         self.new_entries: dict[str, ExportEntry] = {}
+        self._ontologies: dict[str, bytes | None] = {}  # by key in the landing prefix
         self.categories = Categories(lake, config.name)
         if self.stale or not publish:
             self.state.start_over()
@@ -76,14 +77,22 @@ class Run:
             return tally.refused(error, {"quarantine": f"{self.lake.url}/{self._refuse(tally, error)}"})
         try:
             data = self.landing.get(export.key, etag=export.etag)
-            places = () if self.config.ontology else ontology_keys(export.key)
-            beside = next(filter(None, map(self.landing.get, places)), None)
+            beside = None if self.config.ontology else self._beside(export.key)
         except (StorageError, UsageError) as error:  # UsageError: a foreign key such as a//b.json
             return ExportOutcome(export=export, status="failed", error=str(error))
         if data is None:
             gone = f"{export.key} is no longer in {self.landing.url}; deliver it again if it is needed"
             return ExportOutcome(export=export, status="failed", error=gone)
         return self._read(data, beside, self._tally(export, sha256(data)))
+
+    def _beside(self, key: str) -> bytes | None:
+        """The ontology that lies beside an export; one of a folder is fetched once."""
+        for place in ontology_keys(key):
+            if place not in self._ontologies:
+                self._ontologies[place] = self.landing.get(place)
+            if found := self._ontologies[place]:
+                return found
+        return None
 
     def _tally(self, export: Export, digest: str, ontology: str = "") -> Tally:
         return Tally(export, digest, ontology=ontology, named=named_parts(export.key, self.config.name_pattern))

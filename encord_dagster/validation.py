@@ -115,6 +115,7 @@ RULES: tuple[Rule, ...] = (
     ),
     # found where rows meet a label set
     Rule("bad_ontology", "error", "The ontology that came with an export cannot be read."),
+    Rule("labels_in_both_formats", "warning", "One data unit has labels out of JSON and out of COCO."),
     Rule("no_rows", "warning", "An export holds no label rows."),
     Rule("no_usable_row", "error", "None of an export's label rows can be used."),
     Rule("bad_object", "error", "An export was failed at its first bad row or object, as configured."),

@@ -8,6 +8,7 @@ from encord_dagster import identity
 from encord_dagster.config import CONVERTER_VERSION
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.errors import UsageError
+from encord_dagster.formats.tables import from_parquet
 from encord_dagster.label_set import objects
 from encord_dagster.label_set.events import accepted, event_time, order, read_events
 from encord_dagster.label_set.history import Head
@@ -36,7 +37,7 @@ class State:
         """Build the next version out of nothing but what is append-only: every row is about to be converted anew."""
         if self.root:
             self.root = msgspec.structs.replace(
-                self.root, buckets={}, classes=(), rows=0, tombstones=0, images=0, annotations=0, losses={}
+                self.root, buckets={}, classes=(), rows=0, coco_rows=0, tombstones=0, images=0, annotations=0, losses={}
             )
         self._buckets, self._rows = {}, {}
 
@@ -55,6 +56,17 @@ class State:
         if self.root:
             self.bucket(key[: self.root.prefix_length])
         return self._rows.get(key)
+
+    def sources_by_data(self) -> dict[str, dict[str, str]]:
+        """For each data hash the rows that describe it, and the format each came in: reads every bucket."""
+        found: dict[str, dict[str, str]] = {}
+        for prefix in self.root.buckets if self.root else ():
+            bucket = self.bucket(prefix)
+            source = {row.row: row.source for row in bucket.rows} if bucket else {}
+            images = objects.read(self.lake, bucket.shards["images"]) if bucket else None
+            for record in from_parquet(images, ["row", "data_hash"]).to_pylist() if images else ():
+                found.setdefault(record["data_hash"], {})[record["row"]] = source[record["row"]]
+        return found
 
     def is_stale(self, config_digest: str) -> bool:
         """Whether the version was made by an older converter or with another configuration."""

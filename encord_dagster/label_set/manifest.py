@@ -39,6 +39,7 @@ class BucketRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     annotations: int = 0
     classes: tuple[ClassCount, ...] = ()
     losses: dict[str, int] = {}  # what the formats cannot hold of it, by code
+    source: Literal["labels", "coco"] = "labels"  # which of Encord's formats it came in
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +77,7 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     images: int
     annotations: int
     losses: dict[str, int] = {}  # those of its rows, by code
+    coco_rows: int = 0  # rows that came as COCO
     defined: tuple[str, ...] = ()  # feature hashes of the categories that an ontology names, also without objects
 
 

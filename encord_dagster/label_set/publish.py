@@ -130,6 +130,7 @@ def _root(state: State, config: LabelSetConfig, changes: Changes) -> tuple[Root,
         tombstones=old.tombstones + gained(lambda row: row.fragment is None),
         images=old.images + gained(lambda row: row.images),
         annotations=old.annotations + gained(lambda row: row.annotations),
+        coco_rows=old.coco_rows + gained(lambda row: row.source == "coco"),
         losses=_losses(old.losses, before.values(), changes.rows.values()),
     )
     return _with_files(state, config, root, numbers), len(written)

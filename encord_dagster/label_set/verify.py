@@ -81,6 +81,7 @@ def _refs(
         yield from bucket.shards.values()
     held = sum((totals.get(named.ref.key, Counter()) for named in root.buckets.values()), Counter())
     stated = Counter(rows=root.rows, tombstones=root.tombstones, images=root.images, annotations=root.annotations)
+    stated.update({f"loss {code}": count for code, count in root.losses.items()}, coco_rows=root.coco_rows)
     if held != stated:
         report.problems.append(f"{record.root.key}: it states {dict(stated)}, its buckets hold {dict(held)}")
     if manifest.content_digest(root.buckets, root.config_digest) != record.content_digest:
@@ -100,4 +101,5 @@ def _counted(bucket: Bucket) -> Counter[str]:
     counts: Counter[str] = Counter(rows=len(bucket.rows))
     for row in bucket.rows:
         counts.update(tombstones=row.fragment is None, images=row.images, annotations=row.annotations)
+        counts.update({f"loss {code}": count for code, count in row.losses.items()}, coco_rows=row.source == "coco")
     return counts

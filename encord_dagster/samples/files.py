@@ -15,7 +15,7 @@ def write_samples(folder: Path, *, seed: int = 7, days: int = 2, rows: int = 24,
 
     `day1/`, `day2/`, ... each hold the project's export of that day: from the second on some rows are changed, one is
     added and one deleted. With `with_bad` the second day (or the only one) also has files that cannot be used and an
-    export with bad objects. `<project>.ontology.json` lies beside the days.
+    export with bad objects. `ontology.json` lies beside the days.
 
     Raises:
         UsageError: there would be no day or no row.
@@ -23,7 +23,7 @@ def write_samples(folder: Path, *, seed: int = 7, days: int = 2, rows: int = 24,
     if days < 1 or rows < 1:
         raise UsageError(f"{days} days of {rows} rows asked for: ask for at least one of each")
     project = Project(seed, rows)
-    contents = {f"{project.project_hash}.ontology.json": ontology(project)}
+    contents = {"ontology.json": ontology(project)}
     export = b""
     for day in range(1, days + 1):
         moment = _FIRST_DAY + timedelta(days=day - 1)

@@ -74,7 +74,7 @@ def test_files_lie_in_a_folder_a_day(tmp_path: Path) -> None:
     day = {name: [path for path in written if path.parent == tmp_path / name] for name in ("day1", "day2")}
     [ontology] = [path for path in written if path.parent == tmp_path]
     [first] = day["day1"]
-    assert ontology.name.endswith(".ontology.json")
+    assert ontology.name == "ontology.json"
     assert len(day["day2"]) == 5
     second = rows(day["day2"][0].read_bytes())
     assert len(second) == 13
