@@ -9,6 +9,7 @@ from encord_dagster.accounting import Reading, open_delivery, read_rows
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.draft import Draft
 from encord_dagster.encord.model import LabelRow
+from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import ExportError, HistoryDamaged, RowError, StorageError, UsageError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.label_set import history, quarantine, sources
@@ -80,7 +81,11 @@ class Run:
         return self._read(data, beside, self._tally(export, sha256(data)))
 
     def _tally(self, export: Export, digest: str, ontology: str = "") -> Tally:
-        return Tally(export, digest, ontology=ontology, named=named_parts(export.key, self.config.name_pattern))
+        return Tally(export, digest, ontology=ontology, named=self._named(export))
+
+    def _named(self, export: Export) -> dict[str, str]:
+        """Parts of the export's name; people choose those, so they are read as any text of an export."""
+        return {name: redact(part) for name, part in named_parts(export.key, self.config.name_pattern).items()}
 
     def _read(self, data: bytes, beside: bytes | None, tally: Tally) -> ExportOutcome:
         export = tally.export
