@@ -206,6 +206,9 @@ EXAMPLES: dict[str, Example] = {
     "bad_frame_size": unit("wide", "width"),
     "bad_slice": row(make.dicom_row({0: make.dicom_slice(uid=17)})),
     "personal_data_removed": row(make.image_row(make.box(name="car of jane@example.com"))),
+    "link_left_out": exports(
+        [make.changed(make.image_row(), "ftp://jane@host/a", *UNIT, "data_link")], publish=("links",)
+    ),
     # of whole rows
     "objects_unaccounted": unaccounted,
     "class_name_differs": row(make.image_row(make.box(), make.box(0.1, object_hash="object09", name="another"))),

@@ -7,7 +7,6 @@ from msgspec.structs import replace
 
 from encord_dagster.encord.model import Attribute, Classification, Frame, LabelRow, ObjectInstance
 
-
 _Item = ObjectInstance | Classification
 
 
