@@ -31,6 +31,11 @@ from encord_dagster.validation import apply_severities, ontology_missing
 Progress = Callable[[str], None]
 
 
+def _redacting(say: Progress) -> Progress:
+    """The same, for lines that name exports: people choose those names."""
+    return lambda line: say(redact(line))
+
+
 class Run:
     """One attempt at a batch, on top of one head."""
 
@@ -45,7 +50,7 @@ class Run:
         publish: bool,
         say: Progress,
     ) -> None:
-        self.landing, self.lake, self.config, self.spool, self.say = landing, lake, config, spool, say
+        self.landing, self.lake, self.config, self.spool, self.say = landing, lake, config, spool, _redacting(say)
         self.publishes = publish
         self.head = history.head(lake, config.name)
         history.refuse_gap(lake, config.name, self.head)
@@ -74,9 +79,9 @@ class Run:
             places = () if self.config.ontology else ontology_keys(export.key)
             beside = next(filter(None, map(self.landing.get, places)), None)
         except (StorageError, UsageError) as error:  # UsageError: a foreign key such as a//b.json
-            return ExportOutcome(export=export, status="failed", error=str(error))
+            return ExportOutcome(export=export, status="failed", error=redact(str(error)))
         if data is None:
-            gone = f"{export.key} is no longer in {self.landing.url}; deliver it again if it is needed"
+            gone = f"{redact(export.key)} is no longer in {self.landing.url}; deliver it again if it is needed"
             return ExportOutcome(export=export, status="failed", error=gone)
         return self._read(data, beside, self._tally(export, sha256(data)))
 
@@ -208,7 +213,7 @@ class Run:
     def _accepted(self, tally: Tally, uris: dict[str, str]) -> ExportOutcome:
         export, name, counts = tally.export, self.config.name, tally.counts
         if not tally.accounts:
-            text = f"{export.key} holds no label rows; check the export's filter"
+            text = f"{redact(export.key)} holds no label rows; check the export's filter"
             tally.note(Finding("no_rows", "warning", Location(), text))
         uris |= {"events": f"{self.lake.url}/{self._account(tally)}"}
         if tally.held_back:
