@@ -11,9 +11,11 @@ import msgspec
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.coco_export.read import read_coco
 from encord_dagster.encord.container import Opened, open_export
+from encord_dagster.encord.disclosed import disclosed_digest, without_free_text
 from encord_dagster.encord.label_rows import RowReading, UnusableRow, read_row
 from encord_dagster.encord.model import Excluded, LabelRow, RowEvent
 from encord_dagster.encord.ontology import read_ontology
+from encord_dagster.encord.privacy import Disclosure
 from encord_dagster.encord.resolve import Index, part_digest, resolve
 from encord_dagster.errors import ExportError, UsageError
 from encord_dagster.findings import Finding, Location
@@ -33,26 +35,39 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """An export opened, with the ontology that its rows are read by."""
+    """An export opened, with the ontology that its rows are read by and what may leave them beyond labels."""
 
     opened: Opened
     ontology: Index | None
+    disclosure: Disclosure
 
 
 def open_delivery(data: bytes, config: LabelSetConfig, *, beside: bytes | None = None) -> Delivery:
     """Open an export; its ontology is the configured one, else the one in it, else the one that lay beside it.
 
     Raises ExportError where the export, or the ontology that came with it, is unusable; UsageError for the
-    configured one.
+    configured one, and where the key for pseudonyms is missing.
     """
+    disclosure = disclosure_of(config)
     opened = open_export(data)
     if config.ontology:
-        return Delivery(opened, _index(config.ontology.encode()))
+        return Delivery(opened, _index(config.ontology.encode()), disclosure)
     document = opened.ontology or beside
     try:
-        return Delivery(opened, _index(document) if document else None)
+        return Delivery(opened, _index(document) if document else None, disclosure)
     except UsageError as error:
         raise ExportError("bad_ontology", f"the ontology that came with the export: {error}") from error
+
+
+def disclosure_of(config: LabelSetConfig) -> Disclosure:
+    """What the configuration publishes beyond labels. UsageError where the key for pseudonyms is missing."""
+    return Disclosure(
+        titles="titles" in config.publish,
+        links="links" in config.publish,
+        times="times" in config.publish,
+        free_text=config.free_text,
+        key=config.pseudonym_key(),
+    )
 
 
 @functools.lru_cache(maxsize=4)
@@ -67,7 +82,7 @@ def read_rows(delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:
             finding = Finding(read.reason, "error", Location(row=read.label_hash), str(read))
             reading = _refused(offset, length, finding, event=read.event)
         else:
-            reading = _judged(offset, length, read, delivery.ontology, config)
+            reading = _judged(offset, length, read, delivery, config)
         if reading.status == "quarantined" and config.on_bad_object == "fail_export":
             raise ExportError(
                 "bad_object", f"the configuration fails an export at its first bad row: {reading.findings[0]}"
@@ -80,30 +95,37 @@ def _reads(delivery: Delivery, config: LabelSetConfig) -> Iterator[tuple[int, in
     mode: Literal["quarantine_object", "quarantine_row"] = "quarantine_row"
     if config.on_bad_object == "quarantine_object":
         mode = "quarantine_object"
-    opened, index = delivery.opened, delivery.ontology
+    opened, index, disclosure = delivery.opened, delivery.ontology, delivery.disclosure
     relations = index.relations if index else frozenset()
     if opened.kind == "coco":
-        for row in read_coco(opened.data, ontology=index.ontology if index else None, on_bad_object=mode):
+        ontology = index.ontology if index else None
+        for row in read_coco(opened.data, ontology=ontology, on_bad_object=mode, disclosure=disclosure):
             yield 0, len(opened.data), row
     for piece in opened.rows:
         try:
-            read: RowReading | UnusableRow = read_row(piece, on_bad_object=mode, relations=relations)
+            read: RowReading | UnusableRow = read_row(
+                piece, on_bad_object=mode, relations=relations, disclosure=disclosure
+            )
         except UnusableRow as error:
             read = error
         yield piece.offset, piece.length, read
 
 
-def _judged(offset: int, length: int, read: RowReading, index: Index | None, config: LabelSetConfig) -> Reading:
+def _judged(offset: int, length: int, read: RowReading, delivery: Delivery, config: LabelSetConfig) -> Reading:
     """A row held against the rules, then resolved by its ontology and filtered."""
-    event, row = read.event, read.row
+    event, row, index = read.event, read.row, delivery.ontology
     if unaccounted := conservation(row):
         return _refused(offset, length, unaccounted, event=event)
     against = Against(ontology=index.ontology if index else None, min_area_pixels=config.min_area_pixels)
     findings = (*read.findings, *validate(row, against))
     if index:
-        row, resolved = resolve(row, index)
-        event = _resolved(event, row, index)
+        row, resolved = resolve(row, index, free_text=config.free_text)
+        event = _with_part(event, part_digest(row, index))
         findings += resolved
+    if config.publish:
+        event = _with_part(event, disclosed_digest(row))
+    if not config.free_text:
+        row = without_free_text(row)
     status = "accepted" if row.branch_name == config.branch else "other_branch"
     if status == "accepted" and not is_wanted(row, config):
         row = filtered(row)
@@ -117,9 +139,8 @@ def _judged(offset: int, length: int, read: RowReading, index: Index | None, con
     )
 
 
-def _resolved(event: RowEvent, row: LabelRow, index: Index) -> RowEvent:
-    """The event, its fingerprint also over what the row takes from the ontology: without any, the row's own."""
-    part = part_digest(row, index)
+def _with_part(event: RowEvent, part: str) -> RowEvent:
+    """The event, its fingerprint also over what its labels alone do not tell; "" where there is nothing."""
     combined = hashlib.sha256(f"{event.fingerprint}\0{part}".encode()).hexdigest() if part else event.fingerprint
     return msgspec.structs.replace(event, fingerprint=combined)
 

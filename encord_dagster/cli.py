@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     ingest = add("ingest", _ingest, "Bring exports into a label set, as at most one new version per folder.")
     ingest.add_argument("url", nargs="+", help="an export or a prefix of them: s3://bucket/prefix, a file, a folder")
     ingest.add_argument("--no-masks", action="store_true", help="make no mask PNGs")
+    _publishing(ingest)
     _lake(ingest)
     _reading(ingest)
 
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("url", nargs="+")
     convert.add_argument("-o", "--output", type=Path, required=True, help="an empty or absent folder")
     _formats(convert)
+    _publishing(convert)
     _reading(convert)
 
     validate = add("validate", _validate, "Read exports and list what is wrong with them; write nothing.")
@@ -105,6 +107,16 @@ def _formats(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _publishing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--publish", type=lambda text: text.split(","), default=[], help="beyond labels: titles,links,people,times"
+    )
+    parser.add_argument("--no-free-text", action="store_true", help="leave out text answers")
+    parser.add_argument(
+        "--pseudonym-key-variable", default="", metavar="NAME", help="environment variable with the key for people"
+    )
+
+
 def _reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on-bad-object", choices=("quarantine_object", "quarantine_row", "fail_export"), default="quarantine_object"
@@ -117,6 +129,20 @@ def _reading(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fail-at", choices=SEVERITIES, default="error", help="exit 1 from this severity on")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+
+
+def _published(arguments: argparse.Namespace, name: str, *, masks: bool) -> "LabelSetConfig":
+    import msgspec
+
+    from encord_dagster.config import LabelSetConfig
+
+    config: LabelSetConfig = msgspec.structs.replace(
+        _config(arguments, name, masks=masks),
+        publish=tuple(arguments.publish),
+        free_text=not arguments.no_free_text,
+        pseudonym_key_variable=arguments.pseudonym_key_variable,
+    )
+    return config
 
 
 def _config(arguments: argparse.Namespace, name: str, *, masks: bool = True) -> "LabelSetConfig":
@@ -169,7 +195,7 @@ def _ingest(arguments: argparse.Namespace) -> int:
     batches = ingest_urls(
         arguments.url,
         lake=arguments.lake,
-        config=_config(arguments, arguments.name, masks=not arguments.no_masks),
+        config=_published(arguments, arguments.name, masks=not arguments.no_masks),
         progress=_say(arguments),
     )
     if arguments.json:
@@ -187,7 +213,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         arguments.url,
         output=arguments.output,
         formats=arguments.formats,
-        config=_config(arguments, "converted", masks="masks" in arguments.formats),
+        config=_published(arguments, "converted", masks="masks" in arguments.formats),
         progress=_say(arguments),
     )
     if arguments.json:

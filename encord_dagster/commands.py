@@ -8,6 +8,7 @@ import msgspec
 
 from encord_dagster.accounting import open_delivery, read_rows
 from encord_dagster.config import LabelSetConfig
+from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import ExportError, UsageError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.label_set.read import open_label_set
@@ -104,7 +105,7 @@ def _validated(key: str, landing: ObjectStore, config: LabelSetConfig) -> Valida
     except ExportError as error:
         findings.append(Finding(error.reason, "error", Location(), str(error)))
     return Validated(
-        key=key,
+        key=redact(key),
         rows=rows,
         rows_quarantined=quarantined,
         objects_in=objects_in,

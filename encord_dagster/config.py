@@ -1,8 +1,10 @@
 """What a user may choose about a label set. Defaults are the safe choice."""
 
 import hashlib
+import hmac
+import os
 import re
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -10,7 +12,10 @@ from encord_dagster.errors import UsageError
 from encord_dagster.findings import Severity
 
 CONVERTER_VERSION = 2  # raised whenever the same row and options would give other content
+SHORTEST_KEY = 16  # characters: shorter ones can be found by trying
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+Publish = Literal["titles", "links", "people", "times"]
 
 
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +52,9 @@ class LabelSetConfig(msgspec.Struct, frozen=True, kw_only=True):
     inline_coco_bytes: int = 256 * 2**20  # up to this size a version also holds a plain annotations/instances.json
     min_area_pixels: float = 0  # smaller objects are a finding; 0: not checked
     thresholds: Thresholds = Thresholds()  # beside the version before
+    publish: tuple[Publish, ...] = ()  # what is published beyond labels, see docs/privacy.md
+    free_text: bool = True  # False: text answers are left out
+    pseudonym_key_variable: str = ""  # NAME of the environment variable with the key that makes people pseudonyms
 
     def __post_init__(self) -> None:
         """Refuse a name that could not be a folder or a Dagster asset key, and a pattern that is none."""
@@ -56,10 +64,39 @@ class LabelSetConfig(msgspec.Struct, frozen=True, kw_only=True):
             re.compile(self.name_pattern)
         except re.error as error:
             raise UsageError(f"name pattern {self.name_pattern!r} is no regular expression: {error}") from error
+        if unknown := set(self.publish) - set(get_args(Publish)):
+            known = ", ".join(get_args(Publish))
+            raise UsageError(f"publish {', '.join(map(repr, sorted(unknown)))}: there are {known}")
+        if "people" in self.publish and not self.pseudonym_key_variable:
+            raise UsageError(
+                "people are published as pseudonyms only: name the environment variable that holds the key for them "
+                f"(pseudonym_key_variable), a random text of {SHORTEST_KEY} characters or more"
+            )
 
-    def digest(self) -> str:
-        """sha256 hex over what changes converted content: converter and choices, not severities or copies."""
-        chosen = {
+    def pseudonym_key(self) -> bytes:
+        """The key for pseudonyms, empty where people are not published. UsageError where it is not there.
+
+        It is read where it is used, and is part of nothing that is printed or stored.
+        """
+        if "people" not in self.publish:
+            return b""
+        key = os.environ.get(self.pseudonym_key_variable, "")
+        if len(key) < SHORTEST_KEY:
+            what = f"has fewer than {SHORTEST_KEY} characters" if key else "is not set"
+            raise UsageError(
+                f"people are to be published, and the environment variable {self.pseudonym_key_variable!r} {what}: "
+                "put a random text into it, such as `openssl rand -hex 32` prints, and keep it: another key gives "
+                "everybody another pseudonym"
+            )
+        return key.encode()
+
+    def digest(self, *, with_key: bool = True) -> str:
+        """sha256 hex over what changes converted content: converter and choices, not severities or copies.
+
+        Without the key for where it is not at hand. A label set that publishes nothing more keeps the digest that it
+        had before there was this choice.
+        """
+        chosen: dict[str, object] = {
             "converter": CONVERTER_VERSION,
             "branch": self.branch,
             "on_bad_object": self.on_bad_object,
@@ -68,4 +105,10 @@ class LabelSetConfig(msgspec.Struct, frozen=True, kw_only=True):
             "ontology": hashlib.sha256(self.ontology.encode()).hexdigest() if self.ontology else "",
             "masks": self.masks,
         }
+        if self.publish:
+            chosen["publish"] = sorted(set(self.publish))
+        if not self.free_text:
+            chosen["free_text"] = False
+        if with_key and (key := self.pseudonym_key()):
+            chosen["pseudonyms"] = hmac.new(key, b"encord_dagster: which key", hashlib.sha256).hexdigest()
         return hashlib.sha256(msgspec.json.encode(chosen, order="sorted")).hexdigest()

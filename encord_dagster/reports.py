@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from encord_dagster import layout
 from encord_dagster.commands import Validated
+from encord_dagster.encord.privacy import redact
 from encord_dagster.findings import RANKS, Finding
 from encord_dagster.formats import losses
 from encord_dagster.label_set.read import LabelSet, Version
@@ -65,7 +66,7 @@ def batch_text(batch: Batch) -> str:
 
 
 def _outcome_text(outcome: ExportOutcome) -> str:
-    text = f"{outcome.export.key}: {outcome.status}{_why(outcome)}\n"
+    text = f"{redact(outcome.export.key)}: {outcome.status}{_why(outcome)}\n"
     if outcome.rows:
         unusable = f" ({outcome.rows_quarantined} quarantined)" if outcome.rows_quarantined else ""
         text += f"  {_counted(outcome.rows, 'label row')}{unusable}, {_fates(outcome)}\n"

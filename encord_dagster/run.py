@@ -10,6 +10,7 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.draft import Draft
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.encord.packed import LARGEST_EXPORT
+from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import ExportError, HistoryDamaged, RowError, StorageError, UsageError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.label_set import history, quarantine, sources
@@ -31,6 +32,11 @@ from encord_dagster.validation import apply_severities, ontology_missing
 Progress = Callable[[str], None]
 
 
+def _redacting(say: Progress) -> Progress:
+    """The same, for lines that name exports: people choose those names."""
+    return lambda line: say(redact(line))
+
+
 class Run:
     """One attempt at a batch, on top of one head."""
 
@@ -45,7 +51,7 @@ class Run:
         publish: bool,
         say: Progress,
     ) -> None:
-        self.landing, self.lake, self.config, self.spool, self.say = landing, lake, config, spool, say
+        self.landing, self.lake, self.config, self.spool, self.say = landing, lake, config, spool, _redacting(say)
         self.publishes = publish
         self.head = history.head(lake, config.name)
         history.refuse_gap(lake, config.name, self.head)
@@ -79,9 +85,9 @@ class Run:
             data = self.landing.get(export.key, etag=export.etag)
             beside = None if self.config.ontology else self._beside(export.key)
         except (StorageError, UsageError) as error:  # UsageError: a foreign key such as a//b.json
-            return ExportOutcome(export=export, status="failed", error=str(error))
+            return ExportOutcome(export=export, status="failed", error=redact(str(error)))
         if data is None:
-            gone = f"{export.key} is no longer in {self.landing.url}; deliver it again if it is needed"
+            gone = f"{redact(export.key)} is no longer in {self.landing.url}; deliver it again if it is needed"
             return ExportOutcome(export=export, status="failed", error=gone)
         return self._read(data, beside, self._tally(export, sha256(data)))
 
@@ -95,7 +101,11 @@ class Run:
         return None
 
     def _tally(self, export: Export, digest: str, ontology: str = "") -> Tally:
-        return Tally(export, digest, ontology=ontology, named=named_parts(export.key, self.config.name_pattern))
+        return Tally(export, digest, ontology=ontology, named=self._named(export))
+
+    def _named(self, export: Export) -> dict[str, str]:
+        """Parts of the export's name; people choose those, so they are read as any text of an export."""
+        return {name: redact(part) for name, part in named_parts(export.key, self.config.name_pattern).items()}
 
     def _read(self, data: bytes, beside: bytes | None, tally: Tally) -> ExportOutcome:
         export = tally.export
@@ -219,7 +229,7 @@ class Run:
     def _accepted(self, tally: Tally, uris: dict[str, str]) -> ExportOutcome:
         export, name, counts = tally.export, self.config.name, tally.counts
         if not tally.accounts:
-            text = f"{export.key} holds no label rows; check the export's filter"
+            text = f"{redact(export.key)} holds no label rows; check the export's filter"
             tally.note(Finding("no_rows", "warning", Location(), text))
         uris |= {"events": f"{self.lake.url}/{self._account(tally)}"}
         if tally.held_back:

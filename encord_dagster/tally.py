@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from encord_dagster.accounting import Reading, excluded, rule_counts
 from encord_dagster.encord.model import LabelRow
+from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import ExportError
 from encord_dagster.findings import RANKS, Finding, Location
 from encord_dagster.formats.fragment import Fragment
@@ -158,4 +159,4 @@ class Tally:
 
     def finding(self, error: ExportError) -> Finding:
         """Why the whole export cannot be used."""
-        return Finding(error.reason, "error", Location(), f"{self.export.key}: {error}")
+        return Finding(error.reason, "error", Location(), f"{redact(self.export.key)}: {error}")

@@ -304,6 +304,9 @@ EXAMPLES: dict[str, Example] = {
     "several_radio_options": resolved(
         answered([make.option("red", "OptionR1"), make.option("blue", "OptionB1")]), ontologies.of_boxes(STATE)
     ),
+    "link_left_out": exports(
+        [make.changed(make.image_row(), "ftp://jane@host/a", *UNIT, "data_link")], publish=("links",)
+    ),
     # of whole rows
     "objects_unaccounted": unaccounted,
     "class_name_differs": row(make.image_row(make.box(), make.box(0.1, object_hash="object09", name="another"))),

@@ -4,6 +4,7 @@ import msgspec
 
 from encord_dagster.encord import codes
 from encord_dagster.encord.answers import Range, read_answers, read_ranges
+from encord_dagster.encord.authors import Signed, read_authors
 from encord_dagster.encord.children import members
 from encord_dagster.encord.instances import Place, read_confidence
 from encord_dagster.encord.model import Attribute, Classification
@@ -22,7 +23,7 @@ _RENAMED = {
 }
 
 
-class _Entry(msgspec.Struct, rename=_RENAMED):
+class _Entry(Signed, rename=_RENAMED):
     classification_hash: Scalar = None
     feature_hash: Scalar = None
     name: Scalar = None
@@ -217,4 +218,5 @@ class ClassificationAnswers:
             confidence=read_confidence(entry.confidence, where, self._notes),
             manual=flag(stated) is not False,
             attributes=attributes,
+            **read_authors(entry, self._notes),
         )

@@ -86,6 +86,7 @@ ODD_FRAME_RATE = Code("odd_frame_rate", "warning", "A video claims more than 100
 BAD_FRAME_SIZE = Code("bad_frame_size", "warning", "A width or height is no positive whole number.")
 BAD_SLICE = Code("bad_slice", "warning", "The metadata of a DICOM slice cannot be used; its frame number stands in.")
 PERSONAL_DATA_REMOVED = Code("personal_data_removed", "info", "A text held personal or secret data, or was cut.")
+LINK_LEFT_OUT = Code("link_left_out", "info", "A link was to be published, and could hold a login or personal data.")
 
 # Encord's COCO export, where it says less than label rows do, or contradicts itself.
 COCO_UNREADABLE = Code("coco_unreadable", "error", "Images, annotations or categories of a COCO export are no list.")

@@ -106,6 +106,8 @@ def _frames(
                     objects=read_objects(sheet.objects, sheet.place, held, notes, seen),
                     classifications=found,
                     space=sheet.unit.space,
+                    title=sheet.unit.title,
+                    link=sheet.link,
                 )
             )
     return tuple(frames)

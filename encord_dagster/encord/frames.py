@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from encord_dagster.encord import codes
+from encord_dagster.encord.authors import read_link
 from encord_dagster.encord.children import entries, members
 from encord_dagster.encord.instances import Place
 from encord_dagster.encord.notes import Notes, problem, row_error
@@ -25,6 +26,7 @@ class Sheet(msgspec.Struct, kw_only=True):
     height: int | None
     objects: list[Raw]
     classifications: list[Raw]
+    link: str | None
 
     @property
     def place(self) -> Place:
@@ -45,6 +47,7 @@ class _Slice(msgspec.Struct):
     multiframe: Scalar = msgspec.field(name="multiframe_frame_number", default=None)
     width: Scalar = None
     height: Scalar = None
+    file_uri: Raw = ABSENT
 
 
 _LABELS = msgspec.json.Decoder(Labels)
@@ -83,6 +86,7 @@ def empty_sheet(unit: Unit, number: int) -> Sheet:
         height=height,
         objects=[],
         classifications=[],
+        link=unit.link,
     )
 
 
@@ -147,6 +151,7 @@ def _read_slice(raw: Raw, sheet: Sheet, notes: Notes) -> None:
         return
     sheet.width = read_size(metadata.width, "width", notes, unit, sheet.number) or sheet.width
     sheet.height = read_size(metadata.height, "height", notes, unit, sheet.number) or sheet.height
+    sheet.link = read_link(metadata.file_uri, notes) or sheet.link
     uid, multiframe = present(metadata.uid), present(metadata.multiframe)
     if uid is None or sheet.unit.space is not None:  # one series may be in several spaces
         return

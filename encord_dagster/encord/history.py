@@ -1,18 +1,20 @@
-"""The export events of a row: `export_hash`, `exported_at` and `export_history`, without users."""
+"""The export events of a row: `export_hash`, `exported_at` and `export_history`."""
 
 import msgspec
 
 from encord_dagster.encord import codes
+from encord_dagster.encord.authors import read_person
 from encord_dagster.encord.children import entries
 from encord_dagster.encord.model import HistoryEntry
 from encord_dagster.encord.notes import Notes, shown
-from encord_dagster.encord.scalars import UNREADABLE, Raw, Scalar, is_hash, present
+from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, is_hash, present
 from encord_dagster.encord.times import parse_time
 
 
 class _Entry(msgspec.Struct):
     export_hash: Scalar = None
     exported_at: Scalar = None
+    user: Raw = msgspec.field(name="user_email", default=ABSENT)
 
 
 _ENTRY = msgspec.json.Decoder(_Entry)
@@ -47,6 +49,8 @@ def read_history(raw: Raw, current: HistoryEntry | None, notes: Notes) -> tuple[
         known = found.get(entry.export_hash)
         if known is None or known.exported_at is None:
             found[entry.export_hash] = entry
+        elif known.user is None and entry.user:
+            found[entry.export_hash] = msgspec.structs.replace(known, user=entry.user)
     ordered = sorted(found.values(), key=lambda entry: entry.export_hash)
     return tuple(sorted(ordered, key=lambda entry: entry.exported_at or "", reverse=True))
 
@@ -68,4 +72,5 @@ def _entry(raw: Raw, notes: Notes) -> HistoryEntry | None:
     if not isinstance(entry.export_hash, str) or not is_hash(entry.export_hash):
         notes.add(codes.BAD_HISTORY, "an entry of export_history has no readable export hash; it was left out")
         return None
-    return HistoryEntry(entry.export_hash, read_time(entry.exported_at, "exported_at in export_history", notes))
+    exported_at = read_time(entry.exported_at, "exported_at in export_history", notes)
+    return HistoryEntry(entry.export_hash, exported_at, read_person(entry.user, notes))

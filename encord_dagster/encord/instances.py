@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from encord_dagster.encord import codes
+from encord_dagster.encord.authors import Signed, read_authors
 from encord_dagster.encord.ellipses import read_circle, read_ellipse
 from encord_dagster.encord.masks import read_bitmask
 from encord_dagster.encord.model import ObjectInstance
@@ -49,7 +50,7 @@ _WIRE_NAMES = {
 }
 
 
-class Entry(msgspec.Struct, rename=_WIRE_NAMES):
+class Entry(Signed, rename=_WIRE_NAMES):
     """One object on one frame as exports write it; its geometry is not read yet."""
 
     object_hash: Scalar = None
@@ -195,6 +196,7 @@ def _convert(
         confidence=read_confidence(entry.confidence, where, notes),
         manual=_manual(entry),
         attributes=answers.at(object_hash, place.frame),
+        **read_authors(entry, notes),
     )
 
 

@@ -10,6 +10,7 @@ from encord_dagster.encord.contents import read_contents
 from encord_dagster.encord.head import AmbiguousRow, Head, read_event, read_head, read_label_hash, read_state
 from encord_dagster.encord.model import LabelRow, RowEvent
 from encord_dagster.encord.notes import Notes, row_error, shown
+from encord_dagster.encord.privacy import Disclosure
 from encord_dagster.encord.scalars import is_hash, present, text
 from encord_dagster.encord.units import Unit, read_units
 from encord_dagster.errors import RowError
@@ -43,16 +44,19 @@ def read_row(
     *,
     on_bad_object: Literal["quarantine_object", "quarantine_row"] = "quarantine_object",
     relations: frozenset[str] = frozenset(),
+    disclosure: Disclosure = Disclosure(),  # noqa: B008 - frozen
 ) -> RowReading:
     """Read one label row. Bad objects are quarantined inside it; UnusableRow where the row itself cannot be used.
 
     `relations` are the feature hashes of attributes that an ontology calls relations: their answers are kept raw.
+    `disclosure` says what is read beyond labels.
     """
     event = None
     try:
         head = read_head(piece.raw)
         label_hash, own = read_label_hash(head)
-        notes = Notes(label_hash, keep_going=on_bad_object == "quarantine_object", relations=relations)
+        keep_going = on_bad_object == "quarantine_object"
+        notes = Notes(label_hash, keep_going=keep_going, relations=relations, disclosure=disclosure)
         if not own:
             notes.add(codes.LABEL_HASH_MISSING, "the row has no label_hash; its data_hash stands in")
         event = read_event(head, piece, notes)

@@ -1,6 +1,7 @@
 """Label rows as values: what the reader makes of an export, and all that later floors see of it.
 
-Personal data (e-mails, titles, patient ids, links) is not part of these types: it ends in the reader.
+Personal data ends in the reader: people are pseudonyms here, and they, titles, links and the times of objects are None
+unless the configuration publishes them.
 """
 
 from typing import Literal
@@ -47,6 +48,10 @@ class ObjectInstance(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float = 1.0
     manual: bool = True
     attributes: tuple[Attribute, ...] = ()
+    created_by: str | None = None  # this and the next three: only where they are published, people as pseudonyms
+    last_edited_by: str | None = None
+    created_at: str | None = None  # ISO 8601, UTC
+    last_edited_at: str | None = None
 
 
 class Classification(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +63,10 @@ class Classification(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float = 1.0
     manual: bool = True
     attributes: tuple[Attribute, ...] = ()
+    created_by: str | None = None  # this and the next three: only where they are published, people as pseudonyms
+    last_edited_by: str | None = None
+    created_at: str | None = None  # ISO 8601, UTC
+    last_edited_at: str | None = None
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +86,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     objects: tuple[ObjectInstance, ...] = ()
     classifications: tuple[Classification, ...] = ()
     space: str | None = None  # of a data group: which of its members; the frame number counts within it
+    title: str | None = None  # this and the next: only where they are published
+    link: str | None = None  # without query and login
 
 
 class Excluded(msgspec.Struct, frozen=True):
@@ -96,10 +107,11 @@ class Quarantined(msgspec.Struct, frozen=True):
 
 
 class HistoryEntry(msgspec.Struct, frozen=True):
-    """One entry of `export_history`, without the user."""
+    """One entry of `export_history`; the user is a pseudonym, None unless people are published."""
 
     export_hash: str
     exported_at: str | None  # ISO 8601, UTC
+    user: str | None = None
 
 
 class RowEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +150,7 @@ class LabelRow(msgspec.Struct, frozen=True, kw_only=True):
     excluded: tuple[Excluded, ...] = ()
     quarantined: tuple[Quarantined, ...] = ()
     source: Literal["labels", "coco"] = "labels"  # Encord's own JSON, or its COCO export
+    texts_left_out: int = 0  # text answers, where the configuration leaves them out
 
     @property
     def deleted(self) -> bool:

@@ -7,7 +7,7 @@ import msgspec
 from encord_dagster.encord import codes
 from encord_dagster.encord.codes import Code
 from encord_dagster.encord.model import Excluded, Quarantined
-from encord_dagster.encord.privacy import LONGEST, redact
+from encord_dagster.encord.privacy import LONGEST, Disclosure, redact
 from encord_dagster.encord.scalars import Scalar
 from encord_dagster.errors import RowError
 from encord_dagster.findings import Finding, Location
@@ -27,8 +27,16 @@ class BadObject(Exception):
 class Notes:
     """The collecting list of one row: everything not converted is written down here, once."""
 
-    def __init__(self, row: str | None, *, keep_going: bool = True, relations: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        row: str | None,
+        *,
+        keep_going: bool = True,
+        relations: frozenset[str] = frozenset(),
+        disclosure: Disclosure = Disclosure(),  # noqa: B008 - frozen
+    ) -> None:
         self.row = row
+        self.disclosure = disclosure  # what may leave the reader beyond labels
         self.relations = relations  # feature hashes of attributes that are relations, as an ontology says
         self._keep_going = keep_going
         self.objects_in = 0

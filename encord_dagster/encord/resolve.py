@@ -50,12 +50,13 @@ class Index:
         self.relations = frozenset(place.feature_hash for place in places if place.kind == "relation")
 
 
-def resolve(row: LabelRow, index: Index) -> tuple[LabelRow, tuple[Finding, ...]]:
+def resolve(row: LabelRow, index: Index, *, free_text: bool = True) -> tuple[LabelRow, tuple[Finding, ...]]:
     """The row with names and order of the ontology, kinds and parents of attributes, and those not answered.
 
-    Rules that compare names of an export with each other must see the row before.
+    Rules that compare names of an export with each other must see the row before. Findings quote answers where
+    `free_text` may be published.
     """
-    work = _Resolution(row.label_hash, index)
+    work = _Resolution(row.label_hash, index, free_text=free_text)
     frames = tuple(work.frame(frame) for frame in row.frames)
     classifications = work.classifications(row.classifications)
     return replace(row, frames=frames, classifications=classifications), tuple(work.findings)
@@ -84,7 +85,8 @@ def ontology_digest(ontology: Ontology) -> str:
 class _Resolution:
     """The resolving of one row: what was resolved before is not resolved again, what was said is not said again."""
 
-    def __init__(self, label_hash: str, index: Index) -> None:
+    def __init__(self, label_hash: str, index: Index, *, free_text: bool) -> None:
+        self._free_text = free_text
         self.findings: list[Finding] = []
         self._label_hash = label_hash
         self._index = index
@@ -179,11 +181,12 @@ class _Resolution:
         """The option that a bare text names, the text itself where it names none or several."""
         option = _named(text, place)
         key, name = (owner, place.feature_hash), quote(place.name)
+        answer = f"the answer {quote(text)}" if self._free_text else "an answer"
         if option is None:
-            message = f"the answer {quote(text)} to {name} is the text of no one option; correct it in Encord"
+            message = f"{answer} to {name} is the text of no one option; correct it in Encord"
             self._say(codes.RADIO_ANSWER_UNKNOWN, message, key=key, owner=owner)
             return text
-        message = f"the answer {quote(text)} to {name} is a text; the option of that name was taken"
+        message = f"{answer} to {name} is a text; the option of that name was taken"
         self._say(codes.RADIO_ANSWER_TEXT, message, key=key, owner=owner)
         return (option,)
 

@@ -7,6 +7,7 @@ import msgspec
 
 from encord_dagster import identity
 from encord_dagster.encord import codes
+from encord_dagster.encord.authors import read_title
 from encord_dagster.encord.children import entries
 from encord_dagster.encord.notes import Notes, problem, row_error
 from encord_dagster.encord.object_answers import read_members
@@ -50,6 +51,11 @@ class _Entry(msgspec.Struct):
     number_of_frames: Scalar = None
     frames: Raw = ABSENT
     labels: Raw = ABSENT
+    child_info: Raw = ABSENT
+
+
+class _Child(msgspec.Struct):
+    file_name: Raw = ABSENT
 
 
 class _Slice(msgspec.Struct):
@@ -58,6 +64,7 @@ class _Slice(msgspec.Struct):
 
 
 _ENTRY = msgspec.json.Decoder(_Entry)
+_CHILD = msgspec.json.Decoder(_Child | None)
 _SLICE = msgspec.json.Decoder(_Slice)
 
 
@@ -97,7 +104,17 @@ def space_unit(space: Space, group: str, notes: Notes) -> Unit:
         labels=space.labels,
         space=space.name,
         sizes=sizes,
+        title=_title(entry.child_info, group, notes),
     )
+
+
+def _title(raw: Raw, group: str, notes: Notes) -> str | None:
+    """The file name of a member; exports hold no links of members."""
+    try:
+        child = _CHILD.decode(raw)
+    except UNREADABLE:
+        return None
+    return read_title(child.file_name, notes.at(group), notes) if child else None
 
 
 def _slice_sizes(raw: Raw, group: str, notes: Notes) -> tuple[Size, ...]:

@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from encord_dagster.encord import codes
+from encord_dagster.encord.authors import read_link, read_title
 from encord_dagster.encord.children import members
 from encord_dagster.encord.notes import Notes, problem, row_error, shown
 from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, integer, is_hash, number, present, text
@@ -34,6 +35,8 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     labels: Raw
     space: str | None = None
     sizes: tuple[Size, ...] | None = None
+    title: str | None = None
+    link: str | None = None
 
     def size_of(self, number: int) -> Size:
         """Width and height of one of its frames."""
@@ -51,6 +54,8 @@ class _Unit(msgspec.Struct):
     data_fps: Scalar = None
     data_duration: Scalar = None
     labels: Raw = ABSENT
+    data_title: Raw = ABSENT
+    data_link: Raw = ABSENT
 
 
 _UNIT = msgspec.json.Decoder(_Unit)
@@ -106,6 +111,8 @@ def _read(key: str, raw: Raw, data_type: str, notes: Notes, *, alone: bool) -> U
         height=read_size(unit.height, "height", notes, data_hash) if pixels else None,
         last_frame=_last_frame(unit, notes.at(data_hash), notes) if data_type == "video" else None,
         labels=unit.labels,
+        title=read_title(unit.data_title, notes.at(data_hash), notes),
+        link=read_link(unit.data_link, notes),
     )
 
 

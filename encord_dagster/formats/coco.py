@@ -71,6 +71,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     file_name: str
     classifications: tuple[ImageClassification, ...]
     encord: Origin
+    image_title: str | msgspec.UnsetType = msgspec.UNSET  # this and the next: only where they are published
+    coco_url: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class AnnotationAttributes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,6 +83,10 @@ class AnnotationAttributes(msgspec.Struct, frozen=True, kw_only=True, omit_defau
     manual_annotation: bool
     classifications: dict[str, str | float | list[str] | None]
     rotation: float | None = None
+    created_by: str | None = None  # this and the next three: only where they are published
+    last_edited_by: str | None = None
+    created_at: str | None = None
+    last_edited_at: str | None = None
 
 
 class Annotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -275,6 +281,10 @@ def annotation(item: ObjectInstance, category: Category, *, image: Image, row: L
             manual_annotation=item.manual,
             classifications=answers(item.attributes),
             rotation=form.rotation,
+            created_by=item.created_by,
+            last_edited_by=item.last_edited_by,
+            created_at=item.created_at,
+            last_edited_at=item.last_edited_at,
         ),
         encord=Origin(
             label_hash=row.label_hash,
@@ -318,6 +328,8 @@ def image(frame: Frame, row: LabelRow) -> Image | None:
             branch_name=row.branch_name,
             space=frame.space,
         ),
+        image_title=frame.title or msgspec.UNSET,
+        coco_url=frame.link or msgspec.UNSET,
     )
 
 

@@ -234,6 +234,12 @@ LOSSES: tuple[Loss, ...] = (
         _objects(_repeated),
     ),
     Loss(
+        "coco",
+        "free_text",
+        "Text answers are left out, as configured; only the raw export holds them.",
+        lambda row: row.texts_left_out,
+    ),
+    Loss(
         "tables",
         "outline",
         "The tables hold the box round a shape, not its outline, line or joints; the COCO file holds those.",

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from encord_dagster import identity
-from encord_dagster.encord.model import Attribute, Classification, Frame, LabelRow
+from encord_dagster.encord.model import Attribute, Classification, Frame, LabelRow, ObjectInstance
 from encord_dagster.formats import coco
 
 Record = dict[str, object]
@@ -38,6 +38,8 @@ IMAGES = pa.schema(
         ("workflow_node", pa.string()),
         ("objects", pa.int32()),
         ("space", pa.string()),
+        ("title", pa.string()),  # this and the next: only where they are published
+        ("link", pa.string()),
     ]
 )
 ANNOTATIONS = pa.schema(
@@ -61,6 +63,10 @@ ANNOTATIONS = pa.schema(
         ("confidence", pa.float64()),
         ("manual", pa.bool_()),
         ("mask_value", pa.int32()),
+        ("created_by", pa.string()),  # this and the next three: only where they are published
+        ("last_edited_by", pa.string()),
+        ("created_at", pa.string()),
+        ("last_edited_at", pa.string()),
     ]
 )
 CLASSIFICATIONS = pa.schema(
@@ -73,6 +79,10 @@ CLASSIFICATIONS = pa.schema(
         ("name", pa.string()),
         ("confidence", pa.float64()),
         ("manual", pa.bool_()),
+        ("created_by", pa.string()),  # this and the next three: only where they are published
+        ("last_edited_by", pa.string()),
+        ("created_at", pa.string()),
+        ("last_edited_at", pa.string()),
     ]
 )
 ATTRIBUTES = pa.schema(
@@ -137,6 +147,15 @@ def _attribute_records(
         }
 
 
+def _authors(item: ObjectInstance | Classification) -> Record:
+    return {
+        "created_by": item.created_by,
+        "last_edited_by": item.last_edited_by,
+        "created_at": item.created_at,
+        "last_edited_at": item.last_edited_at,
+    }
+
+
 class RowTables:
     """Collects the records of one label row, frame by frame."""
 
@@ -167,6 +186,8 @@ class RowTables:
                 "workflow_node": self.row.workflow_node,
                 "objects": len(annotations),
                 "space": frame.space,
+                "title": frame.title,
+                "link": frame.link,
             }
         )
         self._add_classifications(frame.classifications, keys)
@@ -191,6 +212,7 @@ class RowTables:
                     "confidence": item.confidence,
                     "manual": item.manual,
                     "mask_value": place,
+                    **_authors(item),
                 }
             )
             self.records["attributes"] += _attribute_records(
@@ -211,6 +233,7 @@ class RowTables:
                     "name": item.name,
                     "confidence": item.confidence,
                     "manual": item.manual,
+                    **_authors(item),
                 }
             )
             self.records["attributes"] += _attribute_records(
@@ -241,10 +264,16 @@ def numbered(annotations: pa.Table) -> pa.Table:
     return annotations.set_column(place, annotations.schema.field(place), pa.array(values))
 
 
+def united(parts: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
+    """Tables of one kind as one with the columns of today: older ones lack newer columns, which are null there."""
+    whole = pa.concat_tables([schema.empty_table(), *parts], promote_options="default")
+    return whole.select(schema.names)
+
+
 def updated(old: pa.Table | None, *, gone: Sequence[str], new: list[Record], schema: pa.Schema) -> pa.Table:
     """`old` without the records of the rows `gone`, with the new records, ordered by row (a stable sort)."""
     table = pa.Table.from_pylist(new, schema=schema)
     if old is not None:
         kept = old.filter(pc.invert(pc.is_in(old["row"], value_set=pa.array(gone, pa.string()))))
-        table = pa.concat_tables([kept, table], promote_options="default")  # older tables lack newer columns
+        table = united([kept, table], schema)
     return table.take(pc.sort_indices(table, sort_keys=[("row", "ascending")]))

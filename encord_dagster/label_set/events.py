@@ -15,7 +15,7 @@ from encord_dagster.storage.protocol import ObjectStore
 
 Order = tuple[str, int, str, str]
 
-_HISTORY = pa.list_(pa.struct([("export_hash", pa.string()), ("exported_at", pa.string())]))
+_HISTORY = pa.list_(pa.struct([("export_hash", pa.string()), ("exported_at", pa.string()), ("user", pa.string())]))
 _FINDINGS = pa.list_(
     pa.struct(
         [(name, pa.string()) for name in ("rule", "severity", "unit", "object", "message")] + [("frame", pa.int64())]

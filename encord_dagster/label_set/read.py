@@ -131,7 +131,7 @@ class Version:
         if name not in tables.SCHEMAS:
             raise UsageError(f"no table {name!r}; there are {', '.join([*tables.SCHEMAS, 'row_events', 'findings'])}")
         parts = [tables.from_parquet(objects.read(self.lake, bucket.shards[name])) for bucket in self.buckets()]
-        whole = pa.concat_tables(parts, promote_options="default") if parts else tables.SCHEMAS[name].empty_table()
+        whole = tables.united(parts, tables.SCHEMAS[name])
         return tables.numbered(whole) if name == "annotations" else whole
 
     def annotations(self) -> "pd.DataFrame":

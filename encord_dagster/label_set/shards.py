@@ -98,7 +98,7 @@ def merged(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: Sequen
     held: dict[str, pa.Table] = {}
     for name, schema in tables.SCHEMAS.items():
         records = [record for fragment in fresh.values() for record in fragment.tables[name]]
-        before = pa.concat_tables([part.tables[name] for part in old], promote_options="default") if old else None
+        before = tables.united([part.tables[name] for part in old], schema) if old else None
         table = tables.updated(before, gone=gone, new=records, schema=schema)
         held[name] = table.filter(pa.compute.is_in(table["row"], value_set=pa.array([row.row for row in rows])))
     return Parts(coco=coco, masks=masks, tables=held)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 import dagster as dg
 
-from encord_dagster.config import LabelSetConfig, Thresholds
+from encord_dagster.config import LabelSetConfig, Publish, Thresholds
 from encord_dagster.findings import Severity
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.assets import Backfill, build_ingest_assets, build_latest_asset
@@ -33,6 +33,9 @@ class Options(TypedDict, total=False):
     masks: bool
     keep_raw: bool
     inline_coco_bytes: int
+    publish: tuple[Publish, ...]
+    free_text: bool
+    pseudonym_key_variable: str
 
 
 def build_label_set_definitions(

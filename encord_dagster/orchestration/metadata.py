@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import dagster as dg
 from dagster import MetadataValue
 
+from encord_dagster.encord.privacy import redact
 from encord_dagster.findings import Finding
 from encord_dagster.formats.losses import reported
 from encord_dagster.outcomes import ExportOutcome, Published
@@ -26,7 +27,7 @@ def raw_export(outcome: ExportOutcome, published: Published | None = None) -> Me
     export = outcome.export
     return {
         **_uri(outcome, "raw"),
-        "encord/landing_key": _text(export.key),
+        "encord/landing_key": _text(redact(export.key)),
         "encord/etag": _text(export.etag),
         "encord/last_modified": _text(export.last_modified),
         "encord/bytes": MetadataValue.int(export.size),

@@ -7,6 +7,7 @@ import dagster as dg
 import msgspec
 
 from encord_dagster.config import LabelSetConfig
+from encord_dagster.encord.privacy import redact
 from encord_dagster.label_set import sources
 from encord_dagster.landing import Export, exports_in
 from encord_dagster.orchestration import names
@@ -107,7 +108,7 @@ def _second_source(item: Sighting, name: str) -> dg.AssetMaterialization:
         partition=item.export.id,
         metadata={
             "encord/same_bytes_as": dg.MetadataValue.text(item.known_as or ""),
-            "encord/landing_key": dg.MetadataValue.text(item.export.key),
+            "encord/landing_key": dg.MetadataValue.text(redact(item.export.key)),
             "encord/bytes": dg.MetadataValue.int(item.export.size),
         },
         tags={names.DATA_VERSION_TAG: item.sha256 or ""},

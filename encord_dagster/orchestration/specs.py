@@ -66,7 +66,7 @@ class Ownership(msgspec.Struct, frozen=True, kw_only=True):
 
 def code_version(config: LabelSetConfig) -> str:
     """Changes when the same export would be converted to other content."""
-    return f"{CONVERTER_VERSION}-{config.digest()[:8]}"
+    return f"{CONVERTER_VERSION}-{config.digest(with_key=False)[:8]}"
 
 
 def partitioned_specs(

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from encord_dagster.encord.disclosed import without_free_text
 from encord_dagster.encord.model import Attribute, LabelRow, Option
 from encord_dagster.formats.losses import LOSSES, losses, report, reported, total
 from encord_dagster.geometry import LARGEST_MASK, Bitmask, Ellipse, Geometry
@@ -49,6 +50,13 @@ def large() -> LabelRow:
     return msgspec.structs.replace(
         row, frames=(row.frames[0], msgspec.structs.replace(row.frames[1], width=LARGEST_MASK // 2**10, height=1025))
     )
+
+
+def with_texts() -> Json:
+    """A row of two frames with an object that has a text answer and an option."""
+    given = [make.answer("a long story"), make.answer([make.option("Red", "OptionR1")], "colour", "Attribu2")]
+    answers = {"object01": {"objectHash": "object01", "classifications": given}}
+    return make.video_row({0: [make.box()], 1: [make.box()]}, object_answers=answers)
 
 
 def pdf(*objects: Json) -> Json:
@@ -100,6 +108,7 @@ EXAMPLES: dict[str, tuple[LabelRow, dict[str, int]]] = {
         read(make.image_row(make.skeleton([make.joint(0.1, 0.1), make.joint(0.2, 0.2)]))),
         {"coco:keypoint_repeated": 1, "masks:skeleton": 1, "tables:outline": 1},
     ),
+    "coco:free_text": (without_free_text(read(with_texts())), {"coco:free_text": 2}),
     "tables:outline": (
         read(make.image_row(make.box(), make.rotated_box(), make.polygon(), make.bitmask("01", 1, 1, top=1))),
         {"tables:outline": 3},

@@ -37,12 +37,12 @@ class Asset(msgspec.Struct, kw_only=True):
         numbers = frame_numbers(list(self.images.values()))
         return sorted(((numbers[image.identity], image) for image in self.images.values()), key=lambda pair: pair[0])
 
-    def sheets(self, notes: Notes) -> Iterator[tuple[Sheet, str]]:
-        """Each frame with its annotations unread, and its MIME type."""
+    def sheets(self, notes: Notes) -> Iterator[tuple[Sheet, CocoImage]]:
+        """Each frame with its annotations unread, and its image."""
         for number, image in self.by_number():
             width, height = self._size(image, number, notes)
             place = Place(self.data_hash, number, width, height)
-            yield Sheet(place=place, identity=image.identity, pieces=self.pieces[image.identity]), image.mime_type
+            yield Sheet(place=place, identity=image.identity, pieces=self.pieces[image.identity]), image
 
     def _size(self, image: CocoImage, number: int, notes: Notes) -> tuple[int | None, int | None]:
         again = self.again.get(image.identity, [])

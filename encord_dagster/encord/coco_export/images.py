@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from encord_dagster.encord.scalars import FRAME_NUMBER, UNREADABLE, Raw, Scalar, integer
+from encord_dagster.encord.scalars import ABSENT, FRAME_NUMBER, UNREADABLE, Raw, Scalar, integer
 
 _HASH = r"(?P<hash>[0-9A-Za-z+=_-]{1,64})"
 _NAMES = (
@@ -24,7 +24,7 @@ _MIME_TYPES = {
 
 
 class CocoImage(msgspec.Struct, frozen=True, kw_only=True):
-    """One image. `number` is None for a DICOM slice that is named by its SOP instance uid; sizes are unread."""
+    """One image. `number` is None for a DICOM slice that is named by its SOP instance uid; the last four are unread."""
 
     position: int  # in the file
     data_hash: str
@@ -34,6 +34,8 @@ class CocoImage(msgspec.Struct, frozen=True, kw_only=True):
     mime_type: str
     width: Scalar
     height: Scalar
+    title: Raw
+    link: Raw
 
     @property
     def place(self) -> tuple[str, str]:
@@ -46,6 +48,9 @@ class _Image(msgspec.Struct):
     file_name: Scalar = None
     width: Scalar = None
     height: Scalar = None
+    image_title: Raw = ABSENT
+    video_title: Raw = ABSENT
+    coco_url: Raw = ABSENT
 
 
 _IMAGE = msgspec.json.Decoder(_Image)
@@ -92,6 +97,8 @@ def _image(found: re.Match[str], data_type: str, entry: _Image, position: int) -
         mime_type=_mime_type(found.groupdict(), data_type),
         width=entry.width,
         height=entry.height,
+        title=entry.video_title if entry.image_title is ABSENT else entry.image_title,
+        link=entry.coco_url,
     )
 
 

@@ -8,12 +8,13 @@ not named. Self-occluded joints are occluded ones, polygons with holes or of sev
 larger to the right and below, and shapes such as ellipses are missing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import msgspec
 
 from encord_dagster.encord import codes
+from encord_dagster.encord.authors import read_link, read_title
 from encord_dagster.encord.coco_export.answers import Remarks
 from encord_dagster.encord.coco_export.assets import Asset, Sorted, sort_out
 from encord_dagster.encord.coco_export.classes import read_classes
@@ -24,6 +25,7 @@ from encord_dagster.encord.label_rows import RowReading, UnusableRow
 from encord_dagster.encord.model import Frame, LabelRow, RowEvent
 from encord_dagster.encord.notes import Notes, problem
 from encord_dagster.encord.ontology import Ontology
+from encord_dagster.encord.privacy import Disclosure
 from encord_dagster.encord.scalars import UNREADABLE, Raw
 from encord_dagster.errors import ExportError, RowError
 
@@ -41,7 +43,11 @@ _DOCUMENT = msgspec.json.Decoder(_Document)
 
 
 def read_coco(
-    data: bytes, *, ontology: Ontology | None, on_bad_object: OnBadObject = "quarantine_object"
+    data: bytes,
+    *,
+    ontology: Ontology | None,
+    on_bad_object: OnBadObject = "quarantine_object",
+    disclosure: Disclosure = Disclosure(),  # noqa: B008 - frozen
 ) -> Iterator[RowReading | UnusableRow]:
     """The label rows of a COCO export in the order of its images, then what belongs to none.
 
@@ -53,7 +59,12 @@ def read_coco(
         message = "no image of the COCO export is named as in images/<data hash>.jpg: deliver Encord's own export"
         raise ExportError(codes.COCO_FOREIGN.name, message)
     classes = read_classes(document.categories, ontology)
-    return _rows(found, classes, len(data), keep_going=on_bad_object == "quarantine_object")
+    keep_going = on_bad_object == "quarantine_object"
+
+    def notes_of(row: str) -> Notes:
+        return Notes(row, keep_going=keep_going, disclosure=disclosure)
+
+    return _rows(found, classes, len(data), notes_of)
 
 
 def _document(data: bytes) -> _Document:
@@ -65,9 +76,11 @@ def _document(data: bytes) -> _Document:
         raise ExportError(code.name, message) from error
 
 
-def _rows(found: Sorted, classes: Classes, length: int, *, keep_going: bool) -> Iterator[RowReading | UnusableRow]:
+def _rows(
+    found: Sorted, classes: Classes, length: int, notes_of: Callable[[str], Notes]
+) -> Iterator[RowReading | UnusableRow]:
     for asset in found.assets:
-        yield _row(asset, classes, length, keep_going=keep_going)
+        yield _row(asset, classes, length, notes_of(asset.data_hash))
     if found.unnamed:
         first = found.unnamed[0]
         message = (
@@ -87,7 +100,7 @@ def _lost(code: Code, message: str) -> UnusableRow:
     return UnusableRow(code.name, message)
 
 
-def _row(asset: Asset, classes: Classes, length: int, *, keep_going: bool) -> RowReading | UnusableRow:
+def _row(asset: Asset, classes: Classes, length: int, notes: Notes) -> RowReading | UnusableRow:
     event = RowEvent(
         label_hash=asset.data_hash,
         branch_name="main",
@@ -99,7 +112,6 @@ def _row(asset: Asset, classes: Classes, length: int, *, keep_going: bool) -> Ro
         offset=0,
         length=length,
     )
-    notes = Notes(asset.data_hash, keep_going=keep_going)
     notes.add(codes.COCO_ROW, "read from COCO: the row is its data hash, and has no export history")
     try:
         row = _labels(asset, classes, notes)
@@ -113,17 +125,19 @@ def _labels(asset: Asset, classes: Classes, notes: Notes) -> LabelRow:
     if asset.numbered:
         remarks.once(codes.COCO_SLICE_NUMBERED, "COCO has no frame numbers of these slices; they count from 0 in order")
     frames = []
-    for sheet, mime_type in asset.sheets(notes):
+    for sheet, image in asset.sheets(notes):
         place = sheet.place
         frames.append(
             Frame(
                 data_hash=asset.data_hash,
                 number=place.frame,
                 identity=sheet.identity,
-                mime_type=mime_type,
+                mime_type=image.mime_type,
                 width=place.width,
                 height=place.height,
                 objects=read_annotations(sheet, classes, remarks),
+                title=read_title(image.title, notes.at(place.unit, place.frame), notes),
+                link=read_link(image.link, notes),
             )
         )
     quarantine_doubtful(asset.doubtful, asset.data_hash, notes)
