@@ -160,6 +160,7 @@ def ontology(planter: Planter) -> Json:
     ]
     weather = make.ontology_classification(make.ontology_attribute("radio", chosen, feature_hash="AttrRadi"))
     planted: Json = planter.planted(make.ontology(*classes, classifications=[weather]), ("ontology",))
+    planted["objects"][0]["color"] = "#D33115"  # that of the other class is none
     return planted
 
 
