@@ -159,7 +159,11 @@ def ontology(planter: Planter) -> Json:
         make.ontology_class(shape="skeleton", feature_hash="Skeleto1"),
     ]
     weather = make.ontology_classification(make.ontology_attribute("radio", chosen, feature_hash="AttrRadi"))
-    planted: Json = planter.planted(make.ontology(*classes, classifications=[weather]), ("ontology",))
+    joints = [make.joint(0.25, 0.5), make.joint(0.75, 0.25, feature_hash="JointCl2")]
+    template = make.skeleton_template("a", "Skeleto1", joints, [(0, 1)])
+    document = make.ontology(*classes, classifications=[weather], skeleton_templates=[template])
+    planted: Json = planter.planted(document, ("ontology",))
+    planted["objects"][0]["color"] = "#D33115"  # that of the other class is none
     return planted
 
 
