@@ -177,6 +177,14 @@ def without_ontology() -> set[str]:
     return {ontology_missing().rule}
 
 
+def both_formats() -> set[str]:
+    """One image, once in Encord's JSON and once in its COCO export."""
+    desk = Desk(config=LabelSetConfig(name="street", masks=False))
+    desk.bring("labels.json", make.encode([make.image_row(make.box())]))
+    batch = desk.bring("coco.json", make.encode(coco_files.document([coco_files.annotation()])))
+    return set(batch.outcomes[0].rules)
+
+
 def twice() -> set[str]:
     """One key with two values."""
     (piece,) = container.iter_rows(make.encode([make.image_row()]).replace(b'"width"', b'"width": 1, "width"'))
@@ -344,6 +352,7 @@ EXAMPLES: dict[str, Example] = {
     ),
     # where rows meet a label set
     "bad_ontology": bad_ontology,
+    "labels_in_both_formats": both_formats,
     "no_rows": exports([]),
     "no_usable_row": exports([make.row("image", [])]),
     "bad_object": exports([make.image_row(make.box(w=0))], on_bad_object="fail_export"),

@@ -218,10 +218,10 @@ def test_a_bad_file_in_a_zip_stops_no_other(bad: bytes) -> None:
 
 
 def test_a_zip_of_bad_files_only_is_refused_by_the_first_of_them() -> None:
-    """It is named by position and name, the name without what may not leave the reader."""
+    """It is named by its position: its name may be that of a person."""
     data = zipped(("b.json", b"{"), ("a/me@example.com.json", b'[{"label_hash": "x",}]'))
 
-    with pytest.raises(ExportError, match=r"file 1 of 2 in the zip, '.*line 1, column 21") as caught:
+    with pytest.raises(ExportError, match=r"file 1 of 2 in the zip: .*line 1, column 21") as caught:
         open_export(data)
 
     assert caught.value.reason == "not_json"

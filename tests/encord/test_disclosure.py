@@ -13,7 +13,7 @@ from encord_dagster.encord.ontology import read_ontology
 from encord_dagster.encord.privacy import Disclosure, bare_link
 from encord_dagster.encord.resolve import Index, resolve
 from tests import factories as make
-from tests.encord.test_coco_export import annotation, document, image
+from tests.coco_files import annotation, document, image
 
 ALL = Disclosure(titles=True, links=True, times=True, key=b"a key that nobody guesses")
 JANE = ALL.person("jane@example.org")

@@ -628,12 +628,13 @@ def test_a_bad_object_stops_only_itself() -> None:
     assert len(reading.row.frames[0].objects) == 1
 
 
-def test_bytes_that_are_no_utf_8_stop_only_their_object() -> None:
-    """A name cut in the middle of a character, as broken uploads have it."""
-    data = make.encode([make.image_row(make.box(name="CUT"), make.point())]).replace(b"CUT", b"\xc3")
-    (piece,) = iter_rows(data)
+@pytest.mark.parametrize("row", [make.image_row(make.box(name="CUT")), make.image_row(data_title="CUT")])
+def test_bytes_that_are_no_utf_8_stop_their_row(row: Json) -> None:
+    """A name cut in the middle of a character, as broken uploads have it, whether or not anybody reads that name."""
+    (piece,) = iter_rows(make.encode([row]).replace(b"CUT", b"\xc3"))
 
-    reading = read_row(piece)
+    with pytest.raises(UnusableRow) as caught:
+        read_row(piece)
 
-    assert [finding.rule for finding in reading.findings] == ["object_unreadable"]
-    assert len(reading.row.frames[0].objects) == 1
+    assert caught.value.reason == "row_unreadable"
+    assert caught.value.event is not None

@@ -80,7 +80,7 @@ def test_files_of_a_zip_come_by_name_with_their_places() -> None:
 
     assert found.data == b"[1]\n[2]\n[3, 3]"
     assert [found.data[part.start : part.end] for part in found.parts] == [b"[1]", b"[2]", b"[3, 3]"]
-    assert found.parts[0].title == "file 1 of 3 in the zip, 'a.json'"
+    assert found.parts[0].title == "file 1 of 3 in the zip"
 
 
 def test_labels_that_stand_still_through_a_video_are_no_bomb() -> None:
@@ -203,10 +203,10 @@ def encrypted() -> bytes:
         (b"BZh9" + ROW, "bzip2"),
         (gzip.compress(gzip.compress(ROW)), "gzip file holds a gzip file"),
         (gzip.compress(zipped(("a.json", ROW))), "gzip file holds a zip file"),
-        (zipped(("a.json", gzip.compress(ROW))), "file 1 of 1 in the zip, 'a.json' holds a gzip"),
-        (zipped(("a.json", ROW), ("b.json", zipped(("a.json", ROW)))), "file 2 of 2 in the zip, 'b.json' holds a zip"),
-        (zipped(("a.json", ROW), ("b.json.GZ", gzip.compress(ROW))), "holds 'b.json.GZ'"),
-        (zipped(("a.json", ROW), ("me@example.com/b.zip", b"")), "holds '[e-mail removed]/b.zip'"),
+        (zipped(("a.json", gzip.compress(ROW))), "file 1 of 1 in the zip holds a gzip"),
+        (zipped(("a.json", ROW), ("b.json", zipped(("a.json", ROW)))), "file 2 of 2 in the zip holds a zip"),
+        (zipped(("a.json", ROW), ("b.json.GZ", gzip.compress(ROW))), "an archive in an archive"),
+        (zipped(("a.json", ROW), ("me@example.com/b.zip", b"")), "an archive in an archive"),
         (encrypted(), "is encrypted"),
         (zipped(("a.json", ROW), method=zipfile.ZIP_LZMA), "by a method"),
         (zipped(("a.json", ROW), method=zipfile.ZIP_BZIP2), "by a method"),
