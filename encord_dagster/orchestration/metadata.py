@@ -32,6 +32,7 @@ def raw_export(outcome: ExportOutcome, published: Published | None = None) -> Me
         "encord/last_modified": _text(export.last_modified),
         "encord/bytes": MetadataValue.int(export.size),
         **_optional("encord/sha256", outcome.sha256),
+        **{f"encord/name_{part}": _text(text) for part, text in outcome.named.items()},
         **lineage(outcome),
     }
 
