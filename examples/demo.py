@@ -70,6 +70,7 @@ def _demo(landing: ObjectStore, lake: ObjectStore) -> None:
     from definitions import defs  # reads the environment
 
     samples = write_samples(FOLDER / "samples", days=2)
+    landing.create("ontology.json", (FOLDER / "samples" / "ontology.json").read_bytes())
     with dg.DagsterInstance.get() as instance:
         cursor = None
         for day in ("day1", "day2"):
