@@ -144,7 +144,8 @@ def _refused_too(runs: list[int] | None, width: int, height: int) -> None:
         rle.to_column_major(runs, width, height)
     except rle.RleError:
         return
-    hold(len(runs) == 0 or max(runs) >= 2**29, "a mask that the reader refused would have been converted")
+    limited = not runs or len(runs) > width * height + 1 or max(runs) >= 2**29  # only the reader has limits
+    hold(limited, "a mask that the reader refused would have been converted")
 
 
 def _same_pixels(runs: Sequence[int], text: str, width: int, height: int) -> None:
