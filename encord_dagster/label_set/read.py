@@ -16,8 +16,8 @@ from encord_dagster.formats import losses, masks, tables
 from encord_dagster.formats.coco import Image
 from encord_dagster.formats.png import size_of
 from encord_dagster.label_set import events, history, objects, shards, sources
+from encord_dagster.label_set.document import coco_document
 from encord_dagster.label_set.manifest import Bucket, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
-from encord_dagster.label_set.publish import coco_document
 from encord_dagster.storage.open import open_store
 from encord_dagster.storage.protocol import ObjectStore
 
