@@ -133,7 +133,10 @@ def log_entries(label_set: LabelSet) -> list[dict[str, object]]:
             "converter_version": record.converter_version,
             "config_digest": record.config_digest,
             "previous": record.previous,
-            "findings": record.findings,
+            "findings": record.doubts,
+            "held": record.held is not None,
+            "blocked": record.blocked,
+            "reason": record.reason,
         }
         for record in label_set.log()
     ]
@@ -171,7 +174,8 @@ def version_summary(version: Version) -> dict[str, object]:
         "categories": [{"id": c.id, "name": c.name, "feature_hash": c.feature_hash} for c in root.categories],
         "buckets": len(root.buckets),
         "losses": version.losses,
-        "findings": version.record.findings,
+        "findings": version.record.doubts,
+        "held": version.record.held is not None,
         "exports": [
             {"id": e.id, "rows": e.rows, "sha256": e.sha256, "raw": f"{lake.url}/{layout.raw(e.sha256)}"}
             for e in version.exports().values()
@@ -190,7 +194,7 @@ def version_text(version: Version) -> str:
         f"{_counted(root.annotations, 'annotation')} in {_counted(len(root.buckets), 'bucket')}",
         f"  content digest   {root.content_digest}",
         f"  manifest digest  {record.root.sha256 if record.root else 'none'}",
-        *(["findings", _version_findings_text(record.findings).rstrip("\n")] if record.findings else []),
+        *(["findings", _version_findings_text(record.doubts).rstrip("\n")] if record.doubts else []),
         "classes",
         *_class_lines(version),
         "losses",

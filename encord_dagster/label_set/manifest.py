@@ -143,6 +143,11 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     went_back_to: int = 0  # the version that a rollback names
     reason: str = ""  # of an operation, as its operator gave it
 
+    @property
+    def doubts(self) -> tuple[Finding, ...]:
+        """What is odd about a version that is held back, then about the one that readers see."""
+        return (*self.held_findings, *self.findings)
+
 
 def own_refs(record: LogRecord) -> list[ObjectRef]:
     """Every object that a record itself names; roots and what they name are read from there."""

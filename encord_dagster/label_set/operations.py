@@ -69,11 +69,13 @@ def rollback(lake: ObjectStore, name: str, to_version: int, reason: str) -> LogR
         if is_same(record, "rollback", why) and record.went_back_to == to_version:
             return None
         target = _publishing(state, name, to_version)
-        if target.record is None or target.record.content_digest == record.content_digest and not record.held:
+        made = _gone_back(state, record, name, target, why)
+        if made.content_digest == record.content_digest and not record.held:
             raise UsageError(
-                f"version {to_version} is what readers of label set {name!r} see now; there is nothing to go back to"
+                f"version {to_version}, without rows that were retired since, is what readers of label set {name!r} "
+                "see now; there is nothing to go back to"
             )
-        return _gone_back(state, record, name, target, target.record, why)
+        return made
 
     return operate(lake, name, operation)
 
@@ -89,30 +91,34 @@ def _publishing(state: State, name: str, version: int) -> Head:
     return Head(found.seq, found, later.previous if later else state.head.digest)
 
 
-def _gone_back(state: State, record: LogRecord, name: str, target: Head, then: LogRecord, reason: str) -> LogRecord:
+def _gone_back(state: State, record: LogRecord, name: str, target: Head, reason: str) -> LogRecord:
+    then = target.record
+    if then is None or then.root is None:
+        raise UsageError(f"label set {name!r} has nothing to go back to")
     lake = state.lake
     entries = history.accounted(lake, name, state.head)
     before = history.accounted(lake, name, target)
     blocked = {*then.blocked, *_changing(state, name, target, then, entries, before)}
     retired = in_order((*retired_rows(lake, record), *retired_rows(lake, then)))
     kept = State(lake, target)
-    root = kept.published
-    if root is None or then.root is None:
-        raise UsageError(f"version {then.version} of label set {name!r} holds nothing to go back to")
+    root = msgspec.json.decode(objects.read(lake, then.root), type=Root)
     _refuse_damaged(lake, root, then.version)
     kept.build_on(root)
     gone = frozenset(row for row in map(row_of, retired.rows) if kept.row(row))
-    ref = then.root
+    ref: ObjectRef | None = then.root
     if gone:
         state.published = root  # ids that it gave stay
         root, _ = without(state, root, name, gone)
         ref = objects.write(lake, name, epoch(state), manifest.encode(root))
+    if root.content_digest == record.content_digest:
+        ref = record.root  # the same version
     made = history.following(
         state.head, record, "rollback", reason=reason, root=ref, content_digest=root.content_digest
     )
     return msgspec.structs.replace(
         made,
-        config_digest=then.config_digest,
+        # where they disagree, the version was cut while another one was held back: the next run converts all anew
+        config_digest=root.config_digest if root.config_digest == then.config_digest else "",
         content=then.content,
         # of exports that were read again since, the log speaks as it did then
         exports=tuple(entry for key, entry in sorted(before.items()) if entries[key] != entry),
