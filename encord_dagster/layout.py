@@ -92,6 +92,16 @@ def quarantined(name: str, export_id: str, digest: str, *, whole: bool) -> str:
     return f"{quarantine(name)}{export_id}/{'export' if whole else 'parts'}-{digest[:16]}.json"
 
 
+def tags(name: str) -> str:
+    """The prefix of the tags."""
+    return f"label_sets/{name}/tags/"
+
+
+def tag(name: str, tag: str) -> str:
+    """A name that an operator gave to a version, checked before: its creation is final."""
+    return f"{tags(name)}{tag}.json"
+
+
 def probe(name: str) -> str:
     """The prefix of the self-test's probes."""
     return f"label_sets/{name}/probes/"

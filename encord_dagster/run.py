@@ -1,10 +1,11 @@
 """One attempt at a batch of exports: read, validate, convert on top of one head, and commit."""
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from encord_dagster import layout
+from encord_dagster import identity, layout
 from encord_dagster.accounting import Reading, open_delivery, read_rows
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.draft import Draft
@@ -14,22 +15,31 @@ from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import ExportError, HistoryDamaged, RowError, StorageError, UsageError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.label_set import history, quarantine, sources
+from encord_dagster.label_set.absent import absent
 from encord_dagster.label_set.categories import Categories
 from encord_dagster.label_set.converted import write_converted
 from encord_dagster.label_set.events import accepted, read_events, write_events
 from encord_dagster.label_set.history import Head
-from encord_dagster.label_set.join import Join, State
-from encord_dagster.label_set.manifest import ExportEntry, sha256
+from encord_dagster.label_set.join import Join, State, rank
+from encord_dagster.label_set.manifest import ExportEntry, ObjectRef, sha256
 from encord_dagster.label_set.publish import Changes
 from encord_dagster.label_set.publish import publish as publish_version
+from encord_dagster.label_set.standing import standing
 from encord_dagster.landing import Export, named_parts, ontology_keys
 from encord_dagster.outcomes import ExportOutcome
 from encord_dagster.spool import Spool
 from encord_dagster.storage.protocol import Create, ObjectStore
 from encord_dagster.tally import Tally
-from encord_dagster.validation import apply_severities, ontology_missing
+from encord_dagster.validation import apply_severities, finding, ontology_missing
 
 Progress = Callable[[str], None]
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """Exports to read again, as they may be used now; ontologies are looked for in the landing prefix, if given."""
+
+    exports: frozenset[str]
+    landing: ObjectStore | None = None
 
 
 def _redacting(say: Progress) -> Progress:
@@ -50,6 +60,7 @@ class Run:
         ids: Mapping[str, int],
         publish: bool,
         say: Progress,
+        again: Replay | None = None,
     ) -> None:
         self.landing, self.lake, self.config, self.spool, self.say = landing, lake, config, spool, _redacting(say)
         self.publishes = publish
@@ -59,17 +70,23 @@ class Run:
         self.state = State(lake, self.head)
         self.ids = {**ids, **(self.state.root.id_overrides if self.state.root else {})}
         self.stale = self.state.is_stale(config.digest())
+        self.standing = standing(
+            lake, self.head.record, self.entries, stale=self.stale, asked=again.exports if again else ()
+        )
+        self.again: dict[str, ExportOutcome] = {}  # of exports that were read again
+        self._newest = max(map(rank, self.standing.joined.values()), default=("", ""))
+        self._removes_others = False  # whether the version becomes what the draft holds, and nothing else
         self.new_entries: dict[str, ExportEntry] = {}
         self._ontologies: dict[str, bytes | None] = {}  # by key in the landing prefix
         self.categories = Categories(lake, config.name)
         if self.stale or not publish:
             self.state.start_over()
         self.draft = self._empty_draft()
-        if self.stale and publish:
-            self._read_again()
+        if publish:
+            self._read_again(again)
 
     def _empty_draft(self) -> Draft:
-        join = Join(self.state, {} if self.stale or not self.publishes else self.entries)
+        join = Join(self.state, self.standing.joined if self.publishes and self.config.content == "join" else {})
         return Draft(join, categories=self.categories, spool=self.spool, config=self.config, ids=self.ids)
 
     # reading
@@ -116,6 +133,8 @@ class Run:
             sources.record_duplicate(self.lake, self.config.name, export, first_id=first.id)
             self.say(f"{export.key}: the same bytes as export {first.id}; recorded as a second source")
             return ExportOutcome(export=export, status="observed", sha256=tally.digest, uris={"same_as": first.id})
+        if self.publishes and export.id in self.standing.blocked:
+            return self._blocked(tally)
         try:
             uris = {"raw": self._keep_raw(tally.digest, data)}
             if beside and self.config.keep_raw:
@@ -123,16 +142,35 @@ class Run:
                 self._keep_raw(tally.ontology, beside)
         except HistoryDamaged as error:
             return ExportOutcome(export=export, status="failed", sha256=tally.digest, error=str(error))
-        if not self.publishes:
-            self.draft = self._empty_draft()
-        try:
-            self._read_rows(data, beside, tally)
-            if tally.unusable:
-                raise ExportError("no_usable_row", f"none of its {tally.counts['rows']} rows can be used")
-        except ExportError as error:
-            key = self._refuse(tally, error)
-            return tally.refused(error, uris | {"quarantine": f"{self.lake.url}/{key}"})
-        return self._accepted(tally, uris)
+        with self._alone():
+            try:
+                self._read_rows(data, beside, tally)
+                if tally.unusable:
+                    raise ExportError("no_usable_row", f"none of its {tally.counts['rows']} rows can be used")
+            except ExportError as error:
+                key = self._refuse(tally, error)
+                return tally.refused(error, uris | {"quarantine": f"{self.lake.url}/{key}"})
+            return self._accepted(tally, uris)
+
+    def _blocked(self, tally: Tally) -> ExportOutcome:
+        """The outcome of an export that was rolled back."""
+        text = "a rollback took this export out, so nothing of it is used; unblock it to bring it back"
+        self.say(f"{tally.export.key}: {text}")
+        (found,) = apply_severities([finding("export_blocked", Location(), text)], self.config.severities)
+        outcome = ExportOutcome(export=tally.export, status="observed", sha256=tally.digest)
+        return msgspec.structs.replace(outcome, findings=(found,), rules={found.rule: 1})
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """A draft for one export, where it is not joined with others; it stays if it is that of the newest export."""
+        if self.publishes and self.config.content == "join":
+            yield
+            return
+        others, newest = self.draft, self._newest
+        self.draft = self._empty_draft()
+        yield
+        if self.publishes and self._newest == newest:
+            self.draft = others
 
     def _read_rows(self, data: bytes, beside: bytes | None, tally: Tally) -> None:
         self.draft.begin(tally.export.id)
@@ -149,6 +187,8 @@ class Run:
     def _take(self, reading: Reading, tally: Tally) -> tuple[Reading, LabelRow | None, tuple[Finding, ...]]:
         """Offer a row to the draft; what became of it, the row without what cannot be held, and all findings."""
         row, event, more = reading.row, reading.event, list[Finding]()
+        if event and identity.row_identity(event.label_hash, event.branch_name) in self.standing.retired:
+            return self._retired(reading)
         if row and event and reading.status == "accepted":
             try:
                 taken = self.draft.take(row, event)
@@ -165,49 +205,70 @@ class Run:
         more = list(apply_severities(more, self.config.severities))
         return reading, row, (*more, *reading.findings) if row is None else (*reading.findings, *more)
 
-    def _read_again(self) -> None:
-        """The converter or the configuration changed: read all earlier exports anew, out of the raw copies.
+    def _retired(self, reading: Reading) -> tuple[Reading, LabelRow | None, tuple[Finding, ...]]:
+        """A row that was removed on purpose: it is known, and nothing of it is used."""
+        label_hash = reading.event.label_hash if reading.event else None
+        text = "this row was retired from the label set, so nothing of it is used; restore it to bring it back"
+        found = apply_severities([finding("row_retired", Location(row=label_hash), text)], self.config.severities)
+        status = "retired" if reading.status == "accepted" else reading.status
+        return msgspec.structs.replace(reading, status=status), reading.row, (*reading.findings, *found)
 
-        Those that were quarantined whole are among them: what stopped them may be what changed.
+    def _read_again(self, replay: Replay | None) -> None:
+        """Read earlier exports anew, out of the raw copies: all of them where configuration or converter changed.
+
+        Those that were quarantined whole are then among them: what stopped them may be what changed.
         """
-        self.say(f"configuration or converter changed: converting {len(self.entries)} earlier exports again")
-        for entry in self.entries.values():
+        if self.stale:
+            self.say(f"configuration or converter changed: converting {len(self.standing.again)} earlier exports again")
+        landing = replay.landing if replay else None
+        for entry in (self.entries[key] for key in self.standing.again):
             found = sources.find_export(self.lake, self.config.name, entry.id)
             place = layout.raw(entry.sha256)
             export = found or Export(id=entry.id, key=place, size=0, etag="", last_modified="")
-            tally = self._tally(export, entry.sha256, entry.ontology)
-            data = self._raw(entry.sha256)
+            data = quarantine.raw_copy(self.lake, entry.sha256)
             if data is None:
                 raise UsageError(
-                    f"the configuration changed, and {place} is not in {self.lake.url}, so the rows of that export "
-                    "cannot be converted again; keep the old configuration or use a new label set name"
+                    f"{place} is not in {self.lake.url}, so the rows of export {entry.id} cannot be converted again, "
+                    "as another configuration, an unblocked export or a restored row needs it; put the bytes of the "
+                    "export there, keep the old configuration, or use a new label set name"
                 )
-            if error := self._read_earlier(data, tally):
-                tally = self._tally(export, entry.sha256, entry.ontology)  # none of its rows takes part any more
-                tally.note(tally.finding(error))
-            self._account(tally)
-        for held in quarantine.read(self.lake, self.config.name):
-            data = self._raw(held.raw) if held.raw and held.whole and held.export.id not in self.entries else None
-            tally = self._tally(held.export, held.raw, held.ontology)
-            if data is not None and self._read_earlier(data, tally) is None and not tally.unusable:
-                self._account(tally)
+            self._read_earlier(data, self._tally(export, entry.sha256, entry.ontology), landing)
+        if not (self.stale or replay):
+            return
+        for held in quarantine.held_in_quarantine(self.lake, self.config.name):
+            wanted = self.stale or (replay and held.export.id in replay.exports)
+            if wanted and held.raw and held.whole and held.export.id not in self.entries:
+                data = quarantine.raw_copy(self.lake, held.raw)
+                if data is not None:
+                    self._read_earlier(data, self._tally(held.export, held.raw, held.ontology), landing)
 
-    def _raw(self, digest: str) -> bytes | None:
-        """The raw copy of an export, None where only a pointer was kept."""
-        data = self.lake.get(layout.raw(digest))
-        if data is not None and sha256(data) != digest:
-            place = f"{self.lake.url}/{layout.raw(digest)}"
-            raise HistoryDamaged(f"{place} does not hold the bytes it is named after; restore it")
-        return data
+    def _read_earlier(self, data: bytes, tally: Tally, landing: ObjectStore | None) -> None:
+        """Read an export of an earlier run, and account for it as it reads now.
 
-    def _read_earlier(self, data: bytes, tally: Tally) -> ExportError | None:
-        """Read an export of an earlier run; why it is quarantined now, if it is."""
-        try:
-            self._read_rows(data, self._raw(tally.ontology) if tally.ontology else None, tally)
-        except ExportError as error:
-            self._refuse(tally, error)
-            return error
-        return None
+        With a landing prefix it is read by the ontology that lies there now.
+        """
+        export, known = tally.export, tally.export.id in self.entries
+        beside = quarantine.raw_copy(self.lake, tally.ontology) if tally.ontology else None
+        if landing and not self.config.ontology and (newer := self._beside(export.key)):
+            beside = newer
+            if self.config.keep_raw:
+                tally.ontology = sha256(newer)
+                self._keep_raw(tally.ontology, newer)
+        with self._alone():
+            try:
+                self._read_rows(data, beside, tally)
+                if tally.unusable and not known:
+                    raise ExportError("no_usable_row", f"none of its {tally.counts['rows']} rows can be used")
+            except ExportError as error:
+                key = self._refuse(tally, error)
+                self.again[export.id] = tally.refused(error, {"quarantine": f"{self.lake.url}/{key}"})
+                if known:  # none of its rows takes part any more
+                    tally = self._tally(export, tally.digest, tally.ontology)
+                    tally.quarantine = key
+                    tally.note(tally.finding(error))
+                    self._account(tally)
+                return
+            self.again[export.id] = self._accepted(tally, {})
 
     # writing
 
@@ -231,10 +292,11 @@ class Run:
         if not tally.accounts:
             text = f"{redact(export.key)} holds no label rows; check the export's filter"
             tally.note(Finding("no_rows", "warning", Location(), text))
-        uris |= {"events": f"{self.lake.url}/{self._account(tally)}"}
+        tally.note(*self._absent(tally))
         if tally.held_back:
-            key = quarantine.write(self.lake, name, tally.held(tally.held_back, whole=False))
-            uris |= {"quarantine": f"{self.lake.url}/{key}"}
+            tally.quarantine = quarantine.write(self.lake, name, tally.held(tally.held_back, whole=False))
+            uris |= {"quarantine": f"{self.lake.url}/{tally.quarantine}"}
+        uris |= {"events": f"{self.lake.url}/{self._account(tally)}"}
         self.say(f"{export.key}: {counts['rows']:,} rows, {counts['published']:,} objects")
         if self.publishes:
             return tally.observed(uris)
@@ -245,23 +307,55 @@ class Run:
     def _account(self, tally: Tally) -> str:
         """Write the events of an export, and account for it where the log does not, or says otherwise of its rows."""
         ref = write_events(self.lake, self.config.name, tally.export.id, tally.accounts)
-        known = self.entries.get(tally.export.id)
-        took_part = [account.event for account in tally.accounts if account.status == "accepted"]
-        if known is None or (known.events != ref and list(accepted(read_events(self.lake, known.events))) != took_part):
-            self.new_entries[tally.export.id] = tally.entry(ref)
+        known, entry = self.entries.get(tally.export.id), tally.entry(ref)
+        if known is None or self._other_quarantine(known, entry) or self._other_events(known, tally, ref):
+            self.new_entries[tally.export.id] = entry
+        if self.config.content == "export" and self.publishes and rank(entry) > self._newest:
+            self._newest, self._removes_others = rank(entry), True
         return ref.key
+
+    def _other_quarantine(self, known: ExportEntry, entry: ExportEntry) -> bool:
+        """Whether something else of it is held now. Findings of the join may differ each time that it comes by."""
+        if entry.id in self.standing.again:
+            return known.quarantine != entry.quarantine
+        return bool(known.quarantine) != bool(entry.quarantine)
+
+    def _other_events(self, known: ExportEntry, tally: Tally, ref: ObjectRef) -> bool:
+        took_part = [account.event for account in tally.accounts if account.status == "accepted"]
+        return known.events != ref and list(accepted(read_events(self.lake, known.events))) != took_part
+
+    def _absent(self, tally: Tally) -> Iterator[Finding]:
+        """A finding where rows of the version are in none of the last complete exports, this one among them."""
+        if self.config.landing != "complete" or self.config.content == "export" or not self.publishes:
+            return
+        others = {**self.entries, **self.new_entries}
+        rows = {row.row: row for row in self.state.rows()} | self.draft.changes
+        blocked = {*self.standing.blocked, tally.export.id}
+        yield from apply_severities(
+            absent(
+                self.lake,
+                rows.values(),
+                own=tally.rows(),
+                at=tally.rank,
+                others={key: entry for key, entry in others.items() if key not in blocked},
+                after=self.config.absent_after,
+            ),
+            self.config.severities,
+        )
 
     # ending
 
     def commit(self) -> Head | None:
         """Publish or observe; the head as it is where there is nothing to account for, None where the race was lost."""
-        if not (self.new_entries or self.draft.changes or self.stale):
+        if not (self.new_entries or self.draft.changes or self.standing.again or self.stale):
             return self.head
+        others = (row.row for row in self.state.rows()) if self._removes_others else ()
         return publish_version(
             self.state,
             config=self.config,
             changes=Changes(
                 rows=self.draft.changes,
+                removed=frozenset(others) - self.draft.join.best.keys(),
                 load=self.spool.get,
                 categories=self.categories.claimed,
                 defined=self.draft.defined,
@@ -273,10 +367,14 @@ class Run:
 
     def settled(self, outcomes: Sequence[ExportOutcome], head: Head) -> list[ExportOutcome]:
         """Outcomes with what the commit made of them."""
-        if head.record is None or head.record.op != "publish" or head == self.head:
+        record = head.record
+        if record is None or head == self.head or not (record.op == "publish" or record.held):
             return list(outcomes)
         deciding = {self.draft.decided_by[key] for key in self.draft.changes}
+        if self._removes_others:
+            deciding.add(self._newest[1])
+        status = "published" if record.op == "publish" else "held"
         return [
-            msgspec.structs.replace(outcome, status="published") if outcome.export.id in deciding else outcome
+            msgspec.structs.replace(outcome, status=status) if outcome.export.id in deciding else outcome
             for outcome in outcomes
         ]

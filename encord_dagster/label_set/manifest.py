@@ -93,10 +93,29 @@ class ExportEntry(msgspec.Struct, frozen=True, kw_only=True):
     export_hash_count: int
     ontology: str = ""  # sha256 of the ontology that lay beside it, "" where there was none
     named: dict[str, str] = {}  # what the configured pattern found in its name
+    quarantine: str = ""  # key of what it left in quarantine, "" where that is nothing
+
+
+class RetiredRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A label row that was removed on purpose, and stays out however often it is exported."""
+
+    label_hash: str
+    branch_name: str
+    data_hash: str = ""  # by which it was named, "" where that was its label hash
+
+
+class Retired(msgspec.Struct, frozen=True, kw_only=True):
+    """All retired rows of a label set, by label hash and branch."""
+
+    format_version: int = FORMAT_VERSION
+    rows: tuple[RetiredRow, ...]
+
+
+Op = Literal["publish", "observe", "rollback", "unblock", "retire", "restore", "release", "gc"]
 
 
 class LogRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One commit. `version` rises with every publish and stays with an observe.
+    """One commit. `version` rises with every change of content that readers see.
 
     What was added later is left out where it is empty, so that older records keep their form.
     """
@@ -104,7 +123,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     format_version: int
     seq: int
     version: int
-    op: Literal["publish", "observe", "rollback", "retire", "release", "gc"]
+    op: Op
     previous: str | None  # sha256 of the previous record's bytes
     epoch: int
     root: ObjectRef | None  # None until a first version exists
@@ -115,6 +134,25 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fragments: int  # label rows converted for this version
     buckets: int  # buckets written for this version
     findings: tuple[Finding, ...] = ()  # of the version beside the one before it; an observe repeats them
+    content: Literal["join", "export"] = "join"  # what a version holds, as configured
+    held: ObjectRef | None = None  # root of a version that is held back; the next one is built on it
+    held_findings: tuple[Finding, ...] = ()  # why it is held back
+    blocked: tuple[str, ...] = ()  # exports whose events take no part in the join, sorted
+    again: tuple[str, ...] = ()  # exports that the next run reads again, out of their raw copies, sorted
+    retired: ObjectRef | None = None  # the rows removed on purpose
+    went_back_to: int = 0  # the version that a rollback names
+    reason: str = ""  # of an operation, as its operator gave it
+
+    @property
+    def doubts(self) -> tuple[Finding, ...]:
+        """What is odd about a version that is held back, then about the one that readers see."""
+        return (*self.held_findings, *self.findings)
+
+
+def own_refs(record: LogRecord) -> list[ObjectRef]:
+    """Every object that a record itself names; roots and what they name are read from there."""
+    named = (record.root, record.held, record.retired, *(entry.events for entry in record.exports))
+    return [ref for ref in named if ref]
 
 
 def encode(value: msgspec.Struct) -> bytes:

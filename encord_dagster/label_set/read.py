@@ -16,8 +16,8 @@ from encord_dagster.formats import losses, masks, tables
 from encord_dagster.formats.coco import Image
 from encord_dagster.formats.png import size_of
 from encord_dagster.label_set import events, history, objects, shards, sources
+from encord_dagster.label_set.document import coco_document
 from encord_dagster.label_set.manifest import Bucket, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
-from encord_dagster.label_set.publish import coco_document
 from encord_dagster.storage.open import open_store
 from encord_dagster.storage.protocol import ObjectStore
 
@@ -173,9 +173,9 @@ class Version:
         return pa.Table.from_pylist(held, schema=schema)
 
     def findings(self) -> list[Finding]:
-        """Findings of the row events that the version stands for, and of the version beside the one before it."""
+        """Findings of the row events that the version stands for, of it beside the one before, of one held back."""
         winners = {key: export_id for key, (export_id, _) in self.winning().items()}
-        found = list(self.record.findings)
+        found = list(self.record.doubts)
         for export_id, entry in self.exports().items():
             for row, finding in events.findings_of(events.read_events(self.lake, entry.events)):
                 if row is None or winners.get(row) == export_id:

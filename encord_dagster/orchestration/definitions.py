@@ -30,6 +30,9 @@ class Options(TypedDict, total=False):
     name_pattern: str
     min_area_pixels: float
     thresholds: Thresholds
+    hold_back: tuple[str, ...]
+    content: Literal["join", "export"]
+    absent_after: int
     masks: bool
     keep_raw: bool
     inline_coco_bytes: int

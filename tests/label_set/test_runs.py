@@ -23,7 +23,7 @@ from encord_dagster.samples import bad_row
 from encord_dagster.storage.memory import MemoryStore
 from tests.lakes import DAY, Desk, exported_again, images_export
 
-CONFIG = LabelSetConfig(name="street", masks=False)
+CONFIG = LabelSetConfig(name="street", masks=False, hold_back=())
 FAILING = msgspec.structs.replace(CONFIG, on_bad_object="fail_export")
 FIRST = images_export(4)
 SECOND = exported_again(FIRST, changed=2)
