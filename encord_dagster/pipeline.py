@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from encord_dagster import layout
 from encord_dagster.config import LabelSetConfig
-from encord_dagster.errors import StorageError
+from encord_dagster.errors import StorageError, VersionGone
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.ids import IdsTaken
 from encord_dagster.label_set.join import State
@@ -42,17 +42,19 @@ def ingest(
     ids: dict[str, int] = {}
     with Spool() as spool:
         for attempt in range(COMMIT_ATTEMPTS):
-            run = Run(landing, lake, config, spool, ids=ids, publish=publish, say=progress or (lambda _: None))
-            outcomes = [run.read(export) for export in sorted(exports, key=lambda export: export.id)]
-            if not publish:
-                return Batch(outcomes=tuple(outcomes), published=None)
             try:
-                head = run.commit()
+                run = Run(landing, lake, config, spool, ids=ids, publish=publish, say=progress or (lambda _: None))
+                outcomes = [run.read(export) for export in sorted(exports, key=lambda export: export.id)]
+                if not publish:
+                    return Batch(outcomes=tuple(outcomes), published=None)
+                if head := run.commit():
+                    told = published(lake, config.name, head)
+                    return Batch(outcomes=tuple(run.settled(outcomes, head)), published=told)
             except IdsTaken as taken:
                 ids = taken.numbers
                 continue
-            if head:
-                return Batch(outcomes=tuple(run.settled(outcomes, head)), published=published(lake, config.name, head))
+            except VersionGone:  # the head was overtaken, and gc dropped its version: there is a newer one
+                continue
             time.sleep(random.uniform(0, 0.05 * (attempt + 1)))  # noqa: S311 - jitter between racing publishers
     raise StorageError(
         f"{lake.url}: lost the commit to other publishers {COMMIT_ATTEMPTS} times; run again when quieter"

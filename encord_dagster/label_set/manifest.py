@@ -115,6 +115,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fragments: int  # label rows converted for this version
     buckets: int  # buckets written for this version
     findings: tuple[Finding, ...] = ()  # of the version beside the one before it; an observe repeats them
+    condemned: ObjectRef | None = None  # of a gc: the list of what it removes
 
 
 def encode(value: msgspec.Struct) -> bytes:
