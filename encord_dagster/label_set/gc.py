@@ -18,7 +18,7 @@ from encord_dagster.errors import HistoryDamaged, StorageError, UsageError, Vers
 from encord_dagster.label_set import condemned, history, objects
 from encord_dagster.label_set.condemned import Condemned
 from encord_dagster.label_set.history import Head
-from encord_dagster.label_set.manifest import FORMAT_VERSION, LogRecord, ObjectRef, Root, encode, sha256
+from encord_dagster.label_set.manifest import FORMAT_VERSION, LogRecord, ObjectRef, encode, sha256
 from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.protocol import ObjectInfo, ObjectStore, whole_seconds
 
@@ -90,10 +90,11 @@ def _plan(lake: ObjectStore, name: str, keep: int | None) -> _Plan:
     tagged = _tagged(lake, name)
     versions = sorted({record.version for record in records}, reverse=True)
     wanted = {*versions[:keep], *tagged, head.record.version}
-    kept = {ref.key: ref for record in records if record.version in wanted for ref in objects.roots(record)}
-    named = {ref.key for record in records for ref in objects.roots(record)}
-    if head.record.root and head.record.root.key in earlier.roots:
-        raise HistoryDamaged(f"{lake.url}: the newest record names {head.record.root.key}, which gc removed earlier")
+    kept = {ref.key: ref for record in records if record.version in wanted for ref in objects.named(record)}
+    named = {ref.key for record in records for ref in objects.named(record)}
+    for ref in objects.named(head.record):
+        if ref.key in {*earlier.roots, *earlier.objects}:
+            raise HistoryDamaged(f"{lake.url}: the newest record names {ref.key}, which gc removed before; go back")
     there = [ref for key, ref in kept.items() if key not in earlier.roots or _is_tagged(lake, ref, records, tagged)]
     live = _reachable(lake, name, there)
     return _Plan(
@@ -125,15 +126,16 @@ def _is_tagged(lake: ObjectStore, ref: ObjectRef, records: Iterable[LogRecord], 
     return any(names) and lake.head(ref.key) is not None
 
 
-def _reachable(lake: ObjectStore, name: str, roots: Iterable[ObjectRef]) -> set[str]:
-    """Every key that stands in a root or in a bucket of one, so that fields of later releases count too."""
+def _reachable(lake: ObjectStore, name: str, refs: Iterable[ObjectRef]) -> set[str]:
+    """What records name, and every key that stands in it or in a bucket of it: so unknown fields count too."""
     key = re.compile(b'"(' + re.escape(layout.contents(name)).encode() + b'[^"\\\\]+)"')
     live: set[str] = set()
     looked_into: set[str] = set()
-    for root in roots:
-        data = objects.read(lake, root)
-        live |= {root.key} | {found.decode() for found in key.findall(data)}
-        for named in msgspec.json.decode(data, type=Root).buckets.values():
+    for ref in refs:
+        data = objects.read(lake, ref)
+        live |= {ref.key} | {found.decode() for found in key.findall(data)}
+        manifest = objects.as_root(data)
+        for named in manifest.buckets.values() if manifest else ():
             if named.ref.key not in looked_into:
                 live |= {found.decode() for found in key.findall(objects.read(lake, named.ref))}
             looked_into.add(named.ref.key)
@@ -202,7 +204,7 @@ def _tagged_meanwhile(lake: ObjectStore, name: str, plan: _Plan) -> set[str]:
     Whoever tags a version looks at the log after that: either we see the tag, or they see the record.
     """
     late = _tagged(lake, name) - plan.tagged
-    roots = [ref for record in plan.records if record.version in late for ref in objects.roots(record)]
+    roots = [ref for record in plan.records if record.version in late for ref in objects.named(record)]
     return _reachable(lake, name, [ref for ref in roots if ref.key in plan.dropped])
 
 

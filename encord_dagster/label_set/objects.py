@@ -7,7 +7,7 @@ import msgspec
 from encord_dagster import layout
 from encord_dagster.errors import EncordDagsterError, HistoryDamaged
 from encord_dagster.label_set import condemned
-from encord_dagster.label_set.manifest import LogRecord, ObjectRef, sha256
+from encord_dagster.label_set.manifest import LogRecord, ObjectRef, Root, sha256
 from encord_dagster.storage.protocol import Create, ObjectStore
 
 
@@ -38,9 +38,17 @@ def read(lake: ObjectStore, ref: ObjectRef) -> bytes:
     return data
 
 
-def roots(record: LogRecord) -> list[ObjectRef]:
-    """Every root that a record names: that of its version, and one that it holds back."""
+def named(record: LogRecord) -> list[ObjectRef]:
+    """Every content-addressed object that a record names: its root, one that it holds back, and so on."""
     return list(dict.fromkeys(ref for ref in _refs(record) if layout.is_content(ref.key)))
+
+
+def as_root(data: bytes) -> Root | None:
+    """A root manifest, None where the object is something else that a record names."""
+    try:
+        return msgspec.json.decode(data, type=Root)
+    except msgspec.ValidationError:
+        return None
 
 
 def _refs(value: object) -> Iterator[ObjectRef]:

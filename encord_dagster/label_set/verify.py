@@ -63,7 +63,7 @@ class _Verification:
         for record in records:
             for entry in record.exports:
                 self._holds(entry.events)
-        for ref, content in self._roots(records).items():
+        for ref, content in self._named(records).items():
             if ref.key not in gone or self.lake.head(ref.key):
                 self._version(ref, content)
         absent = {key for key in gone if self.lake.head(key) is None}
@@ -112,11 +112,11 @@ class _Verification:
 
     # versions
 
-    def _roots(self, records: list[LogRecord]) -> dict[ObjectRef, set[str]]:
-        """Every root that a record names, and the content digests that records state of it."""
+    def _named(self, records: list[LogRecord]) -> dict[ObjectRef, set[str]]:
+        """What records name, roots above all, and the content digests that they state of a version's root."""
         found: dict[ObjectRef, set[str]] = {}
         for record in records:
-            for ref in objects.roots(record):
+            for ref in objects.named(record):
                 found.setdefault(ref, set()).update({record.content_digest} if ref == record.root else ())
         return found
 
@@ -135,7 +135,9 @@ class _Verification:
 
     def _root(self, ref: ObjectRef, content: set[str]) -> None:
         data = self._read(ref)
-        root = decoded(ref.key, data, Root, self._problem) if data else None
+        root = objects.as_root(data) if data else None
+        if data and content and not root:
+            self._problem(f"{ref.key} is the root of a version, and cannot be read as one")
         if root is None:
             return
         for file in root.files.values():
