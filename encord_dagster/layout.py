@@ -28,7 +28,27 @@ def log(name: str, seq: int) -> str:
 
 def checkpoint(name: str, seq: int) -> str:
     """What the records up to `seq` account for, derived from them."""
-    return f"label_sets/{name}/checkpoints/{seq:012d}.json"
+    return f"{checkpoints(name)}{seq:012d}.json"
+
+
+def checkpoints(name: str) -> str:
+    """The prefix of the checkpoints."""
+    return f"label_sets/{name}/checkpoints/"
+
+
+def condemned_lists(name: str) -> str:
+    """The prefix of the lists of what garbage collections remove."""
+    return f"label_sets/{name}/gc/"
+
+
+def condemned(name: str, seq: int, digest: str) -> str:
+    """What the garbage collection of log record `seq` removes."""
+    return f"{condemned_lists(name)}{seq:012d}-{digest[:16]}.json"
+
+
+def tags(name: str) -> str:
+    """The prefix of the tags."""
+    return f"label_sets/{name}/tags/"
 
 
 def latest(name: str) -> str:
@@ -36,9 +56,24 @@ def latest(name: str) -> str:
     return f"label_sets/{name}/latest.json"
 
 
+def label_set_of(key: str) -> str:
+    """The label set that a key below `label_sets/` belongs to."""
+    return key.split("/")[1]
+
+
+def contents(name: str) -> str:
+    """The prefix of the content-addressed objects."""
+    return f"label_sets/{name}/objects/"
+
+
+def is_content(key: str) -> bool:
+    """Whether a key is that of a content-addressed object."""
+    return key.split("/")[2:3] == ["objects"]
+
+
 def content(name: str, epoch: int, sha256: str) -> str:
     """A content-addressed object of a version."""
-    return f"label_sets/{name}/objects/{epoch}/{sha256[:2]}/{sha256}"
+    return f"{contents(name)}{epoch}/{sha256[:2]}/{sha256}"
 
 
 def categories(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from encord_dagster import layout
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.notes import quote
-from encord_dagster.errors import UsageError
+from encord_dagster.errors import UsageError, VersionGone
 from encord_dagster.label_set import history
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.ids import IdsTaken
@@ -89,13 +89,15 @@ def _published(
     outcomes: list[ExportOutcome] = []
 
     def attempt() -> Head | None:
-        run = Run(landing, lake, config, spool, ids=ids, publish=True, say=say, again=asked)
-        read = [run.read(export) for export in _in_order(exports)]
-        read += [run.again[key] for key in sorted(asked.exports) if key in run.again] if asked else []
         try:
+            run = Run(landing, lake, config, spool, ids=ids, publish=True, say=say, again=asked)
+            read = [run.read(export) for export in _in_order(exports)]
+            read += [run.again[key] for key in sorted(asked.exports) if key in run.again] if asked else []
             head = run.commit()
         except IdsTaken as taken:
             ids.update(taken.numbers)
+            return None
+        except VersionGone:  # the head was overtaken, and gc dropped its version: there is a newer one
             return None
         outcomes[:] = run.settled(read, head) if head else []
         return head

@@ -141,6 +141,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     again: tuple[str, ...] = ()  # exports that the next run reads again, out of their raw copies, sorted
     retired: ObjectRef | None = None  # the rows removed on purpose
     went_back_to: int = 0  # the version that a rollback names
+    condemned: ObjectRef | None = None  # of a gc: the list of what it removes
     reason: str = ""  # of an operation, as its operator gave it
 
     @property
