@@ -10,7 +10,7 @@ from encord_dagster.findings import Finding
 from encord_dagster.label_set.contents import Changed, ObjectChange, changed, contents, object_changes
 from encord_dagster.label_set.decided import Decided, deciding
 from encord_dagster.label_set.made_by import records
-from encord_dagster.label_set.manifest import BucketRow, ExportEntry, Root
+from encord_dagster.label_set.manifest import BucketRow, LogRecord, Root
 from encord_dagster.label_set.read import LabelSet, Version
 from encord_dagster.label_set.touched import Fate, Touched, fate_of, touched
 
@@ -50,7 +50,7 @@ class CategoryChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RowChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One label row that is not the same, and the export whose row event the second version stands for."""
+    """One label row that is not the same, and the export that brought what the second version has."""
 
     label_hash: str
     branch_name: str
@@ -173,15 +173,26 @@ def _counts(parts: Iterable[Counter[str]]) -> ObjectCounts:
 
 
 def _with_exports(label_set: LabelSet, before: Version, after: Version, tally: _Tally) -> Iterator[RowChange]:
-    """The listed rows with the export that decided each: first looked for among those between the two versions."""
+    """The listed rows with the export that brought their content: of the version that they say they came with."""
     found: dict[str, Decided] = {}
-    if after.number > before.number:
-        found = deciding(label_set.lake, exports_between(label_set, before, after), tally.fingerprints)
+    for record in _makers(label_set, before, after):
+        came = {key: tally.fingerprints[key] for key, row in tally.listed.items() if row.version == record.version}
+        found |= deciding(label_set.lake, record.exports, came)
     unknown = {key: fingerprint for key, fingerprint in tally.fingerprints.items() if key not in found}
-    if unknown:
+    if unknown:  # converted anew, or in versions of older releases, or an earlier version compared with a later one
         found |= deciding(label_set.lake, after.exports().values(), unknown)
     for key, change in tally.listed.items():
         yield _decided(change, found[key]) if key in found else change
+
+
+def _makers(label_set: LabelSet, before: Version, after: Version) -> Iterator[LogRecord]:
+    """The records that made the versions behind one up to another, oldest first."""
+    last = before.number
+    later = after.number > before.number
+    for record in records(label_set, after=before.record.seq, upto=after.record.seq) if later else ():
+        if record.version > last:
+            yield record
+        last = record.version
 
 
 def _decided(change: RowChange, by: Decided) -> RowChange:
@@ -189,16 +200,6 @@ def _decided(change: RowChange, by: Decided) -> RowChange:
     return msgspec.structs.replace(
         change, export_id=by.export_id, export_hash=event.export_hash, exported_at=event.exported_at
     )
-
-
-def exports_between(label_set: LabelSet, before: Version, after: Version) -> list[ExportEntry]:
-    """The exports that made a later version out of an earlier one; observes of the later one brought nothing."""
-    entries: dict[str, ExportEntry] = {}
-    for record in records(label_set, after=before.record.seq, upto=after.record.seq):
-        entries |= {entry.id: entry for entry in record.exports}
-        if record.version == after.number:
-            break
-    return list(entries.values())
 
 
 def _classes(counts: dict[str, Counter[str]], before: Root, after: Root) -> Iterator[ClassChange]:
