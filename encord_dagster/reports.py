@@ -8,6 +8,7 @@ from encord_dagster.commands import Validated
 from encord_dagster.encord.privacy import redact
 from encord_dagster.findings import RANKS, Finding
 from encord_dagster.formats import losses
+from encord_dagster.label_set.diff import Diff, ObjectCounts, RowChange, Sides
 from encord_dagster.label_set.read import LabelSet, Version
 from encord_dagster.outcomes import Batch, ExportOutcome
 
@@ -222,3 +223,56 @@ def _loss_lines(version: Version) -> list[str]:
     lines = losses.reported(version.losses)
     wide = max((len(line.code) for line in lines), default=0)
     return [f"  {line.count:>9,}  {line.code:{wide}}  {line.description}" for line in lines] or ["  none"]
+
+
+def diff_text(found: Diff) -> str:
+    """What changed between two versions."""
+    config = " (another configuration)" if found.configuration_changed else ""
+    head = f"version {found.before} -> {found.after}{config}\n"
+    if not any(found.rows.values()) and not found.categories:
+        return f"{head}  nothing differs\n"
+    rows, images, given = found.rows, found.images, found.classifications
+    lines = [
+        f"  label rows       {rows['added']:,} added, {rows['removed']:,} removed, {rows['changed']:,} changed"
+        + (f", {rows['converted']:,} converted anew" if rows["converted"] else ""),
+        f"  images           {images.added:,} added, {images.removed:,} removed, {images.changed:,} changed",
+        f"  classifications  {given.added:,} added, {given.removed:,} removed, {given.changed:,} changed",
+        f"  objects          {_objects_text(found.objects)}",
+        "totals",
+        *_sides(found.totals),
+        *(["classes"] if found.classes else []),
+        *(f"  {one.name or one.feature_hash}: {_objects_text(one.objects)}" for one in found.classes),
+        *(["categories"] if found.categories else []),
+        *(f"  {one.id:>5}  {one.name}: {one.fate}" for one in found.categories),
+        *(["losses", *_sides(found.losses)] if found.losses else []),
+        *(["new findings", _version_findings_text(found.findings_new).rstrip("\n")] if found.findings_new else []),
+        *(["findings gone", _version_findings_text(found.findings_gone).rstrip("\n")] if found.findings_gone else []),
+        "rows",
+        *map(_row_line, found.listed[:SHOWN]),
+    ]
+    more = sum(rows.values()) - min(len(found.listed), SHOWN)
+    return head + "\n".join(lines + ([f"  … and {more:,} more"] if more else [])) + "\n"
+
+
+def _objects_text(counts: ObjectCounts) -> str:
+    """`2 added, 0 removed, 3 changed (1 geometry, 2 attributes)`."""
+    kinds = {
+        "geometry": counts.geometry,
+        "attributes": counts.attributes,
+        "class": counts.reclassified,
+        "other": counts.other,
+    }
+    what = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
+    return f"{counts.added:,} added, {counts.removed:,} removed, {counts.changed:,} changed" + (
+        f" ({what})" if what else ""
+    )
+
+
+def _sides(counts: Mapping[str, Sides]) -> list[str]:
+    return [f"  {name}  {was:,} -> {now:,}" for name, (was, now) in counts.items() if was or now]
+
+
+def _row_line(row: RowChange) -> str:
+    gone = ", its data was deleted" if row.gone else ""
+    export = f"  by export {row.export_id}" if row.export_id else ""
+    return f"  {row.label_hash}  {row.fate}{gone}: objects {_objects_text(row.objects)}{export}"

@@ -40,6 +40,7 @@ class BucketRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     classes: tuple[ClassCount, ...] = ()
     losses: dict[str, int] = {}  # what the formats cannot hold of it, by code
     source: Literal["labels", "coco"] = "labels"  # which of Encord's formats it came in
+    version: int = 0  # that its content came with, so no part of any digest; 0 where an older release wrote it
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,14 +194,19 @@ def join_digests(children: Mapping[str, tuple[int, str]]) -> str:
 
 def content_digest(buckets: Mapping[str, BucketRef], config_digest: str) -> str:
     """What "the same version" means: row identities, fingerprints, tombstones and configuration."""
+    tree = nodes(buckets, 0).get("", (0, ""))[1]
+    return sha256(f"{config_digest}\0{tree}".encode())
+
+
+def nodes(buckets: Mapping[str, BucketRef], depth: int) -> dict[str, tuple[int, str]]:
+    """(rows, digest) of the trie's nodes whose prefixes have `depth` hex digits; buckets have as many or more."""
     level = {prefix: (ref.rows, ref.digest) for prefix, ref in buckets.items()}
-    for length in range(max((len(prefix) for prefix in level), default=0), 0, -1):
+    for length in range(max((len(prefix) for prefix in level), default=0), depth, -1):
         parents: dict[str, dict[str, tuple[int, str]]] = {}
         for prefix, child in level.items():
             parents.setdefault(prefix[: length - 1], {})[prefix[length - 1]] = child
         level = {p: (sum(n for n, _ in c.values()), join_digests(c)) for p, c in parents.items()}
-    tree = level.get("", (0, ""))[1]
-    return sha256(f"{config_digest}\0{tree}".encode())
+    return level
 
 
 def prefix_length(rows: int, *, at_least: int = 0) -> int:

@@ -214,8 +214,9 @@ def _write_buckets(
         bucket = state.bucket(prefix)
         for row in bucket.rows if bucket else ():
             by_prefix[row.row[:length]][row.row] = row
+    version = 1 + (state.head.record.version if state.head.record else 0)
     for key, changed in changes.rows.items():
-        by_prefix[key[:length]][key] = changed
+        by_prefix[key[:length]][key] = msgspec.structs.replace(changed, version=version)
     for key in changes.removed:
         by_prefix[key[:length]].pop(key, None)
     written: dict[str, BucketRef] = {}
