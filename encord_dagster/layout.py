@@ -1,5 +1,9 @@
 """Every key in the lake. Nobody else builds one, and no text of an export ever becomes part of one."""
 
+import re
+
+_DIGEST = re.compile(r"/(?:objects/\d+/../|exports/[^/]+/events-)([0-9a-f]{16,64})(?:\.parquet)?(?:\.r\d)?")
+
 
 def raw(sha256: str) -> str:
     """The bytes of an export as they came: personal data, a restricted prefix."""
@@ -95,3 +99,14 @@ def quarantined(name: str, export_id: str, digest: str, *, whole: bool) -> str:
 def probe(name: str) -> str:
     """The prefix of the self-test's probes."""
     return f"label_sets/{name}/probes/"
+
+
+def tag(name: str, tag: str) -> str:
+    """A name that somebody gave to a version."""
+    return f"label_sets/{name}/tags/{tag}.json"
+
+
+def digest_in(key: str) -> str | None:
+    """The digest of its bytes, or the beginning of it, that a key is made of; None for other keys."""
+    found = _DIGEST.search(key)
+    return found[1] if found and found.end() == len(key) else None

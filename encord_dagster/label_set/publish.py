@@ -8,14 +8,13 @@ import msgspec
 from encord_dagster.config import CONVERTER_VERSION, LabelSetConfig
 from encord_dagster.errors import IdClash
 from encord_dagster.findings import Finding
-from encord_dagster.formats import coco, losses
+from encord_dagster.formats import losses
 from encord_dagster.formats.fragment import Category, ClassCount, Fragment
-from encord_dagster.label_set import history, ids, manifest, objects, shards
+from encord_dagster.label_set import coco_file, history, ids, manifest, objects, shards
 from encord_dagster.label_set.compare import compare
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.join import State
 from encord_dagster.label_set.manifest import BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
-from encord_dagster.storage.protocol import ObjectStore
 from encord_dagster.validation import apply_severities
 
 LoadFragment = Callable[[str], Fragment]
@@ -30,28 +29,6 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     defined: Mapping[str, Category]  # as ontologies describe them, whether or not objects have them
     id_overrides: Mapping[str, int]
     datasets: frozenset[str]
-
-
-class _Frame(msgspec.Struct, frozen=True):
-    data_hash: str
-    frame: int
-    space: str | None = None
-
-    def __str__(self) -> str:
-        return f"frame {self.frame} of {self.data_hash}" + (f", space {self.space}" if self.space else "")
-
-
-class _Image(msgspec.Struct, frozen=True):
-    id: int
-    encord: _Frame
-
-
-class _Annotation(msgspec.Struct, frozen=True):
-    id: int
-
-
-_IMAGE = msgspec.json.Decoder(_Image)
-_ANNOTATION = msgspec.json.Decoder(_Annotation)
 
 
 def publish(state: State, *, config: LabelSetConfig, changes: Changes, exports: Sequence[ExportEntry]) -> Head | None:
@@ -241,35 +218,5 @@ def _categories(
 def _plain_files(state: State, config: LabelSetConfig, root: Root) -> dict[str, ObjectRef]:
     if sum(ref.coco_size for ref in root.buckets.values()) > config.inline_coco_bytes:
         return {}
-    data = b"".join(coco_document(state.lake, root))
-    return {"annotations/instances.json": objects.write(state.lake, config.name, _epoch(state), data)}
-
-
-def coco_document(lake: ObjectStore, root: Root) -> Iterable[bytes]:
-    """The COCO file of a version in pieces: bucket by bucket, records copied as they are."""
-    images: dict[int, bytes] = {}
-    annotations: list[bytes] = []
-    numbers: set[int] = set()
-    for ref in root.buckets.values():
-        bucket = msgspec.json.decode(objects.read(lake, ref.ref), type=manifest.Bucket)
-        for line in shards.coco_rows(objects.read(lake, bucket.shards["coco"])):
-            for image_id, image in zip(line.image_ids, line.images, strict=True):
-                known = images.get(image_id)
-                images[image_id] = _merged_image(known, bytes(image)) if known else bytes(image)
-            annotations += [bytes(annotation) for annotation in line.annotations]
-            numbers.update(_ANNOTATION.decode(annotation).id for annotation in line.annotations)
-    if len(numbers) < len(annotations):
-        twice = len(annotations) - len(numbers)
-        raise IdClash(f"{twice} annotations have the id of another one; use the tables, which tell label rows apart")
-    return coco.document(root.categories, images, annotations)
-
-
-def _merged_image(known: bytes, image: bytes) -> bytes:
-    """One record of an image that two label rows describe; IdClash where they describe two images."""
-    one, other = _IMAGE.decode(known), _IMAGE.decode(image)
-    if one != other:
-        raise IdClash(
-            f"image id {one.id} stands for {one.encord} and for {other.encord}; "
-            "use the tables, which tell label rows apart"
-        )
-    return coco.merged_image(known, image)
+    data = b"".join(coco_file.assembled(state.lake, root))
+    return {coco_file.INSTANCES: objects.write(state.lake, config.name, _epoch(state), data)}
