@@ -114,7 +114,7 @@ class Pixels:
         column = {"images": "image_id", "annotations": "annotation_id"}[table]
         with self._lock:
             if table not in self._ids:
-                self._ids[table] = _Ids([part[column].to_numpy() for part in self._columns(table, [column])])
+                self._ids[table] = _Ids([tables.integers(part[column]) for part in self._columns(table, [column])])
         found = self._ids[table].buckets_of(number)
         if not found:
             raise UsageError(f"no {column.replace('_', ' ')} {number} in this version; the table {table} has them all")
