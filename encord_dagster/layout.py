@@ -1,5 +1,9 @@
 """Every key in the lake. Nobody else builds one, and no text of an export ever becomes part of one."""
 
+import re
+
+_DIGEST = re.compile(r"/(?:objects/\d+/../|exports/[^/]+/events-)([0-9a-f]{16,64})(?:\.parquet)?(?:\.r\d)?")
+
 
 def raw(sha256: str) -> str:
     """The bytes of an export as they came: personal data, a restricted prefix."""
@@ -127,11 +131,6 @@ def quarantined(name: str, export_id: str, digest: str, *, whole: bool) -> str:
     return f"{quarantine(name)}{export_id}/{'export' if whole else 'parts'}-{digest[:16]}.json"
 
 
-def tags(name: str) -> str:
-    """The prefix of the tags."""
-    return f"label_sets/{name}/tags/"
-
-
 def tag(name: str, tag: str) -> str:
     """A name that an operator gave to a version, checked before: its creation is final."""
     return f"{tags(name)}{tag}.json"
@@ -140,3 +139,9 @@ def tag(name: str, tag: str) -> str:
 def probe(name: str) -> str:
     """The prefix of the self-test's probes."""
     return f"label_sets/{name}/probes/"
+
+
+def digest_in(key: str) -> str | None:
+    """The digest of its bytes, or the beginning of it, that a key is made of; None for other keys."""
+    found = _DIGEST.search(key)
+    return found[1] if found and found.end() == len(key) else None

@@ -240,15 +240,15 @@ def test_a_root_that_a_later_version_names_again_is_kept() -> None:
 def test_every_object_that_a_record_names_counts() -> None:
     """Also the root of what is no version yet, in whatever field it stands; events are not of them."""
 
-    class Held(msgspec.Struct):
+    class Waiting(msgspec.Struct):
         candidate: ObjectRef
 
     class Later(LogRecord, frozen=True, kw_only=True):
-        held: Held
+        waiting: Waiting
 
     root, candidate = (ObjectRef(layout.content(NAME, 0, digit * 64), digit * 64, 1) for digit in "ab")
     (record,) = orphaned(FIRST).label_set().log()
-    fields = msgspec.structs.asdict(record) | {"root": root, "held": Held(candidate)}
+    fields = msgspec.structs.asdict(record) | {"root": root, "waiting": Waiting(candidate)}
 
     assert objects.named(Later(**fields)) == [root, candidate]
 

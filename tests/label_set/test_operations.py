@@ -634,8 +634,7 @@ def test_a_replay_of_rows_brings_in_rows_that_can_be_read_now(monkeypatch: pytes
     """The reader refused a row once; mended, it reads the row out of the raw copy, and nothing is left of it."""
     from encord_dagster import accounting
     from encord_dagster.encord.label_rows import UnusableRow
-
-    real = accounting.read_row
+    from encord_dagster.encord.label_rows import read_row as real
 
     def refusing(piece: object, **options: object) -> object:
         read = real(piece, **options)  # type: ignore[arg-type]
