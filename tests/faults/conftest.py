@@ -82,7 +82,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
         if fault.id in counted or fault.id in lost:
             stores = ", ".join(f"{store} {count:,}" for store, count in counted[fault.id].items()) or "none"
             terminalreporter.line(f"{fault.id} {fault.name}: {stores}")
-            for nodeid in lost[fault.id]:
+            for nodeid in lost.get(fault.id, []):
                 terminalreporter.line(f"    NOT SURVIVED: {nodeid}")
     by_store = ", ".join(f"{store} {count:,}" for store, count in total.items())
     whole = [fault.id for fault in FAULTS if counted.get(fault.id) and fault.id not in lost]

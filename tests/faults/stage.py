@@ -181,3 +181,8 @@ class Sweep:
 def sweep_of(backend: Backend, base: str) -> Sweep:
     """The publish of a first export, or of a newer one on top of it."""
     return Sweep(backend, BASES[base], SECOND if BASES[base] else FIRST)
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    """The bytes with one bit changed: a digit stays a digit, a letter a letter."""
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
