@@ -54,14 +54,11 @@ def test_an_export_older_than_what_is_published_changes_nothing(backend: Backend
     assert {export.id for export in exports_in(desk.landing)} <= desk.label_set().accounted()
 
 
-_tried: list[int] = []
-
-
 @pytest.mark.faults("F30")
 def test_exports_in_any_order_give_the_same_content(survived: Survived) -> None:
     """All orders of a burst, cut into batches anywhere."""
     expected = content(sound_lake(*BURST.values()).lake)
-    _tried.clear()
+    tried: list[list[str]] = []
 
     @settings(max_examples=examples(24), deadline=None, database=None)
     @given(order=st.permutations(list(BURST)), cuts=st.sets(st.integers(1, len(BURST) - 1)))
@@ -71,10 +68,10 @@ def test_exports_in_any_order_give_the_same_content(survived: Survived) -> None:
         for start, end in itertools.pairwise([0, *sorted(cuts), len(order)]):
             desk.ingest(*delivered[start:end])
         assert content(desk.lake) == expected
-        _tried.append(1)
+        tried.append(order)
 
     in_any_order()
-    survived(len(_tried))
+    survived(len(tried))
 
 
 @pytest.mark.faults("F31", on=EVERY)
@@ -121,7 +118,7 @@ def test_two_exports_of_one_hash_and_time_have_one_winner_in_either_order(backen
         told |= {rule for outcome in outcomes for rule in outcome.rules}
 
     assert len(digests) == 1
-    assert told & {"export_hash_conflict", "same_time"} or told, told
+    assert "export_hash_conflict" in told
 
 
 @pytest.mark.faults("F34", on=EVERY)
