@@ -7,6 +7,7 @@ from encord_dagster import layout
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.notes import quote
 from encord_dagster.errors import UsageError, VersionGone
+from encord_dagster.intake import Progress
 from encord_dagster.label_set import history
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.ids import IdsTaken
@@ -14,7 +15,7 @@ from encord_dagster.label_set.join import State
 from encord_dagster.label_set.quarantine import held_in_quarantine
 from encord_dagster.landing import Export
 from encord_dagster.outcomes import Batch, ExportOutcome, Published
-from encord_dagster.run import Progress, Replay, Run
+from encord_dagster.run import Replay, Run
 from encord_dagster.spool import Spool
 from encord_dagster.storage.protocol import ObjectStore
 from encord_dagster.storage.selftest import refuse_unsafe
@@ -90,7 +91,7 @@ def _published(
 
     def attempt() -> Head | None:
         try:
-            run = Run(landing, lake, config, spool, ids=ids, publish=True, say=say, again=asked)
+            run = Run(landing, lake, config, spool, ids=ids, publish=True, say=say, replay=asked)
             read = [run.read(export) for export in _in_order(exports)]
             read += [run.again[key] for key in sorted(asked.exports) if key in run.again] if asked else []
             head = run.commit()

@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -632,18 +633,16 @@ def test_a_replay_publishes_what_can_be_used_now() -> None:
 
 def test_a_replay_of_rows_brings_in_rows_that_can_be_read_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader refused a row once; mended, it reads the row out of the raw copy, and nothing is left of it."""
-    from encord_dagster import accounting
-    from encord_dagster.encord.label_rows import UnusableRow
-    from encord_dagster.encord.label_rows import read_row as real
+    from encord_dagster.encord.label_rows import RowReading, UnusableRow, read_row
 
-    def refusing(piece: object, **options: object) -> object:
-        read = real(piece, **options)  # type: ignore[arg-type]
+    def refusing(*piece: Any, **options: Any) -> RowReading:
+        read = read_row(*piece, **options)
         if read.row.label_hash == "c":
             raise UnusableRow("no_data_units", "a defect of the reader", read.event)
         return read
 
     with monkeypatch.context() as patch:
-        patch.setattr(accounting, "read_row", refusing)
+        patch.setattr("encord_dagster.accounting.read_row", refusing)
         desk = street(FIRST, dated(2, row("a", 2), row("c")))
     assert objects(desk) == {"a": 2, "b": 1}
     (held,) = quarantine.held_in_quarantine(desk.lake, NAME)
