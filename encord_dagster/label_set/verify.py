@@ -131,7 +131,10 @@ class _Verification:
             del self.unsound[unsound:]
 
     def _was_dropped(self, key: str) -> bool:
-        return self.lake.head(key) is None and condemned.record_of(self.lake, key) is not None
+        try:
+            return self.lake.head(key) is None and condemned.record_of(self.lake, key) is not None
+        except HistoryDamaged:  # a list that was named as damaged above
+            return False
 
     def _root(self, ref: ObjectRef, content: set[str]) -> None:
         data = self._read(ref)
@@ -172,13 +175,13 @@ class _Verification:
             self._holds(shard)
 
     def _categories(self, key: str, root: Root) -> None:
-        """The categories of a version are as they were claimed, but for what an ontology describes and the name."""
+        """The categories of a version are as they were claimed, but for the name and what an ontology describes."""
         for category in root.categories:
             claim = self.claims.get(category.id)
-            if claim and category.feature_hash not in root.defined:
+            if claim:
                 claim = msgspec.structs.replace(claim, name=category.name)
-            elif claim and claim.feature_hash == category.feature_hash:
-                claim = category
+            if claim and category.feature_hash in root.defined:
+                claim = msgspec.structs.replace(claim, color=category.color, skeleton=category.skeleton)
             if claim != category:
                 claimed = layout.category(self.name, category.id)
                 self._problem(f"{claimed} does not claim category {category.id} as {key} has it")
