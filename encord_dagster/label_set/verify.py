@@ -27,6 +27,7 @@ class Report(msgspec.Struct, kw_only=True):
     objects: int = 0
     bytes: int = 0
     problems: list[str] = []
+    damaged: list[ObjectRef] = []  # objects that are missing or altered
 
 
 def verify(lake: ObjectStore, name: str, *, quick: bool = False) -> Report:
@@ -43,10 +44,9 @@ class _Verification:
 
     def __init__(self, lake: ObjectStore, name: str, *, quick: bool) -> None:
         self.lake, self.name = lake, name
-        self.report = Report(problems=[])
+        self.report = Report(problems=[], damaged=[])
         self.sizes = self._listed_sizes() if quick else None
         self.sound: dict[str, bool] = {}  # objects that were looked at, by key
-        self.unsound: list[str] = []
         self.totals: dict[str, Counter[str]] = {}  # of each bucket, by key: versions share buckets
         self.claims: dict[int, Category] = {}
 
@@ -122,13 +122,13 @@ class _Verification:
 
     def _version(self, ref: ObjectRef, content: set[str]) -> None:
         """One version. What gc drops meanwhile is no damage."""
-        problems, unsound = len(self.report.problems), len(self.unsound)
+        problems, damaged = len(self.report.problems), len(self.report.damaged)
         self._root(ref, content)
         if self.report.problems[problems:] and self._was_dropped(ref.key):
             del self.report.problems[problems:]
-            for key in self.unsound[unsound:]:  # a version that was kept may name it
-                del self.sound[key]
-            del self.unsound[unsound:]
+            for one in self.report.damaged[damaged:]:  # a version that was kept may name it
+                del self.sound[one.key]
+            del self.report.damaged[damaged:]
 
     def _was_dropped(self, key: str) -> bool:
         try:
@@ -212,7 +212,7 @@ class _Verification:
         self.report.objects += 1
         self.report.bytes += ref.size
         if wrong:
-            self.unsound.append(ref.key)
+            self.report.damaged.append(ref)
             self._problem(f"{ref.key} {wrong}; `repair` makes it anew, or restore it")
 
 

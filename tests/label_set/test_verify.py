@@ -272,7 +272,7 @@ def test_an_altered_category_claim_is_named(desk: Desk, damage: str) -> None:
     forged = {
         "id": manifest.encode(msgspec.structs.replace(claim, id=9)),
         "feature_hash": manifest.encode(msgspec.structs.replace(claim, feature_hash="other")),
-        "shape": manifest.encode(msgspec.structs.replace(claim, shape="bitmask")),
+        "shape": manifest.encode(msgspec.structs.replace(claim, shape="cuboid")),
         "missing": None,
         "garbage": b"{",
         "twice": manifest.encode(msgspec.structs.replace(other, id=1)),
