@@ -27,6 +27,7 @@ class Report(msgspec.Struct, kw_only=True):
     objects: int = 0
     bytes: int = 0
     problems: list[str] = []
+    damaged: list[ObjectRef] = []  # objects that are missing or altered
 
 
 def verify(lake: ObjectStore, name: str, *, quick: bool = False) -> Report:
@@ -43,10 +44,9 @@ class _Verification:
 
     def __init__(self, lake: ObjectStore, name: str, *, quick: bool) -> None:
         self.lake, self.name = lake, name
-        self.report = Report(problems=[])
+        self.report = Report(problems=[], damaged=[])
         self.sizes = self._listed_sizes() if quick else None
         self.sound: dict[str, bool] = {}  # objects that were looked at, by key
-        self.unsound: list[str] = []
         self.totals: dict[str, Counter[str]] = {}  # of each bucket, by key: versions share buckets
         self.claims: dict[int, Category] = {}
 
@@ -122,16 +122,19 @@ class _Verification:
 
     def _version(self, ref: ObjectRef, content: set[str]) -> None:
         """One version. What gc drops meanwhile is no damage."""
-        problems, unsound = len(self.report.problems), len(self.unsound)
+        problems, damaged = len(self.report.problems), len(self.report.damaged)
         self._root(ref, content)
         if self.report.problems[problems:] and self._was_dropped(ref.key):
             del self.report.problems[problems:]
-            for key in self.unsound[unsound:]:  # a version that was kept may name it
-                del self.sound[key]
-            del self.unsound[unsound:]
+            for one in self.report.damaged[damaged:]:  # a version that was kept may name it
+                del self.sound[one.key]
+            del self.report.damaged[damaged:]
 
     def _was_dropped(self, key: str) -> bool:
-        return self.lake.head(key) is None and condemned.record_of(self.lake, key) is not None
+        try:
+            return self.lake.head(key) is None and condemned.record_of(self.lake, key) is not None
+        except HistoryDamaged:  # a list that was named as damaged above
+            return False
 
     def _root(self, ref: ObjectRef, content: set[str]) -> None:
         data = self._read(ref)
@@ -172,13 +175,13 @@ class _Verification:
             self._holds(shard)
 
     def _categories(self, key: str, root: Root) -> None:
-        """The categories of a version are as they were claimed, but for what an ontology describes and the name."""
+        """The categories of a version are as they were claimed, but for the name and what an ontology describes."""
         for category in root.categories:
             claim = self.claims.get(category.id)
-            if claim and category.feature_hash not in root.defined:
+            if claim:
                 claim = msgspec.structs.replace(claim, name=category.name)
-            elif claim and claim.feature_hash == category.feature_hash:
-                claim = category
+            if claim and category.feature_hash in root.defined:
+                claim = msgspec.structs.replace(claim, color=category.color, skeleton=category.skeleton)
             if claim != category:
                 claimed = layout.category(self.name, category.id)
                 self._problem(f"{claimed} does not claim category {category.id} as {key} has it")
@@ -209,7 +212,7 @@ class _Verification:
         self.report.objects += 1
         self.report.bytes += ref.size
         if wrong:
-            self.unsound.append(ref.key)
+            self.report.damaged.append(ref)
             self._problem(f"{ref.key} {wrong}; `repair` makes it anew, or restore it")
 
 
