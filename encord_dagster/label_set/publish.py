@@ -12,6 +12,7 @@ from encord_dagster.formats import coco, losses
 from encord_dagster.formats.fragment import Category, ClassCount, Fragment
 from encord_dagster.label_set import history, ids, manifest, objects, shards
 from encord_dagster.label_set.compare import compare
+from encord_dagster.label_set.described import described
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.join import State
 from encord_dagster.label_set.manifest import BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
@@ -67,6 +68,7 @@ def publish(state: State, *, config: LabelSetConfig, changes: Changes, exports: 
     ref, digest = (old.root, old.content_digest) if old else (None, manifest.content_digest({}, config.digest()))
     findings = old.findings if old else ()
     if root and published:
+        root = described(state, config, root, exports)
         ref, digest = objects.write(state.lake, config.name, _epoch(state), manifest.encode(root)), root.content_digest
         findings = _suspicions(state, config, root)
     record = LogRecord(
