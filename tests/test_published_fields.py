@@ -14,6 +14,7 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.formats import coco, losses, tables
 from encord_dagster.formats.fragment import Category
 from encord_dagster.label_set import quarantine
+from encord_dagster.label_set.described import FILES
 from encord_dagster.label_set.events import SCHEMA
 from encord_dagster.label_set.history import Checkpoint, Hint
 from encord_dagster.label_set.manifest import Bucket, LogRecord, Retired, Root
@@ -27,7 +28,7 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "privacy.md"
 Fields = dict[str, set[str]]  # file -> dotted fields; `*` stands for keys that are data
 
 MAPS = {  # objects whose keys are data
-    *("buckets", "id_overrides", "files", "losses", "objects_excluded", "named", "shards"),
+    *("buckets", "id_overrides", "files", "losses", "objects_excluded", "named", "shards", "@context"),
     *("attributes.classifications", "classifications.attributes"),
 }
 
@@ -72,6 +73,7 @@ def written(desk: Desk) -> Fields:
     held = {
         "annotations/instances.json": fields(coco_of(desk)),
         "loss_report.json": fields(_json(desk, version.root.files["loss_report.json"].key)),
+        **{name: fields(_json(desk, version.root.files[name].key)) for name in FILES},
         "objects/ (root)": fields(_json(desk, root.key)) if root else set(),
         "objects/ (shard)": {"row", "image_ids", *tables.MASKS.names},
         "objects/ (bucket)": {one for ref in version.root.buckets.values() for one in fields(_json(desk, ref.ref.key))},

@@ -13,6 +13,7 @@ from encord_dagster.formats import losses
 from encord_dagster.formats.fragment import Category, Fragment
 from encord_dagster.label_set import coco_file, history, ids, manifest, objects, shards, totals
 from encord_dagster.label_set.compare import compare
+from encord_dagster.label_set.described import described
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.join import State
 from encord_dagster.label_set.manifest import BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
@@ -84,6 +85,7 @@ def _candidate(state: State, config: LabelSetConfig, changes: Changes) -> tuple[
 
 def _judged(state: State, config: LabelSetConfig, root: Root, record: LogRecord) -> LogRecord:
     """The record that publishes a root, or holds it back where it looks too suspicious."""
+    root = described(state, config, root, record.exports)
     ref = objects.write(state.lake, config.name, epoch(state), manifest.encode(root))
     findings = _suspicions(state, config, root)
     if any(finding.severity == "error" and finding.rule in config.hold_back for finding in findings):

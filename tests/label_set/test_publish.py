@@ -8,6 +8,7 @@ import pytest
 from encord_dagster.config import LabelSetConfig, Thresholds
 from encord_dagster.formats import losses
 from encord_dagster.label_set import history
+from encord_dagster.label_set.described import FILES
 from encord_dagster.label_set.manifest import Root
 from encord_dagster.label_set.verify import verify
 from encord_dagster.pipeline import ingest
@@ -372,7 +373,7 @@ def test_a_version_has_its_loss_report_as_a_file(tmp_path: Path) -> None:
 
     version.checkout(tmp_path / "out", formats=["tables"])
 
-    assert list(version.root.files) == [losses.FILE]
+    assert set(version.root.files) == {losses.FILE, *FILES}
     data = desk.lake.get(version.root.files[losses.FILE].key)
     assert (tmp_path / "out" / losses.FILE).read_bytes() == data == losses.report(version.losses)
     assert verify(desk.lake, "street").problems == []
