@@ -258,10 +258,9 @@ def from_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
     return pq.ParquetFile(pa.BufferReader(data)).read(columns=list(columns) if columns else None)
 
 
-def integers(column: pa.ChunkedArray) -> "NDArray[np.int64]":
+def integers(column: "pa.ChunkedArray[pa.Int64Scalar]") -> "NDArray[np.int64]":
     """The values of a column of 64-bit integers without nulls."""
-    full = (chunk for chunk in column.chunks if len(chunk))
-    chunks = [np.frombuffer(chunk.buffers()[1], np.int64, len(chunk), chunk.offset * 8) for chunk in full]
+    chunks = [np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)]
     return np.concatenate([np.empty(0, np.int64), *chunks])
 
 
@@ -273,7 +272,7 @@ def numbered(annotations: pa.Table) -> pa.Table:
     values = np.empty(len(ids), dtype=np.int32)
     values[order] = np.arange(len(ids)) - np.repeat(first, np.diff(first, append=len(ids))) + 1
     place = annotations.schema.get_field_index("mask_value")
-    column = pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(values)])
+    column = pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(values.data)])
     return annotations.set_column(place, annotations.schema.field(place), column)
 
 

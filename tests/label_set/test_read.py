@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -21,6 +22,7 @@ from encord_dagster.label_set.manifest import ObjectRef
 from encord_dagster.label_set.read import LabelSet, Version, open_label_set
 from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.memory import MemoryStore
+from encord_dagster.storage.protocol import ObjectStore
 from tests import factories
 from tests.lakes import Desk, exported_again, project_export
 from tests.published import coco_of, opened, pixels
@@ -378,7 +380,7 @@ def test_the_mask_of_an_annotation_is_that_of_coco(desk: Desk, version: Version)
 def test_one_mask_costs_its_own_bytes(desk: Desk) -> None:
     """Once the ids are known, nothing but the bucket's index is read whole, and that once."""
     lake = Counted(desk.lake)
-    version = open_label_set(lake, "street").version()
+    version = open_label_set(cast(ObjectStore, lake), "street").version()
     images = [image["id"] for image in coco_of(desk)["images"][:3]]
     version.masks(images[0], "instance")
     lake.gets.clear()
