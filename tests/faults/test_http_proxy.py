@@ -37,8 +37,8 @@ def client_of(url: str) -> "S3Client":
         s3={"addressing_style": "path"},
         proxies={},
     )
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    return boto3.session.Session().client("s3", endpoint_url=url, region_name="us-east-1", config=retries, **keys)
+    session = boto3.session.Session("test", "test", region_name="us-east-1")
+    return session.client("s3", endpoint_url=url, config=retries)
 
 
 class Line(msgspec.Struct):

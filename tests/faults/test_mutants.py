@@ -12,7 +12,7 @@ from encord_dagster.label_set.manifest import LogRecord, ObjectRef, encode, sha2
 from encord_dagster.storage.memory import MemoryStore
 from encord_dagster.storage.protocol import ObjectStore
 from tests.faults import test_damage, test_landing, test_schedules, test_storage_calls
-from tests.faults.stage import Backend
+from tests.faults.stage import FIRST, FOREIGN, Backend
 
 MEMORY = Backend("memory", MemoryStore)
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -90,13 +90,14 @@ class Mutant(msgspec.Struct, frozen=True):
         return self.plant.__name__
 
 
+def _one_race() -> None:
+    test_schedules.race_all(MEMORY, [[0] * 25 + [1] * 500], (FIRST, FOREIGN), {2})
+
+
 MUTANTS = (
     Mutant(
         takes_a_refused_create_for_success,
-        lambda: (
-            test_schedules.race_all(MEMORY, [[0] * 25 + [1] * 500], (test_schedules.FIRST, test_schedules.FOREIGN), {2})
-            and None
-        ),
+        _one_race,
     ),
     Mutant(
         takes_a_refused_create_for_success,

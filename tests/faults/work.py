@@ -40,9 +40,8 @@ def store_of(url: str, client_url: str | None) -> ObjectStore:
     from botocore.config import Config
 
     options = Config(s3={"addressing_style": "path"}, proxies={}, connect_timeout=5, read_timeout=20)
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    session = boto3.session.Session()
-    client = session.client("s3", endpoint_url=client_url, region_name="us-east-1", config=options, **keys)
+    session = boto3.session.Session("test", "test", region_name="us-east-1")
+    client = session.client("s3", endpoint_url=client_url, config=options)
     return open_store(url, client=client)
 
 
@@ -66,7 +65,7 @@ def failing_call(point: str, error: int, *, at: int) -> Iterator[Callable[[], in
     """The n-th call of a function of libc fails, once; how many calls there were."""
     library, calls = ctypes.CDLL(FIU), [0]
 
-    @_Decide
+    @_Decide  # type: ignore[untyped-decorator]  # of ctypes
     def decide(*_: object) -> int:
         calls[0] += 1
         return calls[0] == at
