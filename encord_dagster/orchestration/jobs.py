@@ -29,7 +29,7 @@ def _job(config: LabelSetConfig, verb: str, text: str, fields: Mapping[str, dg.F
     name = f"{names.identifier(config.name)}_{verb}"
     resource = names.stores_resource(config.name)
 
-    @dg.op(name=f"{name}_step", config_schema=dict(fields), required_resource_keys={resource}, out={})
+    @dg.op(name=f"{name}_step", config_schema=dict(fields), required_resource_keys={resource}, out=dg.Out(dg.Nothing))
     def step(context: dg.OpExecutionContext) -> None:
         stores: LabelSetStores = getattr(context.resources, resource)
         lake = stores.lake()
