@@ -10,7 +10,7 @@ from encord_dagster.errors import IdClash
 from encord_dagster.findings import Finding
 from encord_dagster.formats import losses
 from encord_dagster.formats.fragment import Category, ClassCount, Fragment
-from encord_dagster.label_set import coco_file, history, ids, manifest, objects, shards
+from encord_dagster.label_set import document, history, ids, manifest, objects, shards
 from encord_dagster.label_set.compare import compare
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.join import State
@@ -218,5 +218,5 @@ def _categories(
 def _plain_files(state: State, config: LabelSetConfig, root: Root) -> dict[str, ObjectRef]:
     if sum(ref.coco_size for ref in root.buckets.values()) > config.inline_coco_bytes:
         return {}
-    data = b"".join(coco_file.assembled(state.lake, root))
-    return {coco_file.INSTANCES: objects.write(state.lake, config.name, _epoch(state), data)}
+    data = b"".join(document.coco_document(state.lake, root))
+    return {document.INSTANCES: objects.write(state.lake, config.name, _epoch(state), data)}
