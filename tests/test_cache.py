@@ -11,7 +11,7 @@ import pytest
 
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.errors import HistoryDamaged, UsageError
-from encord_dagster.label_set import coco_file
+from encord_dagster.label_set import document
 from encord_dagster.label_set.read import Version, open_label_set
 from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.memory import MemoryStore
@@ -91,7 +91,7 @@ def test_a_checkout_of_the_next_version_fetches_what_changed(tmp_path: Path) -> 
 
     assert len(version.root.buckets) == 16
     assert len(set(content(lake.fetched))) <= 1 + shards + 1 + 1 + 1
-    assert held(tmp_path / "two")[coco_file.INSTANCES] == version.coco()
+    assert held(tmp_path / "two")[document.INSTANCES] == version.coco()
 
 
 def test_linked_files_are_read_only_and_copies_are_not(tmp_path: Path) -> None:
@@ -182,13 +182,13 @@ def test_a_checkout_that_breaks_off_leaves_nothing(tmp_path: Path, exists: bool,
         assert held(folder) == held(tmp_path / "plain")
 
 
-def test_a_damaged_coco_file_is_not_handed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_document_is_not_handed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is fetched in pieces, and only the end tells that they are not those of the manifest."""
     desk, lake, _ = desk_with()
     version = desk.label_set().version()
-    plain = version.root.files[coco_file.INSTANCES]
+    plain = version.root.files[document.INSTANCES]
     lake.put_hint(plain.key, (lake.get(plain.key) or b"").replace(b'"id":', b'"ID":', 1))
-    monkeypatch.setattr(coco_file, "STEP", 1000)
+    monkeypatch.setattr(document, "STEP", 1000)
 
     for cache in (None, tmp_path / "cache"):
         with pytest.raises(HistoryDamaged, match="does not hold the bytes"):
@@ -198,21 +198,21 @@ def test_a_damaged_coco_file_is_not_handed_out(tmp_path: Path, monkeypatch: pyte
     assert not list((tmp_path / "cache").rglob("*.json"))
 
 
-def test_pieces_of_the_coco_file_make_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pieces_of_the_document_make_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fetched in pieces, or put together with annotations waiting on the disk: the same bytes."""
     desk, _, _ = desk_with()
     version = desk.label_set().version()
     whole = version.coco()
-    monkeypatch.setattr(coco_file, "STEP", 1000)
-    monkeypatch.setattr(coco_file, "IN_MEMORY", 1000)
+    monkeypatch.setattr(document, "STEP", 1000)
+    monkeypatch.setattr(document, "IN_MEMORY", 1000)
 
-    assert b"".join(coco_file.pieces(desk.lake, version.root)) == whole
-    assert b"".join(coco_file.assembled(desk.lake, version.root)) == whole
-    assert len(list(coco_file.pieces(desk.lake, version.root))) > 3
+    assert b"".join(document.pieces(desk.lake, version.root)) == whole
+    assert b"".join(document.coco_document(desk.lake, version.root)) == whole
+    assert len(list(document.pieces(desk.lake, version.root))) > 3
 
 
 @pytest.mark.parametrize("inline", [0, 2**28])
-def test_the_coco_file_in_a_cache_is_fetched_once(tmp_path: Path, inline: int) -> None:
+def test_the_document_in_a_cache_is_fetched_once(tmp_path: Path, inline: int) -> None:
     """Whether it lies plain in the lake or is put together."""
     desk, lake, data = desk_with(config=LabelSetConfig(name="street", inline_coco_bytes=inline))
     version = desk.label_set().version()

@@ -71,7 +71,7 @@ class Cache:
 
 
 class Through:
-    """A lake whose content-addressed objects are read through a cache. It writes nothing to the lake."""
+    """A lake whose content-addressed objects are read through a cache."""
 
     def __init__(self, lake: ObjectStore, cache: Cache) -> None:
         self.lake, self.cache, self.url = lake, cache, lake.url

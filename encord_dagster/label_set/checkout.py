@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from encord_dagster.errors import UsageError
 from encord_dagster.formats import losses, masks, tables
 from encord_dagster.formats.png import size_of
-from encord_dagster.label_set import coco_file, objects
+from encord_dagster.label_set import document, objects
 from encord_dagster.label_set.cache import Cache, link_or_copy
 from encord_dagster.label_set.images import Described, described
 
@@ -34,7 +34,7 @@ def checkout(
         files = _Files(staging, cache, link=link)
         files.write(losses.FILE, losses.report(version.root.losses))
         if "coco" in formats:
-            progress(f"version {version.number}: {coco_file.INSTANCES}")
+            progress(f"version {version.number}: {document.INSTANCES}")
             files.coco(version)
         for name in TABLES if "tables" in formats else ():
             progress(f"version {version.number}: table {name}")
@@ -88,12 +88,12 @@ class _Files:
 
     def coco(self, version: "Version") -> None:
         """Write the COCO file, piece by piece."""
-        path = self._place(coco_file.INSTANCES)
+        path = self._place(document.INSTANCES)
         if self.cache:
             link_or_copy(version.coco_in(self.cache), path, link=self.link)
             return
         with path.open("xb") as file:
-            file.writelines(coco_file.pieces(version.lake, version.root))
+            file.writelines(document.pieces(version.lake, version.root))
 
     def read(self, name: str) -> bytes | None:
         """A file that this checkout wrote."""

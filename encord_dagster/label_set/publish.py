@@ -11,7 +11,7 @@ from encord_dagster.errors import IdClash
 from encord_dagster.findings import Finding
 from encord_dagster.formats import losses
 from encord_dagster.formats.fragment import Category, Fragment
-from encord_dagster.label_set import coco_file, history, ids, manifest, objects, shards, totals
+from encord_dagster.label_set import document, history, ids, manifest, objects, shards, totals
 from encord_dagster.label_set.compare import compare
 from encord_dagster.label_set.described import described
 from encord_dagster.label_set.history import Head
@@ -122,7 +122,7 @@ def without(state: State, root: Root, name: str, rows: frozenset[str]) -> tuple[
         id_overrides=root.id_overrides,
         datasets=frozenset(),
     )
-    largest = sys.maxsize if coco_file.INSTANCES in root.files else -1  # what is taken out makes no file larger
+    largest = sys.maxsize if document.INSTANCES in root.files else -1  # what is taken out makes no file larger
     return next_root(state, Terms(name, root.config_digest, largest), changes)
 
 
@@ -239,5 +239,5 @@ def _write_buckets(
 def _plain_files(state: State, terms: Terms, root: Root) -> dict[str, ObjectRef]:
     if sum(ref.coco_size for ref in root.buckets.values()) > terms.inline_coco_bytes:
         return {}
-    data = b"".join(coco_file.assembled(state.lake, root))
-    return {coco_file.INSTANCES: objects.write(state.lake, terms.name, epoch(state), data)}
+    data = b"".join(document.assembled(state.lake, root))
+    return {document.INSTANCES: objects.write(state.lake, terms.name, epoch(state), data)}

@@ -14,7 +14,7 @@ from encord_dagster.errors import UsageError
 from encord_dagster.findings import Finding
 from encord_dagster.formats import tables
 from encord_dagster.formats.fragment import Category
-from encord_dagster.label_set import coco_file, events, history, objects, sources
+from encord_dagster.label_set import document, events, history, objects, sources
 from encord_dagster.label_set import which as which_version
 from encord_dagster.label_set.cache import Cache, Through
 from encord_dagster.label_set.checkout import FORMATS, Progress, checkout
@@ -127,7 +127,7 @@ class Version:
 
     def coco(self) -> bytes:
         """The COCO file."""
-        return b"".join(coco_file.pieces(self.lake, self.root))
+        return b"".join(document.pieces(self.lake, self.root))
 
     def coco_path(self, cache: Path) -> Path:
         """The COCO file in a cache folder, read-only, fetched where it is not there yet."""
@@ -135,7 +135,7 @@ class Version:
 
     def coco_in(self, cache: Cache) -> Path:
         """The COCO file in an open cache."""
-        return cache.coco(self.root_digest, coco_file.pieces(self.lake, self.root))
+        return cache.coco(self.root_digest, document.pieces(self.lake, self.root))
 
     def masks(self, image: int | str, kind: Kind = "semantic") -> "NDArray[np.uint16]":
         """The mask of an image, by its id or file name, indexed [y, x]; 0 is background.

@@ -9,22 +9,22 @@ from encord_dagster import layout
 from encord_dagster.errors import HistoryDamaged, UsageError
 from encord_dagster.label_set import events, history
 from encord_dagster.label_set.history import Head
-from encord_dagster.label_set.manifest import ExportEntry, LogRecord
+from encord_dagster.label_set.manifest import ExportEntry, LogRecord, ObjectRef
 from encord_dagster.storage.protocol import ObjectStore
 
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 class Tag(msgspec.Struct, frozen=True):
-    """What a reader needs of a tag: the record it was set at, and what that was."""
+    """What a reader needs of a tag: the record that made its version, and what that was."""
 
     seq: int
     version: int
-    root: str  # sha256
+    root: ObjectRef
 
 
 def record_of(lake: ObjectStore, name: str, head: Head, which: int | str) -> LogRecord:
-    """The newest record of a version. Of a tag the record that it names; of an export hash the newest that brought it.
+    """The newest record of a version. Of an export hash the newest record that brought it.
 
     Raises:
         UsageError: there is no such version.
@@ -75,9 +75,9 @@ def read_tag(lake: ObjectStore, name: str, tag: str) -> Tag | None:
 
 def _tagged(lake: ObjectStore, name: str, head: Head, tag: Tag, called: str) -> LogRecord:
     if tag.seq > head.seq:
-        raise UsageError(f"tag {called!r} is of record {tag.seq}, set after this label set was opened; open it again")
-    found = next((record for record in backwards(lake, name, head) if record.seq == tag.seq), None)
-    if found is None or not found.root or (found.version, found.root.sha256) != (tag.version, tag.root):
+        raise UsageError(f"tag {called!r} is of record {tag.seq}, made after this label set was opened; open it again")
+    found = next((one for one in backwards(lake, name, head) if one.version == tag.version and one.root), None)
+    if found is None or found.seq < tag.seq or found.root != tag.root:
         raise HistoryDamaged(
             f"{lake.url}: tag {called!r} is of version {tag.version}, record {tag.seq}, and the log has another one "
             "there; run `verify`"

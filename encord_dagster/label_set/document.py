@@ -42,10 +42,10 @@ _ANNOTATION = msgspec.json.Decoder(_Annotation)
 def pieces(lake: ObjectStore, root: Root) -> Iterator[bytes]:
     """The COCO file. Who writes it somewhere must wait for the end: only then its digest is known to hold."""
     plain = root.files.get(INSTANCES)
-    return _plain(lake, plain) if plain else assembled(lake, root)
+    return _plain(lake, plain) if plain else coco_document(lake, root)
 
 
-def assembled(lake: ObjectStore, root: Root) -> Iterator[bytes]:
+def coco_document(lake: ObjectStore, root: Root) -> Iterator[bytes]:
     """The COCO file out of the buckets, one after the other: records copied as they are.
 
     Raises:
