@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from encord_dagster.errors import UsageError
-from encord_dagster.formats import losses, masks, tables
+from encord_dagster.formats import croissant, losses, masks, provenance, tables
 from encord_dagster.formats.png import size_of
 from encord_dagster.label_set import document, objects
 from encord_dagster.label_set.cache import Cache, link_or_copy
@@ -33,6 +33,9 @@ def checkout(
     with _staged(folder.resolve()) as staging:
         files = _Files(staging, cache, link=link)
         files.write(losses.FILE, losses.report(version.root.losses))
+        for name in (croissant.FILE, provenance.FILE):
+            if ref := version.root.files.get(name):  # versions of older releases have none
+                files.write(name, objects.read(version.lake, ref))
         if "coco" in formats:
             progress(f"version {version.number}: {document.INSTANCES}")
             files.coco(version)

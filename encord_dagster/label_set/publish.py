@@ -239,5 +239,5 @@ def _write_buckets(
 def _plain_files(state: State, terms: Terms, root: Root) -> dict[str, ObjectRef]:
     if sum(ref.coco_size for ref in root.buckets.values()) > terms.inline_coco_bytes:
         return {}
-    data = b"".join(document.assembled(state.lake, root))
+    data = b"".join(document.coco_document(state.lake, root))
     return {document.INSTANCES: objects.write(state.lake, terms.name, epoch(state), data)}
