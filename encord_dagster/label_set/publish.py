@@ -85,16 +85,16 @@ def _candidate(state: State, config: LabelSetConfig, changes: Changes) -> tuple[
 
 def _judged(state: State, config: LabelSetConfig, root: Root, record: LogRecord) -> LogRecord:
     """The record that publishes a root, or holds it back where it looks too suspicious."""
-    root = described(state, config, root, record.exports)
-    ref = objects.write(state.lake, config.name, epoch(state), manifest.encode(root))
     findings = _suspicions(state, config, root)
     if any(finding.severity == "error" and finding.rule in config.hold_back for finding in findings):
-        return msgspec.structs.replace(record, held=ref, held_findings=findings)
+        held = objects.write(state.lake, config.name, epoch(state), manifest.encode(root))
+        return msgspec.structs.replace(record, held=held, held_findings=findings)
+    root = described(state, config, root, record.exports)
     return msgspec.structs.replace(
         record,
         version=record.version + 1,
         op="publish",
-        root=ref,
+        root=objects.write(state.lake, config.name, epoch(state), manifest.encode(root)),
         content_digest=root.content_digest,
         findings=findings,
     )
