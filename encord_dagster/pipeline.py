@@ -88,6 +88,7 @@ def _published(
     """What became of exports, or of those that were asked for again, and the version that accounts for them."""
     ids: dict[str, int] = {}
     outcomes: list[ExportOutcome] = []
+    told: list[Published | None] = []
 
     def attempt() -> Head | None:
         try:
@@ -95,6 +96,7 @@ def _published(
             read = [run.read(export) for export in _in_order(exports)]
             read += [run.again[key] for key in sorted(asked.exports) if key in run.again] if asked else []
             head = run.commit()
+            told[:] = [published(lake, config.name, head)] if head else []
         except IdsTaken as taken:
             ids.update(taken.numbers)
             return None
@@ -103,8 +105,8 @@ def _published(
         outcomes[:] = run.settled(read, head) if head else []
         return head
 
-    head = history.committed(lake, attempt)
-    return Batch(outcomes=tuple(outcomes), published=published(lake, config.name, head))
+    history.committed(lake, attempt)
+    return Batch(outcomes=tuple(outcomes), published=told[0])
 
 
 def published(lake: ObjectStore, name: str, head: Head) -> Published | None:
