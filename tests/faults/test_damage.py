@@ -152,10 +152,6 @@ def test_a_bit_flipped_in_the_newest_record_is_named(backend: Backend) -> None:
     assert verify(desk.lake, NAME).problems
 
 
-CLAIMS = "verify does not read category claims"
-
-
-@pytest.mark.xfail(reason=CLAIMS, strict=True)
 @pytest.mark.faults("F47", on=("memory",))
 def test_a_bit_flipped_in_a_category_claim_is_named(backend: Backend) -> None:
     """The next publish would give the class another number."""
