@@ -131,7 +131,9 @@ def test_a_planted_bug_is_caught(mutant: Mutant, monkeypatch: pytest.MonkeyPatch
     mutant.caught_by()
 
     mutant.plant(monkeypatch)
-    monkeypatch.setattr("encord_dagster.label_set.history.COMMIT_ATTEMPTS", 3)  # a run that can never commit soon gives up
+    monkeypatch.setattr(
+        "encord_dagster.label_set.history.COMMIT_ATTEMPTS", 3
+    )  # a run that can never commit soon gives up
 
     with pytest.raises(BaseException) as caught:
         mutant.caught_by()
