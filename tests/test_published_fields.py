@@ -14,6 +14,7 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.formats import coco, losses, tables
 from encord_dagster.formats.fragment import Category
 from encord_dagster.label_set import quarantine
+from encord_dagster.label_set.condemned import Condemned
 from encord_dagster.label_set.events import SCHEMA
 from encord_dagster.label_set.history import Checkpoint, Hint
 from encord_dagster.label_set.manifest import Bucket, LogRecord, Root
@@ -78,6 +79,7 @@ def written(desk: Desk) -> Fields:
         "exports/ (sources)": _of(desk, r"exports/.*json"),
         "exports/ (events)": set(_columns(SCHEMA)),
         "quarantine/": _of(desk, "quarantine/"),
+        "gc/": set(),
     }
     return held | {f"tables/{name}.parquet": set(_columns(version.table(name).schema)) for name in names}
 
@@ -96,6 +98,7 @@ def declared() -> Fields:
         "categories/": _declared(Category),
         "exports/ (sources)": _declared(Export),
         "quarantine/": _declared(quarantine.Record),
+        "gc/": _declared(Condemned),
         "tables/row_events.parquet": {one for one in events if not one.startswith("findings")},
         "tables/findings.parquet": set(tables.FINDINGS.names),
         **{f"tables/{name}.parquet": set(schema.names) for name, schema in tables.SCHEMAS.items()},
