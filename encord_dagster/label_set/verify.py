@@ -49,6 +49,8 @@ class _Verification:
         self.sound: dict[str, bool] = {}  # objects that were looked at, by key
         self.totals: dict[str, Counter[str]] = {}  # of each bucket, by key: versions share buckets
         self.claims: dict[int, Category] = {}
+        self.gone: set[str] = set()  # roots that gc condemned
+        self.last = 0  # the newest record that was read
 
     def _listed_sizes(self) -> dict[str, int]:
         places = layout.contents(self.name), layout.exports(self.name)
@@ -59,14 +61,15 @@ class _Verification:
         records = list(Chain(self.lake, self.name, self._problem).records())
         self.report.records = len(records)
         self._claims()
-        gone = self._dropped(records)
+        self.last = max((record.seq for record in records), default=0)
+        self.gone = self._dropped(records)
         for record in records:
             for entry in record.exports:
                 self._holds(entry.events)
         for ref, content in self._named(records).items():
-            if ref.key not in gone or self.lake.head(ref.key):
+            if ref.key not in self.gone or self.lake.head(ref.key):
                 self._version(ref, content)
-        absent = {key for key in gone if self.lake.head(key) is None}
+        absent = {key for key in self.gone if self.lake.head(key) is None}
         self.report.versions = len({record.version for record in records if record.root})
         self.report.dropped = len({r.version for r in records if r.root and r.root.key in absent})
         self._quarantine()
@@ -76,15 +79,22 @@ class _Verification:
         self.report.problems.append(text)
 
     def _dropped(self, records: list[LogRecord]) -> set[str]:
-        """Keys of the roots that gc records condemned."""
-        gone: set[str] = set()
+        """Keys of the roots that gc records condemned, but for those that a later record names all the same."""
+        roots, objects_too = set[str](), set[str]()
         for record in records:
+            for ref in objects.named(record):
+                if ref.key in objects_too:
+                    self._problem(f"record {record.seq} names {ref.key}, which an earlier gc condemned")
+                    roots.discard(ref.key)
             if record.op == "gc" and record.condemned:
                 try:
-                    gone.update(condemned.read(self.lake, record.condemned).roots)
+                    listed = condemned.read(self.lake, record.condemned)
                 except HistoryDamaged as error:
                     self._problem(str(error))
-        return gone
+                else:
+                    roots.update(listed.roots)
+                    objects_too.update(listed.roots, listed.objects)
+        return roots
 
     # what is append-only beside it
 
@@ -131,8 +141,11 @@ class _Verification:
             del self.report.damaged[damaged:]
 
     def _was_dropped(self, key: str) -> bool:
+        """Whether a root went while we looked: by a gc that the log had, or by one that came since."""
+        if self.lake.head(key) is not None:
+            return False
         try:
-            return self.lake.head(key) is None and condemned.record_of(self.lake, key) is not None
+            return key in self.gone or (condemned.record_of(self.lake, key) or 0) > self.last
         except HistoryDamaged:  # a list that was named as damaged above
             return False
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from encord_dagster import layout
+from encord_dagster.errors import HistoryDamaged
 from encord_dagster.formats.fragment import Category
 from encord_dagster.label_set import history, manifest
 from encord_dagster.label_set.gc import gc
@@ -367,6 +368,26 @@ def test_an_object_of_a_kept_version_is_damage_whatever_the_lists_of_gc_say(desk
     desk.lake.delete(shard.key)
 
     assert [text for text in problems(desk) if text.startswith(shard.key)]
+
+
+def test_a_record_that_names_again_what_gc_condemned_is_named(desk: Desk) -> None:
+    """As a rollback would that does not ask: the version is damage, and not counted as dropped."""
+    first = record_of(desk, 1)
+    gc(desk.lake, NAME, keep=1)
+    head = history.head(desk.lake, NAME)
+    assert head.record
+    assert first.root
+    back = msgspec.structs.replace(
+        head.record, seq=5, version=4, op="rollback", previous=head.digest, root=first.root, condemned=None
+    )
+    history.commit(desk.lake, NAME, back)
+
+    report = verify(desk.lake, NAME)
+
+    assert f"record 5 names {first.root.key}, which an earlier gc condemned" in report.problems
+    assert any(text.startswith(f"{first.root.key} is missing") for text in report.problems)
+    with pytest.raises(HistoryDamaged, match="gc removed before"):
+        gc(desk.lake, NAME)
 
 
 def shards_of_newest(desk: Desk) -> dict[str, ObjectRef]:
