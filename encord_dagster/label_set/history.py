@@ -157,6 +157,7 @@ def following(
         fragments=0,
         buckets=0,
         went_back_to=0,
+        condemned=None,
         reason=reason,
     )
 

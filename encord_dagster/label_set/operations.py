@@ -8,7 +8,7 @@ from encord_dagster import layout
 from encord_dagster.encord.notes import quote
 from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import HistoryDamaged, UsageError
-from encord_dagster.label_set import history, manifest, objects
+from encord_dagster.label_set import condemned, history, manifest, objects
 from encord_dagster.label_set.events import accepted, order, read_events
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.join import Join, State, rank
@@ -96,6 +96,7 @@ def _gone_back(state: State, record: LogRecord, name: str, target: Head, reason:
     if then is None or then.root is None:
         raise UsageError(f"label set {name!r} has nothing to go back to")
     lake = state.lake
+    condemned.refuse(lake, then.root.key)  # a garbage collection may be about to delete it
     entries = history.accounted(lake, name, state.head)
     before = history.accounted(lake, name, target)
     blocked = {*then.blocked, *_changing(state, name, target, then, entries, before)}

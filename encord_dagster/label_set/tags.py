@@ -6,7 +6,7 @@ import msgspec
 
 from encord_dagster import layout
 from encord_dagster.errors import HistoryDamaged, UsageError
-from encord_dagster.label_set import history
+from encord_dagster.label_set import condemned, history
 from encord_dagster.label_set.manifest import FORMAT_VERSION, ObjectRef, encode
 from encord_dagster.storage.protocol import Create, ObjectStore
 
@@ -35,6 +35,7 @@ def tag(lake: ObjectStore, name: str, tag: str, version: int) -> Tag:
     made = next((record for record in records if record.version == version and record.root), None)
     if made is None or made.root is None:
         raise UsageError(f"label set {name!r} of {lake.url} has no version {version}")
+    condemned.refuse(lake, made.root.key)  # a garbage collection may be about to delete it
     new = Tag(name=tag, seq=made.seq, version=version, root=made.root, content_digest=made.content_digest)
     if lake.create(layout.tag(name, tag), encode(new)) is Create.DIFFERENT:
         there = read_tag(lake, name, tag)
