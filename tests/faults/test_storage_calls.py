@@ -147,7 +147,7 @@ def test_credentials_that_end_in_mid_run_fail_it_cleanly(backend: Backend, base:
 
         try:
             batch = sweep.run(lake, expiring)
-        except AccessDenied:
+        except (AccessDenied, CommitStateUnknown):  # unknown: the record was sent and cannot be read back
             pass
         else:
             assert at >= sweep.calls or batch.outcomes[0].status == "failed"
