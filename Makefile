@@ -10,7 +10,7 @@ ORACLES := 0.1.190 0.1.211
 SECONDS ?= 1800
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 dev test test-all lint format bench oracle fuzz lock lock-oracle clean
+.PHONY: help setup demo demo-s3 dev test test-all lint format bench oracle croissant fuzz lock lock-oracle lock-croissant clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,15 @@ oracle: setup $(ORACLES:%=.make/oracle-%/.setup-done) ## random and real rows re
 	.make/oracle-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
+croissant: setup .make/croissant/.setup-done ## the description of a version read by mlcroissant
+	$(BIN)/pytest -q tests/formats/test_croissant.py
+
+.make/croissant/.setup-done: requirements/croissant.txt
+	rm -rf .make/croissant
+	$(PYTHON) -m venv .make/croissant
+	.make/croissant/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
 fuzz: setup .make/atheris/.done ## search for inputs that break the reader: 30 minutes, or make fuzz SECONDS=60
 	PYTHONPATH=.make/atheris $(BIN)/python -m tests.hostile.fuzz --seconds $(SECONDS)
 
@@ -94,6 +103,16 @@ lock-oracle: ## write requirements/oracle-*.txt anew
 			--universal --python-version 3.11 --generate-hashes --no-strip-extras \
 			--no-annotate --no-header --output-file requirements/oracle-$$version.txt || exit 1; \
 	done
+	rm -rf .make/lock
+
+lock-croissant: ## write requirements/croissant.txt anew
+	rm -rf .make/lock
+	$(PYTHON) -m venv .make/lock
+	.make/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	echo 'mlcroissant[parquet]' > .make/lock/croissant.in
+	.make/lock/bin/uv pip compile .make/lock/croissant.in --upgrade --quiet --no-config \
+		--universal --python-version 3.11 --generate-hashes --no-strip-extras \
+		--no-annotate --no-header --output-file requirements/croissant.txt
 	rm -rf .make/lock
 
 clean: ## remove caches, builds and the demo's folder (not .venv)

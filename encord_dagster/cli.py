@@ -8,9 +8,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from encord_dagster import upkeep
 from encord_dagster.errors import EncordDagsterError, HistoryDamaged, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -85,12 +87,25 @@ def _parser() -> argparse.ArgumentParser:
     show = add("show", _show, "Describe one version.")
     show.add_argument("version", nargs="?", default="latest")
     verify = add("verify", _verify, "Recompute every digest and count of a label set.")
+    verify.add_argument("--quick", action="store_true", help="look at sizes instead of reading every object")
     checkout = add("checkout", _checkout, "Write a version's plain files into a folder.")
     checkout.add_argument("version", nargs="?", default="latest")
     checkout.add_argument("-o", "--output", type=Path, required=True, help="an empty or absent folder")
     _formats(checkout)
-    for sub in (log, show, verify, checkout):
+    replay = add("replay", _replay, "Read again what is in quarantine, and publish what can be used now.")
+    replay.add_argument("export", nargs="*", help="ids of exports; none: all that is there")
+    replay.add_argument("--no-masks", action="store_true", help="make no mask PNGs")
+    _publishing(replay)
+    _reading(replay)
+    for sub in (log, show, verify, checkout, replay):
         _lake(sub)
+
+    def add_for_operators(name: str, run: Callable[[argparse.Namespace], object], text: str) -> argparse.ArgumentParser:
+        sub = add(name, partial(_operate, run), text)
+        _lake(sub)
+        return sub
+
+    upkeep.add_commands(add_for_operators)
     for sub in commands.choices.values():
         sub.add_argument("--json", action="store_true", help="print JSON")
     return parser
@@ -224,6 +239,29 @@ def _convert(arguments: argparse.Namespace) -> int:
     return _code(arguments, any(worst_at_least(batch, arguments.fail_at) for batch in batches))
 
 
+def _operate(run: Callable[[argparse.Namespace], object], arguments: argparse.Namespace) -> int:
+    upkeep.show(run(arguments))
+    return 0
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from encord_dagster.pipeline import replay
+    from encord_dagster.reports import batch_text, worst_at_least
+    from encord_dagster.storage.open import open_store
+
+    batch = replay(
+        lake=open_store(arguments.lake),
+        config=_config(arguments, arguments.name, masks=not arguments.no_masks),
+        export_ids=arguments.export or None,
+        progress=_say(arguments),
+    )
+    if arguments.json:
+        _print(batch)
+    else:
+        sys.stdout.write(batch_text(batch))
+    return _code(arguments, worst_at_least(batch, arguments.fail_at))
+
+
 def _validate(arguments: argparse.Namespace) -> int:
     from encord_dagster.commands import validate_urls
     from encord_dagster.reports import at_least, validation_text
@@ -274,7 +312,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     from encord_dagster.storage.open import open_store
 
     lake = open_store(arguments.lake)
-    report = verify(lake, arguments.name)
+    report = verify(lake, arguments.name, quick=arguments.quick)
     if not report.records and not report.problems:  # a slip in the url must not look like a sound label set
         raise UsageError(f"{lake.url} holds no label set {arguments.name!r}; check --lake and --name")
     if arguments.json:

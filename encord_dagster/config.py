@@ -16,6 +16,7 @@ SHORTEST_KEY = 16  # characters: shorter ones can be found by trying
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 Publish = Literal["titles", "links", "people", "times"]
+HOLDING = ("class_vanished", "annotations_dropped", "class_share_shifted")  # rules that can hold a version back
 
 
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,10 @@ class LabelSetConfig(msgspec.Struct, frozen=True, kw_only=True):
     inline_coco_bytes: int = 256 * 2**20  # up to this size a version also holds a plain annotations/instances.json
     min_area_pixels: float = 0  # smaller objects are a finding; 0: not checked
     thresholds: Thresholds = Thresholds()  # beside the version before
+    hold_back: tuple[str, ...] = ("class_vanished", "annotations_dropped")  # rules that hold a version back as errors
+    content: Literal["join", "export"] = "join"  # a version holds the newest state of all rows, or its newest export
+    landing: Literal["partial", "complete"] = "partial"  # whether every export is meant to hold all rows
+    absent_after: int = 3  # complete exports in a row without a row of the version, from when on it is a finding
     publish: tuple[Publish, ...] = ()  # what is published beyond labels, see docs/privacy.md
     free_text: bool = True  # False: text answers are left out
     pseudonym_key_variable: str = ""  # NAME of the environment variable with the key that makes people pseudonyms
@@ -67,6 +72,11 @@ class LabelSetConfig(msgspec.Struct, frozen=True, kw_only=True):
         if unknown := set(self.publish) - set(get_args(Publish)):
             known = ", ".join(get_args(Publish))
             raise UsageError(f"publish {', '.join(map(repr, sorted(unknown)))}: there are {known}")
+        if wrong := set(self.hold_back) - set(HOLDING):
+            known = ", ".join(HOLDING)
+            raise UsageError(f"hold_back {', '.join(map(repr, sorted(wrong)))}: there are {known}")
+        if self.absent_after < 1:
+            raise UsageError(f"absent_after: {self.absent_after} is no number of exports; use 1 or more")
         if "people" in self.publish and not self.pseudonym_key_variable:
             raise UsageError(
                 "people are published as pseudonyms only: name the environment variable that holds the key for them "
@@ -105,6 +115,8 @@ class LabelSetConfig(msgspec.Struct, frozen=True, kw_only=True):
             "ontology": hashlib.sha256(self.ontology.encode()).hexdigest() if self.ontology else "",
             "masks": self.masks,
         }
+        if self.content != "join":
+            chosen["content"] = self.content
         if self.publish:
             chosen["publish"] = sorted(set(self.publish))
         if not self.free_text:

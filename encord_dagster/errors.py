@@ -11,6 +11,7 @@ EncordDagsterError
 │   └── IdClash          two records of a version have one id: report it, the version must not be used
 │   └── IdClash          two records of a version share an id: its tables can be used, its COCO file not
 └── UsageError           the configuration or the call is wrong
+    └── VersionGone      garbage collection dropped the version: use a later one
 
 Each error has a stable `code`, append-only, that dashboards may match on.
 """
@@ -86,3 +87,9 @@ class UsageError(EncordDagsterError):
     """The configuration or the call is wrong."""
 
     code = "USAGE"
+
+
+class VersionGone(UsageError):
+    """A version, or an object of it, that garbage collection removed because it was not to be kept."""
+
+    code = "VERSION_GONE"

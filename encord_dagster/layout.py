@@ -1,5 +1,9 @@
 """Every key in the lake. Nobody else builds one, and no text of an export ever becomes part of one."""
 
+import re
+
+_DIGEST = re.compile(r"/(?:objects/\d+/../|exports/[^/]+/events-)([0-9a-f]{16,64})(?:\.parquet)?(?:\.r\d)?")
+
 
 def raw(sha256: str) -> str:
     """The bytes of an export as they came: personal data, a restricted prefix."""
@@ -28,7 +32,27 @@ def log(name: str, seq: int) -> str:
 
 def checkpoint(name: str, seq: int) -> str:
     """What the records up to `seq` account for, derived from them."""
-    return f"label_sets/{name}/checkpoints/{seq:012d}.json"
+    return f"{checkpoints(name)}{seq:012d}.json"
+
+
+def checkpoints(name: str) -> str:
+    """The prefix of the checkpoints."""
+    return f"label_sets/{name}/checkpoints/"
+
+
+def condemned_lists(name: str) -> str:
+    """The prefix of the lists of what garbage collections remove."""
+    return f"label_sets/{name}/gc/"
+
+
+def condemned(name: str, seq: int, digest: str) -> str:
+    """What the garbage collection of log record `seq` removes."""
+    return f"{condemned_lists(name)}{seq:012d}-{digest[:16]}.json"
+
+
+def tags(name: str) -> str:
+    """The prefix of the tags."""
+    return f"label_sets/{name}/tags/"
 
 
 def latest(name: str) -> str:
@@ -36,9 +60,24 @@ def latest(name: str) -> str:
     return f"label_sets/{name}/latest.json"
 
 
+def label_set_of(key: str) -> str:
+    """The label set that a key below `label_sets/` belongs to."""
+    return key.split("/")[1]
+
+
+def contents(name: str) -> str:
+    """The prefix of the content-addressed objects."""
+    return f"label_sets/{name}/objects/"
+
+
+def is_content(key: str) -> bool:
+    """Whether a key is that of a content-addressed object."""
+    return key.split("/")[2:3] == ["objects"]
+
+
 def content(name: str, epoch: int, sha256: str) -> str:
     """A content-addressed object of a version."""
-    return f"label_sets/{name}/objects/{epoch}/{sha256[:2]}/{sha256}"
+    return f"{contents(name)}{epoch}/{sha256[:2]}/{sha256}"
 
 
 def categories(name: str) -> str:
@@ -92,6 +131,17 @@ def quarantined(name: str, export_id: str, digest: str, *, whole: bool) -> str:
     return f"{quarantine(name)}{export_id}/{'export' if whole else 'parts'}-{digest[:16]}.json"
 
 
+def tag(name: str, tag: str) -> str:
+    """A name that an operator gave to a version, checked before: its creation is final."""
+    return f"{tags(name)}{tag}.json"
+
+
 def probe(name: str) -> str:
     """The prefix of the self-test's probes."""
     return f"label_sets/{name}/probes/"
+
+
+def digest_in(key: str) -> str | None:
+    """The digest of its bytes, or the beginning of it, that a key is made of; None for other keys."""
+    found = _DIGEST.search(key)
+    return found[1] if found and found.end() == len(key) else None

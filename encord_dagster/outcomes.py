@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from encord_dagster.findings import Finding
+from encord_dagster.label_set.manifest import Op
 from encord_dagster.landing import Export
 
 MAX_FINDINGS = 200
@@ -14,13 +15,14 @@ MAX_HASHES = 100
 class ExportOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one export.
 
-    published: it brought a change into a version; observed: it is accounted for and changed nothing;
+    published: it brought a change into a version; observed: it is accounted for and changed nothing; held: it is
+    accounted for, and the version that it changes is held back until somebody releases it or a newer export heals it;
     converted: not published, as asked; quarantined: nothing in it could be used; failed: the store or the
     converter failed, run it again.
     """
 
     export: Export
-    status: Literal["published", "observed", "converted", "quarantined", "failed"]
+    status: Literal["published", "observed", "held", "converted", "quarantined", "failed"]
     sha256: str | None = None  # of the bytes as they lie in the landing prefix
     named: dict[str, str] = {}  # what the configured pattern found in its name
     rows: int = 0
@@ -50,7 +52,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
     seq: int
     version: int
-    op: Literal["publish", "observe"]
+    op: Op
     content_digest: str
     manifest_digest: str
     rows: int
@@ -59,6 +61,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     classes: dict[str, int]
     losses: dict[str, int] = {}  # what the formats cannot hold of it, by code
     findings: tuple[Finding, ...] = ()  # what is odd about the version beside the one before it
+    held: bool = False  # whether a newer version is held back
+    held_findings: tuple[Finding, ...] = ()  # why
     uri: str  # of the log record
     coco_uri: str | None  # of the plain annotations/instances.json, where there is one
 

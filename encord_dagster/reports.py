@@ -8,6 +8,7 @@ from encord_dagster.commands import Validated
 from encord_dagster.encord.privacy import redact
 from encord_dagster.findings import RANKS, Finding
 from encord_dagster.formats import losses
+from encord_dagster.label_set.diff import Diff, ObjectCounts, RowChange, Sides
 from encord_dagster.label_set.read import LabelSet, Version
 from encord_dagster.outcomes import Batch, ExportOutcome
 
@@ -23,13 +24,16 @@ def at_least(findings: Sequence[Finding], severity: str) -> bool:
 def worst_at_least(batch: Batch, severity: str) -> bool:
     """Whether any export of a batch failed, or it or the version it made has a finding as bad or worse."""
     found = [finding for outcome in batch.outcomes for finding in outcome.findings]
-    found += batch.published.findings if batch.published and _is_new(batch) else ()
+    found += _told(batch)
     return at_least(found, severity) or any(outcome.status == "failed" for outcome in batch.outcomes)
 
 
-def _is_new(batch: Batch) -> bool:
-    """Whether the batch made the version, rather than finding it there."""
-    return any(outcome.status == "published" for outcome in batch.outcomes)
+def _told(batch: Batch) -> tuple[Finding, ...]:
+    """Findings of the version that the batch made, also where it is held back; none of one that it found there."""
+    made = batch.published
+    if made is None or not any(outcome.status in ("published", "held") for outcome in batch.outcomes):
+        return ()
+    return made.held_findings if made.held else made.findings
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
@@ -61,7 +65,7 @@ def batch_text(batch: Batch) -> str:
     return text + (
         f"{'' if batch.outcomes else 'nothing new: '}version {made.version} (record {made.seq}, {made.op}): "
         f"{_counted(made.rows, 'label row')}, {_counted(made.images, 'image')}, "
-        f"{_counted(made.annotations, 'annotation')}\n{_version_findings_text(made.findings if _is_new(batch) else ())}"
+        f"{_counted(made.annotations, 'annotation')}\n{_version_findings_text(_told(batch))}"
     )
 
 
@@ -72,7 +76,7 @@ def _outcome_text(outcome: ExportOutcome) -> str:
         text += f"  {_counted(outcome.rows, 'label row')}{unusable}, {_fates(outcome)}\n"
     if outcome.classes:
         text += f"  classes: {counts_text(outcome.classes)}\n"
-    if outcome.status in ("published", "observed", "converted") and outcome.rows:
+    if outcome.status in ("published", "observed", "held", "converted") and outcome.rows:
         done, known = outcome.fragments_converted, outcome.fragments_reused
         text += f"  {_counted(done, 'label row')} converted, {known:,} known from earlier exports\n"
     shown = [finding for finding in outcome.findings if finding.severity != "info"]
@@ -86,6 +90,8 @@ def _why(outcome: ExportOutcome) -> str:
         return f": {outcome.error}"
     if "same_as" in outcome.uris:
         return f", the same bytes as export {outcome.uris['same_as']}"
+    if outcome.status == "held":
+        return ", the version that it changes is held back: release it, roll back, or bring a better export"
     return ", all of it was known or overtaken" if outcome.status == "observed" else ""
 
 
@@ -128,7 +134,10 @@ def log_entries(label_set: LabelSet) -> list[dict[str, object]]:
             "converter_version": record.converter_version,
             "config_digest": record.config_digest,
             "previous": record.previous,
-            "findings": record.findings,
+            "findings": record.doubts,
+            "held": record.held is not None,
+            "blocked": record.blocked,
+            "reason": record.reason,
         }
         for record in label_set.log()
     ]
@@ -166,7 +175,8 @@ def version_summary(version: Version) -> dict[str, object]:
         "categories": [{"id": c.id, "name": c.name, "feature_hash": c.feature_hash} for c in root.categories],
         "buckets": len(root.buckets),
         "losses": version.losses,
-        "findings": version.record.findings,
+        "findings": version.record.doubts,
+        "held": version.record.held is not None,
         "exports": [
             {"id": e.id, "rows": e.rows, "sha256": e.sha256, "raw": f"{lake.url}/{layout.raw(e.sha256)}"}
             for e in version.exports().values()
@@ -185,7 +195,7 @@ def version_text(version: Version) -> str:
         f"{_counted(root.annotations, 'annotation')} in {_counted(len(root.buckets), 'bucket')}",
         f"  content digest   {root.content_digest}",
         f"  manifest digest  {record.root.sha256 if record.root else 'none'}",
-        *(["findings", _version_findings_text(record.findings).rstrip("\n")] if record.findings else []),
+        *(["findings", _version_findings_text(record.doubts).rstrip("\n")] if record.doubts else []),
         "classes",
         *_class_lines(version),
         "losses",
@@ -213,3 +223,56 @@ def _loss_lines(version: Version) -> list[str]:
     lines = losses.reported(version.losses)
     wide = max((len(line.code) for line in lines), default=0)
     return [f"  {line.count:>9,}  {line.code:{wide}}  {line.description}" for line in lines] or ["  none"]
+
+
+def diff_text(found: Diff) -> str:
+    """What changed between two versions."""
+    config = " (another configuration)" if found.configuration_changed else ""
+    head = f"version {found.before} -> {found.after}{config}\n"
+    if not any(found.rows.values()) and not found.categories:
+        return f"{head}  nothing differs\n"
+    rows, images, given = found.rows, found.images, found.classifications
+    lines = [
+        f"  label rows       {rows['added']:,} added, {rows['removed']:,} removed, {rows['changed']:,} changed"
+        + (f", {rows['converted']:,} converted anew" if rows["converted"] else ""),
+        f"  images           {images.added:,} added, {images.removed:,} removed, {images.changed:,} changed",
+        f"  classifications  {given.added:,} added, {given.removed:,} removed, {given.changed:,} changed",
+        f"  objects          {_objects_text(found.objects)}",
+        "totals",
+        *_sides(found.totals),
+        *(["classes"] if found.classes else []),
+        *(f"  {one.name or one.feature_hash}: {_objects_text(one.objects)}" for one in found.classes),
+        *(["categories"] if found.categories else []),
+        *(f"  {one.id:>5}  {one.name}: {one.fate}" for one in found.categories),
+        *(["losses", *_sides(found.losses)] if found.losses else []),
+        *(["new findings", _version_findings_text(found.findings_new).rstrip("\n")] if found.findings_new else []),
+        *(["findings gone", _version_findings_text(found.findings_gone).rstrip("\n")] if found.findings_gone else []),
+        "rows",
+        *map(_row_line, found.listed[:SHOWN]),
+    ]
+    more = sum(rows.values()) - min(len(found.listed), SHOWN)
+    return head + "\n".join(lines + ([f"  … and {more:,} more"] if more else [])) + "\n"
+
+
+def _objects_text(counts: ObjectCounts) -> str:
+    """`2 added, 0 removed, 3 changed (1 geometry, 2 attributes)`."""
+    kinds = {
+        "geometry": counts.geometry,
+        "attributes": counts.attributes,
+        "class": counts.reclassified,
+        "other": counts.other,
+    }
+    what = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
+    return f"{counts.added:,} added, {counts.removed:,} removed, {counts.changed:,} changed" + (
+        f" ({what})" if what else ""
+    )
+
+
+def _sides(counts: Mapping[str, Sides]) -> list[str]:
+    return [f"  {name}  {was:,} -> {now:,}" for name, (was, now) in counts.items() if was or now]
+
+
+def _row_line(row: RowChange) -> str:
+    gone = ", its data was deleted" if row.gone else ""
+    export = f"  by export {row.export_id}" if row.export_id else ""
+    return f"  {row.label_hash}  {row.fate}{gone}: objects {_objects_text(row.objects)}{export}"

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from encord_dagster import identity
 from encord_dagster.accounting import Reading, excluded, rule_counts
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.encord.privacy import redact
@@ -25,6 +26,7 @@ class Tally:
         self.export, self.digest = export, digest  # digest: sha256 hex of its bytes
         self.ontology = ontology  # sha256 hex of the ontology that lay beside it and was kept
         self.named = dict(named or {})  # parts of its name
+        self.quarantine = ""  # key of what it left there
         self.accounts: list[RowAccount] = []
         self.held_back: list[quarantine.Item] = []
         self.counts: Counter[str] = Counter()
@@ -39,8 +41,8 @@ class Tally:
         self.counts["rows_quarantined"] += reading.status == "quarantined"
         if row:
             on_frames = [item for frame in row.frames for item in frame.objects]
-            if reading.status == "other_branch":
-                left_out = {**left_out, "other_branch": len(on_frames)}
+            if reading.status in ("other_branch", "retired"):
+                left_out = {**left_out, reading.status: len(on_frames)}
             else:
                 self.counts["images"] += sum(1 for frame in row.frames if frame.width and frame.height)
                 self.counts["published"] += len(on_frames)
@@ -66,9 +68,9 @@ class Tally:
         self.counts["coco_bytes"] += sum(map(len, (*fragment.images, *fragment.annotations)))
         self.counts["mask_bytes"] += sum(len(mask.png) for mask in fragment.masks)
 
-    def note(self, finding: Finding) -> None:
-        """Add a finding about the export as a whole."""
-        self.accounts.append(RowAccount(status="export", event=None, findings=(finding,)))
+    def note(self, *findings: Finding) -> None:
+        """Add findings about the export as a whole."""
+        self.accounts += [RowAccount(status="export", event=None, findings=(finding,)) for finding in findings]
 
     @property
     def unusable(self) -> bool:
@@ -143,12 +145,24 @@ class Tally:
             sha256=self.digest,
             ontology=self.ontology,
             named=self.named,
+            quarantine=self.quarantine,
             events=events,
             rows=sum(1 for account in self.accounts if account.event),
             latest=times[-1] if times else "",
             export_hashes=hashes[:MAX_HASHES],
             export_hash_count=len(hashes),
         )
+
+    @property
+    def rank(self) -> tuple[str, str]:
+        """What orders exports, as `join.rank` does."""
+        times = self._times()
+        return (times[-1] if times else "", self.export.id)
+
+    def rows(self) -> set[str]:
+        """Identities of the rows that it names."""
+        events = (account.event for account in self.accounts if account.event)
+        return {identity.row_identity(event.label_hash, event.branch_name) for event in events}
 
     def _export_hashes(self) -> tuple[str, ...]:
         found = {account.event.export_hash for account in self.accounts if account.event}

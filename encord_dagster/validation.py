@@ -123,6 +123,9 @@ RULES: tuple[Rule, ...] = (
     Rule("history_disagrees", "warning", "A row's export history and its times order two exports differently."),
     Rule("export_hash_conflict", "warning", "One export hash came with two contents."),
     Rule("newer_event_quarantined", "warning", "The newest event of a row cannot be used; the older one stays."),
+    Rule("row_retired", "info", "A row was retired from the label set, and an export holds it again."),
+    Rule("row_absent", "warning", "Rows of the version are absent from the last complete exports."),
+    Rule("export_blocked", "info", "An export was rolled back: nothing of it is used until it is unblocked."),
     Rule("skeleton_joint_unknown", "error", "A skeleton has joints that its class did not have at first."),
     Rule("too_many_objects", "error", "A frame holds more objects than a mask can number."),
     # found where a version is compared with the one before

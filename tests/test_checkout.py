@@ -170,7 +170,7 @@ def test_without_masks_there_are_none(tmp_path: Path) -> None:
 
     paths = desk.label_set().version().checkout(tmp_path)
 
-    assert {path.suffix for path in paths} == {".json", ".parquet"}
+    assert {path.suffix for path in paths} == {".json", ".jsonld", ".parquet"}
 
 
 def test_a_folder_with_files_is_refused_and_left_alone(tmp_path: Path) -> None:

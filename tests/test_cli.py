@@ -132,7 +132,7 @@ def test_ingest_of_one_file_named_twice_reads_it_once(landing: Path, street: lis
 def test_convert_writes_what_a_checkout_of_an_ingest_has(
     landing: Path, street: list[str], tmp_path: Path, capsys: Capture
 ) -> None:
-    """Without a lake, and through one: the same files, byte for byte; lineage names the export by its own key."""
+    """Without a lake, and through one: the same files, byte for byte, but for the two that name the label set."""
     export = tmp_path / "export.json"
     export.write_bytes(project_export(8))
 
@@ -140,8 +140,12 @@ def test_convert_writes_what_a_checkout_of_an_ingest_has(
     assert main(["ingest", "-q", str(export), *street]) == 0
     assert main(["checkout", "-o", str(tmp_path / "checkout"), *street]) == 0
 
-    converted = files_below(tmp_path / "converted")
-    assert converted == files_below(tmp_path / "checkout")
+    converted, checkout = files_below(tmp_path / "converted"), files_below(tmp_path / "checkout")
+    named = {"croissant.json", "prov.jsonld"}
+    assert converted.keys() == checkout.keys() >= named
+    assert {key: converted[key] for key in converted.keys() - named} == {
+        key: checkout[key] for key in checkout.keys() - named
+    }
     assert {Path(path).relative_to(tmp_path / "converted").as_posix() for path in result["files"]} == converted.keys()
     assert result["exports"][0]["outcomes"][0]["rows"] == 8
     assert capsys.readouterr().out.splitlines()[-1] == f"version 1: {len(converted)} files in {tmp_path / 'checkout'}"
@@ -153,8 +157,9 @@ def test_convert_without_masks(landing: Path, tmp_path: Path, capsys: Capture) -
 
     assert main(["convert", str(landing), "-q", "--formats", "coco,tables", "-o", str(output)]) == 0
 
-    assert capsys.readouterr().out.splitlines()[-1] == f"8 files in {output}"
-    assert {Path(name).parts[0] for name in files_below(output)} == {"annotations", "tables", "loss_report.json"}
+    assert capsys.readouterr().out.splitlines()[-1] == f"10 files in {output}"
+    described = {"loss_report.json", "croissant.json", "prov.jsonld"}
+    assert {Path(name).parts[0] for name in files_below(output)} == {"annotations", "tables", *described}
 
 
 def test_validate_lists_findings_and_writes_nothing(tmp_path: Path, capsys: Capture) -> None:

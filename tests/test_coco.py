@@ -288,7 +288,7 @@ def test_two_rows_keep_their_annotations_apart_when_one_changes() -> None:
     other = factories.image_row(factories.box(0.5, object_hash="object-2"), label_hash="other-row")
     emptied = factories.changed(other, {"objects": [], "classifications": []}, "data_units", "data-0", "labels")
     emptied = factories.changed(emptied, "Sat, 20 Jul 2024 09:20:25 UTC", "exported_at")
-    desk = Desk()
+    desk = Desk(config=LabelSetConfig(name="street", hold_back=()))
     desk.bring("both.json", factories.encode([one, other]))
 
     desk.bring("less.json", factories.encode([one, emptied]))

@@ -17,6 +17,8 @@ from encord_dagster.encord.ontology import Ontology, OntologyClass
 from encord_dagster.encord.resolve import Index, resolve
 from encord_dagster.errors import ExportError, RowError
 from encord_dagster.formats import masks
+from encord_dagster.label_set.operations import rollback
+from encord_dagster.label_set.retire import retire
 from encord_dagster.rules.against import Against
 from encord_dagster.validation import RULES, conservation, ontology_missing, validate
 from tests import coco_files, ontologies
@@ -101,10 +103,29 @@ def exports(*rows: list[Json], **config: object) -> Example:
         for number, export in enumerate(rows):
             batch = desk.bring(f"{number}.json", make.encode(export))
             found |= {rule for outcome in batch.outcomes for rule in outcome.rules}
-            found |= {finding.rule for finding in (batch.published.findings if batch.published else ())}
+            made = batch.published
+            found |= {finding.rule for finding in ((*made.held_findings, *made.findings) if made else ())}
         return found
 
     return fired
+
+
+def retired() -> set[str]:
+    """What is found where a row comes again that was retired."""
+    desk = Desk()
+    desk.bring("0.json", make.encode([make.image_row(make.box())]))
+    retire(desk.lake, "street", "consent withdrawn", label_hashes=[str(make.image_row()["label_hash"])])
+    return set(desk.bring("1.json", make.encode([later(make.box())])).outcomes[0].rules)
+
+
+def blocked() -> set[str]:
+    """What is found where an export comes again that was rolled back."""
+    desk = Desk()
+    desk.bring("0.json", make.encode([make.image_row(make.box())]))
+    wrong = desk.deliver("1.json", make.encode([later(make.box(), make.box(0.1, 0.1))]))
+    desk.ingest(wrong)
+    rollback(desk.lake, "street", 1, "a wrong export")
+    return set(desk.ingest(wrong).outcomes[0].rules)
 
 
 def limited(module: ModuleType, limit: str, example: Example) -> Example:
@@ -363,6 +384,11 @@ EXAMPLES: dict[str, Example] = {
     ),
     "export_hash_conflict": exports([make.image_row(make.box())], [make.image_row(make.point())]),
     "newer_event_quarantined": exports([make.image_row()], [later() | {"data_units": {}}]),
+    "row_retired": retired,
+    "row_absent": exports(
+        [make.image_row(), make.image_row(label_hash="row-2")], [later()], landing="complete", absent_after=1
+    ),
+    "export_blocked": blocked,
     "skeleton_joint_unknown": exports(
         [make.image_row(make.skeleton())],
         [make.image_row(make.skeleton([make.joint(0.1, 0.1, "ear", "JointCl9")]), label_hash="row-2")],

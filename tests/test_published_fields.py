@@ -14,9 +14,11 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.formats import coco, losses, tables
 from encord_dagster.formats.fragment import Category
 from encord_dagster.label_set import quarantine
+from encord_dagster.label_set.described import FILES
 from encord_dagster.label_set.events import SCHEMA
 from encord_dagster.label_set.history import Checkpoint, Hint
-from encord_dagster.label_set.manifest import Bucket, LogRecord, Root
+from encord_dagster.label_set.manifest import Bucket, LogRecord, Retired, Root
+from encord_dagster.label_set.tags import Tag
 from encord_dagster.landing import Export, exports_in
 from tests.canaries import Planter, deliveries
 from tests.lakes import Desk
@@ -26,7 +28,7 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "privacy.md"
 Fields = dict[str, set[str]]  # file -> dotted fields; `*` stands for keys that are data
 
 MAPS = {  # objects whose keys are data
-    *("buckets", "id_overrides", "files", "losses", "objects_excluded", "named", "shards"),
+    *("buckets", "id_overrides", "files", "losses", "objects_excluded", "named", "shards", "@context"),
     *("attributes.classifications", "classifications.attributes"),
 }
 
@@ -41,6 +43,7 @@ def desk() -> Desk:
             publish=("titles", "links", "people", "times"),
             pseudonym_key_variable="CANARY_KEY",
             name_pattern="(?P<project>.*)",
+            hold_back=(),
         )
         desk = Desk(config=config)
         for folder, files in deliveries(Planter()).items():
@@ -70,10 +73,13 @@ def written(desk: Desk) -> Fields:
     held = {
         "annotations/instances.json": fields(coco_of(desk)),
         "loss_report.json": fields(_json(desk, version.root.files["loss_report.json"].key)),
+        **{name: fields(_json(desk, version.root.files[name].key)) for name in FILES},
         "objects/ (root)": fields(_json(desk, root.key)) if root else set(),
         "objects/ (shard)": {"row", "image_ids", *tables.MASKS.names},
         "objects/ (bucket)": {one for ref in version.root.buckets.values() for one in fields(_json(desk, ref.ref.key))},
         "log/, checkpoints/, latest.json": _of(desk, r"log/|checkpoints/|latest"),
+        "tags/": _of(desk, "tags/"),
+        "objects/ (retired)": set(),
         "categories/": _of(desk, "categories/"),
         "exports/ (sources)": _of(desk, r"exports/.*json"),
         "exports/ (events)": set(_columns(SCHEMA)),
@@ -93,6 +99,8 @@ def declared() -> Fields:
         "objects/ (root)": _declared(Root),
         "objects/ (bucket)": _declared(Bucket),
         "log/, checkpoints/, latest.json": _declared(LogRecord) | _declared(Checkpoint) | _declared(Hint),
+        "tags/": _declared(Tag),
+        "objects/ (retired)": _declared(Retired),
         "categories/": _declared(Category),
         "exports/ (sources)": _declared(Export),
         "quarantine/": _declared(quarantine.Record),

@@ -6,7 +6,8 @@ Source: cocodataset.org "Data format" and pycocotools 2.0.11; deviations from En
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from urllib.parse import quote
 
 import msgspec
@@ -355,12 +356,22 @@ def merged_image(first: bytes, second: bytes) -> bytes:
 
 
 def document(
-    categories: Sequence[Category], images: Mapping[int, bytes], annotations: Sequence[bytes]
+    categories: Sequence[Category], images: Mapping[int, bytes], annotations: Iterable[bytes]
 ) -> Iterator[bytes]:
     """The COCO file in pieces, out of records that are JSON already."""
     head = {"info": {"description": "Encord labels, converted by encord_dagster"}, "licenses": []}
     yield msgspec.json.encode(head)[:-1]
     yield b',"categories":' + msgspec.json.encode([category_record(category) for category in categories])
-    yield b',"images":[' + b",\n".join(images.values())
-    yield b'],\n"annotations":[' + b",\n".join(annotations)
+    yield b',"images":['
+    yield from _joined(images.values())
+    yield b'],\n"annotations":['
+    yield from _joined(annotations)
     yield b"]}\n"
+
+
+def _joined(records: Iterable[bytes]) -> Iterator[bytes]:
+    """Records with commas between them, some at a time."""
+    rest, before = iter(records), b""
+    while some := list(islice(rest, 1000)):
+        yield before + b",\n".join(some)
+        before = b",\n"

@@ -5,6 +5,7 @@ Lengths are pixels, origin at the top-left corner.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,9 @@ import pyarrow.parquet as pq
 from encord_dagster import identity
 from encord_dagster.encord.model import Attribute, Classification, Frame, LabelRow, ObjectInstance
 from encord_dagster.formats import coco
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Record = dict[str, object]
 
@@ -250,23 +254,31 @@ def to_parquet(table: pa.Table) -> bytes:
 
 def from_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
     """The table of a Parquet file, or some columns of it."""
-    return pq.read_table(pa.BufferReader(data), columns=list(columns) if columns else None)
+    # read_table(), pa.array(), to_numpy() and empty_table() would import pandas, which readers may never need
+    return pq.ParquetFile(pa.BufferReader(data)).read(columns=list(columns) if columns else None)
+
+
+def integers(column: "pa.ChunkedArray[pa.Int64Scalar]") -> "NDArray[np.int64]":
+    """The values of a column of 64-bit integers without nulls."""
+    chunks = [np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)]
+    return np.concatenate([np.empty(0, np.int64), *chunks])
 
 
 def numbered(annotations: pa.Table) -> pa.Table:
     """The annotations of all rows with `mask_value` as a checkout paints it: from 1 on each image, whatever the row."""
-    ids = annotations["image_id"].to_numpy()
+    ids = integers(annotations["image_id"])
     order = np.argsort(ids, kind="stable")
     first = np.flatnonzero(np.diff(ids[order], prepend=0))  # where another image starts; ids are never 0
     values = np.empty(len(ids), dtype=np.int32)
     values[order] = np.arange(len(ids)) - np.repeat(first, np.diff(first, append=len(ids))) + 1
     place = annotations.schema.get_field_index("mask_value")
-    return annotations.set_column(place, annotations.schema.field(place), pa.array(values))
+    column = pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(values.data)])
+    return annotations.set_column(place, annotations.schema.field(place), column)
 
 
 def united(parts: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
     """Tables of one kind as one with the columns of today: older ones lack newer columns, which are null there."""
-    whole = pa.concat_tables([schema.empty_table(), *parts], promote_options="default")
+    whole = pa.concat_tables([pa.Table.from_batches([], schema), *parts], promote_options="default")
     return whole.select(schema.names)
 
 

@@ -45,7 +45,7 @@ SCHEMA = pa.schema(
 class RowAccount(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one row of an export.
 
-    `status`: `accepted`, `quarantined`, `other_branch`, or `export` for the findings of the export itself.
+    `status`: `accepted`, `quarantined`, `other_branch`, `retired`, or `export` for the findings of the export itself.
     """
 
     status: str
@@ -111,6 +111,11 @@ def event_of(record: Mapping[str, object]) -> RowEvent:
 def accepted(table: pa.Table) -> Iterator[RowEvent]:
     """The events of rows that took part in the join."""
     return (event_of(record) for record in table.to_pylist() if record["status"] == "accepted")
+
+
+def rows_of(table: pa.Table) -> set[str]:
+    """The identities of all rows that an export named, whatever became of them."""
+    return {row for row in table["row"].to_pylist() if row}
 
 
 def findings_of(table: pa.Table) -> Iterator[tuple[str | None, Finding]]:

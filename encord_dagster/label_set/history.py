@@ -1,14 +1,21 @@
 """The log of a label set: numbered records, each naming the digest of the one before. Creating one is the commit."""
 
+import contextlib
+import random
+import time
+from collections.abc import Callable
+
 import msgspec
 
 from encord_dagster import layout
+from encord_dagster.config import CONVERTER_VERSION
 from encord_dagster.errors import AccessDenied, CommitStateUnknown, HistoryDamaged, StorageError
-from encord_dagster.label_set.manifest import ExportEntry, LogRecord, encode, sha256
+from encord_dagster.label_set.manifest import ExportEntry, LogRecord, ObjectRef, Op, encode, sha256
 from encord_dagster.storage.protocol import Create, ObjectStore
 
 CHECKPOINT_EVERY = 100
 COMMIT_TRIES = 3  # of one record, each on top of the retries of the store
+COMMIT_ATTEMPTS = 50  # to get a record in, each on top of the newest head
 
 
 class Hint(msgspec.Struct, frozen=True):
@@ -122,20 +129,64 @@ def _checkpoint(lake: ObjectStore, name: str, seq: int) -> Checkpoint | None:
     return checkpoint if found and found[1] == checkpoint.record else None
 
 
+def committed(lake: ObjectStore, attempt: Callable[[], Head | None]) -> Head:
+    """The head that an attempt commits; one that lost its number to another publisher is made anew, 50 times."""
+    for number in range(COMMIT_ATTEMPTS):
+        if head := attempt():
+            return head
+        time.sleep(random.uniform(0, 0.05 * (number + 1)))  # noqa: S311 - jitter between racing publishers
+    raise StorageError(
+        f"{lake.url}: lost the commit to other publishers {COMMIT_ATTEMPTS} times; run again when quieter"
+    )
+
+
+def following(
+    head: Head, record: LogRecord, op: Op, *, reason: str, root: ObjectRef | None, content_digest: str
+) -> LogRecord:
+    """The record of an operation behind a head: what `record`, which is the head's, carries on is carried on."""
+    return msgspec.structs.replace(
+        record,
+        seq=head.seq + 1,
+        version=record.version + (content_digest != record.content_digest),
+        op=op,
+        previous=head.digest,
+        root=root,
+        content_digest=content_digest,
+        converter_version=CONVERTER_VERSION,
+        exports=(),
+        fragments=0,
+        buckets=0,
+        went_back_to=0,
+        condemned=None,
+        reason=reason,
+    )
+
+
 def commit(lake: ObjectStore, name: str, record: LogRecord) -> Head | None:
     """Create the next record; None where another one took its number first."""
     data = encode(record)
     if not _landed(lake, layout.log(name, record.seq), data):
         return None
-    now = read_record(lake, name, record.seq)
-    if now is None or now[1] != sha256(data):
-        raise CommitStateUnknown(f"{lake.url}: record {record.seq} was sent and does not read back; run again")
-    lake.put_hint(layout.latest(name), encode(Hint(record.seq)))
     new = Head(record.seq, record, sha256(data))
-    if record.seq % CHECKPOINT_EVERY == 0:
-        entries = tuple(accounted(lake, name, new).values())
-        lake.create(layout.checkpoint(name, record.seq), encode(Checkpoint(record.seq, sha256(data), entries)))
+    _refuse_unread(lake, name, new)
+    with contextlib.suppress(StorageError):  # both are derived: readers do without, and go on from older ones
+        lake.put_hint(layout.latest(name), encode(Hint(record.seq)))
+        if record.seq % CHECKPOINT_EVERY == 0:
+            entries = tuple(accounted(lake, name, new).values())
+            lake.create(layout.checkpoint(name, record.seq), encode(Checkpoint(record.seq, sha256(data), entries)))
     return new
+
+
+def _refuse_unread(lake: ObjectStore, name: str, new: Head) -> None:
+    """CommitStateUnknown where a record that was sent does not read back as it was sent."""
+    try:
+        now = lake.get(layout.log(name, new.seq))
+    except StorageError as error:
+        raise CommitStateUnknown(
+            f"{lake.url}: record {new.seq} was sent and cannot be read back; run again: {error}"
+        ) from error
+    if now is None or sha256(now) != new.digest:
+        raise CommitStateUnknown(f"{lake.url}: record {new.seq} was sent and does not read back; run again")
 
 
 def _landed(lake: ObjectStore, key: str, data: bytes) -> bool:
@@ -144,8 +195,11 @@ def _landed(lake: ObjectStore, key: str, data: bytes) -> bool:
     for _ in range(COMMIT_TRIES):
         try:
             return lake.create(key, data) is not Create.DIFFERENT
-        except AccessDenied:
-            raise
+        except AccessDenied as error:
+            if lost is None:
+                raise
+            lost = error  # refused now, and what was sent before may be there
+            break
         except StorageError as error:
             lost = error
     raise CommitStateUnknown(f"{lake.url}: {key} was sent, and whether it landed is not known; run again") from lost

@@ -1,6 +1,6 @@
 """The join: which event of each label row a label set stands for. Associative, commutative, idempotent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -12,7 +12,7 @@ from encord_dagster.formats.tables import from_parquet
 from encord_dagster.label_set import objects
 from encord_dagster.label_set.events import accepted, event_time, order, read_events
 from encord_dagster.label_set.history import Head
-from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ExportEntry, Root
+from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ExportEntry, ObjectRef, Root
 from encord_dagster.storage.protocol import ObjectStore
 
 
@@ -29,17 +29,26 @@ class State:
             raise UsageError(
                 f"{lake.url}: written by a newer release (format {record.format_version}); upgrade to read it"
             )
-        if record and record.root:
-            self.root = msgspec.json.decode(objects.read(lake, record.root), type=Root)
-        self.published = self.root  # what readers see; `root` is what the next version is built on
+        self.published = self.root_of(record.root) if record else None  # what readers see
+        self.root = self.published  # what the next version is built on
+        if record and record.held:
+            self.root = self.root_of(record.held)
+
+    def root_of(self, ref: ObjectRef | None) -> Root | None:
+        """A root that a record names."""
+        return msgspec.json.decode(objects.read(self.lake, ref), type=Root) if ref else None
+
+    def build_on(self, root: Root | None) -> None:
+        """Build the next version on another root."""
+        self.root, self._buckets, self._rows = root, {}, {}
 
     def start_over(self) -> None:
         """Build the next version out of nothing but what is append-only: every row is about to be converted anew."""
-        if self.root:
-            self.root = msgspec.structs.replace(
-                self.root, buckets={}, classes=(), rows=0, coco_rows=0, tombstones=0, images=0, annotations=0, losses={}
+        if root := self.root:
+            root = msgspec.structs.replace(
+                root, buckets={}, classes=(), rows=0, coco_rows=0, tombstones=0, images=0, annotations=0, losses={}
             )
-        self._buckets, self._rows = {}, {}
+        self.build_on(root)
 
     def bucket(self, prefix: str) -> Bucket | None:
         """The bucket of a prefix of the root's prefix length."""
@@ -57,6 +66,12 @@ class State:
             self.bucket(key[: self.root.prefix_length])
         return self._rows.get(key)
 
+    def rows(self) -> Iterator[BucketRow]:
+        """Every label row: reads every bucket."""
+        for prefix in self.root.buckets if self.root else ():
+            bucket = self.bucket(prefix)
+            yield from bucket.rows if bucket else ()
+
     def sources_by_data(self) -> dict[str, dict[str, str]]:
         """For each data hash the rows that describe it, and the format each came in: reads every bucket."""
         found: dict[str, dict[str, str]] = {}
@@ -70,13 +85,23 @@ class State:
 
     def is_stale(self, config_digest: str) -> bool:
         """Whether the version was made by an older converter or with another configuration."""
+        self.refuse_newer()
+        record = self.head.record
+        return record is not None and record.config_digest != config_digest
+
+    def refuse_newer(self) -> None:
+        """UsageError where a newer converter made the newest record: this one would not do it justice."""
         record = self.head.record
         if record and record.converter_version > CONVERTER_VERSION:
             raise UsageError(
                 f"{self.lake.url}: the newest version was made by converter {record.converter_version}, this release "
                 f"has {CONVERTER_VERSION}; upgrade encord_dagster before publishing to this label set"
             )
-        return record is not None and record.config_digest != config_digest
+
+
+def rank(entry: ExportEntry) -> tuple[str, str]:
+    """What orders exports: the greatest time of their events, then their ids."""
+    return (entry.latest, entry.id)
 
 
 class Join:

@@ -40,6 +40,7 @@ class BucketRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     classes: tuple[ClassCount, ...] = ()
     losses: dict[str, int] = {}  # what the formats cannot hold of it, by code
     source: Literal["labels", "coco"] = "labels"  # which of Encord's formats it came in
+    version: int = 0  # that its content came with, so no part of any digest; 0 where an older release wrote it
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,10 +94,29 @@ class ExportEntry(msgspec.Struct, frozen=True, kw_only=True):
     export_hash_count: int
     ontology: str = ""  # sha256 of the ontology that lay beside it, "" where there was none
     named: dict[str, str] = {}  # what the configured pattern found in its name
+    quarantine: str = ""  # key of what it left in quarantine, "" where that is nothing
+
+
+class RetiredRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A label row that was removed on purpose, and stays out however often it is exported."""
+
+    label_hash: str
+    branch_name: str
+    data_hash: str = ""  # by which it was named, "" where that was its label hash
+
+
+class Retired(msgspec.Struct, frozen=True, kw_only=True):
+    """All retired rows of a label set, by label hash and branch."""
+
+    format_version: int = FORMAT_VERSION
+    rows: tuple[RetiredRow, ...]
+
+
+Op = Literal["publish", "observe", "rollback", "unblock", "retire", "restore", "release", "gc"]
 
 
 class LogRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One commit. `version` rises with every publish and stays with an observe.
+    """One commit. `version` rises with every change of content that readers see.
 
     What was added later is left out where it is empty, so that older records keep their form.
     """
@@ -104,7 +124,7 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     format_version: int
     seq: int
     version: int
-    op: Literal["publish", "observe", "rollback", "retire", "release", "gc"]
+    op: Op
     previous: str | None  # sha256 of the previous record's bytes
     epoch: int
     root: ObjectRef | None  # None until a first version exists
@@ -115,6 +135,26 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fragments: int  # label rows converted for this version
     buckets: int  # buckets written for this version
     findings: tuple[Finding, ...] = ()  # of the version beside the one before it; an observe repeats them
+    content: Literal["join", "export"] = "join"  # what a version holds, as configured
+    held: ObjectRef | None = None  # root of a version that is held back; the next one is built on it
+    held_findings: tuple[Finding, ...] = ()  # why it is held back
+    blocked: tuple[str, ...] = ()  # exports whose events take no part in the join, sorted
+    again: tuple[str, ...] = ()  # exports that the next run reads again, out of their raw copies, sorted
+    retired: ObjectRef | None = None  # the rows removed on purpose
+    went_back_to: int = 0  # the version that a rollback names
+    condemned: ObjectRef | None = None  # of a gc: the list of what it removes
+    reason: str = ""  # of an operation, as its operator gave it
+
+    @property
+    def doubts(self) -> tuple[Finding, ...]:
+        """What is odd about a version that is held back, then about the one that readers see."""
+        return (*self.held_findings, *self.findings)
+
+
+def own_refs(record: LogRecord) -> list[ObjectRef]:
+    """Every object that a record itself names; roots and what they name are read from there."""
+    named = (record.root, record.held, record.retired, *(entry.events for entry in record.exports))
+    return [ref for ref in named if ref]
 
 
 def encode(value: msgspec.Struct) -> bytes:
@@ -154,14 +194,19 @@ def join_digests(children: Mapping[str, tuple[int, str]]) -> str:
 
 def content_digest(buckets: Mapping[str, BucketRef], config_digest: str) -> str:
     """What "the same version" means: row identities, fingerprints, tombstones and configuration."""
+    tree = nodes(buckets, 0).get("", (0, ""))[1]
+    return sha256(f"{config_digest}\0{tree}".encode())
+
+
+def nodes(buckets: Mapping[str, BucketRef], depth: int) -> dict[str, tuple[int, str]]:
+    """(rows, digest) of the trie's nodes whose prefixes have `depth` hex digits; buckets have as many or more."""
     level = {prefix: (ref.rows, ref.digest) for prefix, ref in buckets.items()}
-    for length in range(max((len(prefix) for prefix in level), default=0), 0, -1):
+    for length in range(max((len(prefix) for prefix in level), default=0), depth, -1):
         parents: dict[str, dict[str, tuple[int, str]]] = {}
         for prefix, child in level.items():
             parents.setdefault(prefix[: length - 1], {})[prefix[length - 1]] = child
         level = {p: (sum(n for n, _ in c.values()), join_digests(c)) for p, c in parents.items()}
-    tree = level.get("", (0, ""))[1]
-    return sha256(f"{config_digest}\0{tree}".encode())
+    return level
 
 
 def prefix_length(rows: int, *, at_least: int = 0) -> int:

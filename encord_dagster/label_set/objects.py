@@ -1,8 +1,13 @@
 """Content-addressed objects of a label set: written once, checked on every read."""
 
+from collections.abc import Iterator
+
+import msgspec
+
 from encord_dagster import layout
-from encord_dagster.errors import HistoryDamaged
-from encord_dagster.label_set.manifest import ObjectRef, sha256
+from encord_dagster.errors import EncordDagsterError, HistoryDamaged
+from encord_dagster.label_set import condemned
+from encord_dagster.label_set.manifest import LogRecord, ObjectRef, Root, sha256
 from encord_dagster.storage.protocol import Create, ObjectStore
 
 
@@ -21,10 +26,42 @@ def write_at(lake: ObjectStore, key: str, data: bytes) -> ObjectRef:
 
 
 def read(lake: ObjectStore, ref: ObjectRef) -> bytes:
-    """The bytes of an object; refuses bytes that are not what the manifest says."""
+    """The bytes of an object; refuses bytes that are not what the manifest says.
+
+    VersionGone where garbage collection removed it.
+    """
     data = lake.get(ref.key)
     if data is None:
-        raise HistoryDamaged(f"{lake.url}: {ref.key} is missing; run `verify` to see what else is, and restore it")
+        raise _missing(lake, ref.key)
     if sha256(data) != ref.sha256:
         raise HistoryDamaged(f"{lake.url}: {ref.key} does not hold the bytes it is named after; restore it")
     return data
+
+
+def named(record: LogRecord) -> list[ObjectRef]:
+    """Every content-addressed object that a record names: its root, one that it holds back, and so on."""
+    return list(dict.fromkeys(ref for ref in _refs(record) if layout.is_content(ref.key)))
+
+
+def as_root(data: bytes) -> Root | None:
+    """A root manifest, None where the object is something else that a record names."""
+    try:
+        return msgspec.json.decode(data, type=Root)
+    except msgspec.ValidationError:
+        return None
+
+
+def _refs(value: object) -> Iterator[ObjectRef]:
+    if isinstance(value, ObjectRef):
+        yield value
+    elif isinstance(value, msgspec.Struct):
+        yield from _refs(msgspec.structs.astuple(value))
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _refs(part)
+
+
+def _missing(lake: ObjectStore, key: str) -> EncordDagsterError:
+    if seq := condemned.record_of(lake, key):
+        return condemned.gone(lake, key, seq)
+    return HistoryDamaged(f"{lake.url}: {key} is missing; run `verify` to see what else is, and restore it")

@@ -1,21 +1,22 @@
 """A new version out of a head and changed rows: shards, buckets, root, and the record that commits them."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from encord_dagster.config import CONVERTER_VERSION, LabelSetConfig
 from encord_dagster.errors import IdClash
 from encord_dagster.findings import Finding
-from encord_dagster.formats import coco, losses
-from encord_dagster.formats.fragment import Category, ClassCount, Fragment
-from encord_dagster.label_set import history, ids, manifest, objects, shards
+from encord_dagster.formats import losses
+from encord_dagster.formats.fragment import Category, Fragment
+from encord_dagster.label_set import document, history, ids, manifest, objects, shards, totals
 from encord_dagster.label_set.compare import compare
+from encord_dagster.label_set.described import described
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.join import State
 from encord_dagster.label_set.manifest import BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
-from encord_dagster.storage.protocol import ObjectStore
 from encord_dagster.validation import apply_severities
 
 LoadFragment = Callable[[str], Fragment]
@@ -25,6 +26,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """What a run brings: rows by identity, how to load their fragments, and what these were converted with."""
 
     rows: Mapping[str, BucketRow]
+    removed: frozenset[str] = frozenset()  # rows that the version has and the next one has not
     load: LoadFragment
     categories: Mapping[str, Category]
     defined: Mapping[str, Category]  # as ontologies describe them, whether or not objects have them
@@ -32,60 +34,70 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     datasets: frozenset[str]
 
 
-class _Frame(msgspec.Struct, frozen=True):
-    data_hash: str
-    frame: int
-    space: str | None = None
+class Terms(msgspec.Struct, frozen=True):
+    """What of the configuration takes part in making a root."""
 
-    def __str__(self) -> str:
-        return f"frame {self.frame} of {self.data_hash}" + (f", space {self.space}" if self.space else "")
-
-
-class _Image(msgspec.Struct, frozen=True):
-    id: int
-    encord: _Frame
-
-
-class _Annotation(msgspec.Struct, frozen=True):
-    id: int
-
-
-_IMAGE = msgspec.json.Decoder(_Image)
-_ANNOTATION = msgspec.json.Decoder(_Annotation)
+    name: str
+    config_digest: str
+    inline_coco_bytes: int
 
 
 def publish(state: State, *, config: LabelSetConfig, changes: Changes, exports: Sequence[ExportEntry]) -> Head | None:
     """Commit changes on top of the state; None where another publisher was faster.
 
-    With no change the record is an `observe`: the exports are accounted for, and the version stays. Raises IdsTaken
-    where converted records share ids.
+    With no change, or where the next version is held back, the record is an `observe`: the exports are accounted
+    for, and readers keep the version that they have. Raises IdsTaken where converted records share ids.
     """
     old = state.head.record
-    made_anew = state.root is not None and state.root.config_digest != config.digest()
-    root, written = _root(state, config, changes) if changes.rows or made_anew else (None, 0)
-    published = root is not None and (old is None or root.content_digest != old.content_digest)
-    ref, digest = (old.root, old.content_digest) if old else (None, manifest.content_digest({}, config.digest()))
-    findings = old.findings if old else ()
-    if root and published:
-        ref, digest = objects.write(state.lake, config.name, _epoch(state), manifest.encode(root)), root.content_digest
-        findings = _suspicions(state, config, root)
+    root, written = _candidate(state, config, changes)
+    changed = root is not None and (old is None or root.content_digest != old.content_digest)
     record = LogRecord(
         format_version=manifest.FORMAT_VERSION,
         seq=state.head.seq + 1,
-        version=(old.version if old else 0) + (1 if published else 0),
-        op="publish" if published else "observe",
+        version=old.version if old else 0,
+        op="observe",
         previous=state.head.digest,
-        epoch=_epoch(state),
-        root=ref,
-        content_digest=digest,
+        epoch=epoch(state),
+        root=old.root if old else None,
+        content_digest=old.content_digest if old else manifest.content_digest({}, config.digest()),
         config_digest=config.digest(),
         converter_version=CONVERTER_VERSION,
         exports=tuple(exports),
-        fragments=sum(1 for row in changes.rows.values() if row.fragment) if published else 0,
-        buckets=written if published else 0,
+        fragments=sum(1 for row in changes.rows.values() if row.fragment) if changed else 0,
+        buckets=written if changed else 0,
+        findings=old.findings if old else (),
+        content=config.content,
+        blocked=old.blocked if old else (),
+        retired=old.retired if old else None,
+    )
+    if root and changed:
+        record = _judged(state, config, root, record)
+    return history.commit(state.lake, config.name, record)
+
+
+def _candidate(state: State, config: LabelSetConfig, changes: Changes) -> tuple[Root | None, int]:
+    """The root of what the label set now comes to, and how many buckets were written for it."""
+    made_anew = state.root is not None and state.root.config_digest != config.digest()
+    if not (changes.rows or changes.removed or made_anew):
+        return state.root, 0
+    return next_root(state, Terms(config.name, config.digest(), config.inline_coco_bytes), changes)
+
+
+def _judged(state: State, config: LabelSetConfig, root: Root, record: LogRecord) -> LogRecord:
+    """The record that publishes a root, or holds it back where it looks too suspicious."""
+    findings = _suspicions(state, config, root)
+    if any(finding.severity == "error" and finding.rule in config.hold_back for finding in findings):
+        held = objects.write(state.lake, config.name, epoch(state), manifest.encode(root))
+        return msgspec.structs.replace(record, held=held, held_findings=findings)
+    root = described(state, config, root, record.exports)
+    return msgspec.structs.replace(
+        record,
+        version=record.version + 1,
+        op="publish",
+        root=objects.write(state.lake, config.name, epoch(state), manifest.encode(root)),
+        content_digest=root.content_digest,
         findings=findings,
     )
-    return history.commit(state.lake, config.name, record)
 
 
 def _suspicions(state: State, config: LabelSetConfig, root: Root) -> tuple[Finding, ...]:
@@ -93,20 +105,43 @@ def _suspicions(state: State, config: LabelSetConfig, root: Root) -> tuple[Findi
     return apply_severities(compare(state.published, root, config.thresholds), config.severities)
 
 
-def _epoch(state: State) -> int:
+def epoch(state: State) -> int:
+    """The epoch that new objects belong to."""
     return state.head.record.epoch if state.head.record else 0
 
 
-def _root(state: State, config: LabelSetConfig, changes: Changes) -> tuple[Root, int]:
+def without(state: State, root: Root, name: str, rows: frozenset[str]) -> tuple[Root, int]:
+    """A root without some of its rows, and how many buckets were written for it; nothing else of it changes."""
+    state.build_on(root)
+    changes = Changes(
+        rows={},
+        removed=rows,
+        load=_nothing_to_load,
+        categories={category.feature_hash: category for category in root.categories},
+        defined={},
+        id_overrides=root.id_overrides,
+        datasets=frozenset(),
+    )
+    largest = sys.maxsize if document.INSTANCES in root.files else -1  # what is taken out makes no file larger
+    return next_root(state, Terms(name, root.config_digest, largest), changes)
+
+
+def _nothing_to_load(fragment: str) -> Fragment:
+    raise KeyError(fragment)
+
+
+def next_root(state: State, terms: Terms, changes: Changes) -> tuple[Root, int]:
     """The root of the next version, and how many buckets were written for it."""
-    old = state.root or _nothing(config)
-    before = {key: row for key in changes.rows if (row := state.row(key))}
+    old = state.root or _nothing(terms)
+    before = {key: row for key in (*changes.rows, *changes.removed) if (row := state.row(key))}
     rows = old.rows + len(changes.rows) - len(before)
     length = manifest.prefix_length(rows, at_least=old.prefix_length)
     numbers = ids.Written()
-    written = _write_buckets(state, config.name, length, changes, numbers)
-    buckets = (old.buckets if old.prefix_length == length else {}) | written
-    classes = _classes(old.classes, before.values(), changes.rows.values())
+    written = _write_buckets(state, terms.name, length, changes, numbers)
+    emptied = {key[:length] for key in changes.removed} - set(written)
+    kept = old.buckets if old.prefix_length == length else {}
+    buckets = {prefix: ref for prefix, ref in kept.items() if prefix not in emptied} | written
+    classes = totals.classes(old.classes, before.values(), changes.rows.values())
 
     before_defined = {one.feature_hash: one for one in old.categories if one.feature_hash in old.defined}
     defined = {**before_defined, **changes.defined}
@@ -116,11 +151,11 @@ def _root(state: State, config: LabelSetConfig, changes: Changes) -> tuple[Root,
 
     root = Root(
         format_version=manifest.FORMAT_VERSION,
-        content_digest=manifest.content_digest(buckets, config.digest()),
-        config_digest=config.digest(),
+        content_digest=manifest.content_digest(buckets, terms.config_digest),
+        config_digest=terms.config_digest,
         prefix_length=length,
         buckets=dict(sorted(buckets.items())),
-        categories=_categories(classes, changes.categories, defined),
+        categories=totals.categories(classes, changes.categories, defined),
         defined=tuple(sorted(defined)),
         classes=classes,
         datasets=tuple(sorted({*old.datasets, *changes.datasets})),
@@ -131,16 +166,16 @@ def _root(state: State, config: LabelSetConfig, changes: Changes) -> tuple[Root,
         images=old.images + gained(lambda row: row.images),
         annotations=old.annotations + gained(lambda row: row.annotations),
         coco_rows=old.coco_rows + gained(lambda row: row.source == "coco"),
-        losses=_losses(old.losses, before.values(), changes.rows.values()),
+        losses=totals.losses(old.losses, before.values(), changes.rows.values()),
     )
-    return _with_files(state, config, root, numbers), len(written)
+    return _with_files(state, terms, root, numbers), len(written)
 
 
-def _nothing(config: LabelSetConfig) -> Root:
+def _nothing(terms: Terms) -> Root:
     return Root(
         format_version=manifest.FORMAT_VERSION,
         content_digest="",
-        config_digest=config.digest(),
+        config_digest=terms.config_digest,
         prefix_length=0,
         buckets={},
         categories=(),
@@ -155,16 +190,16 @@ def _nothing(config: LabelSetConfig) -> Root:
     )
 
 
-def _with_files(state: State, config: LabelSetConfig, root: Root, numbers: ids.Written) -> Root:
+def _with_files(state: State, terms: Terms, root: Root, numbers: ids.Written) -> Root:
     """The root with its plain files; none where ids clash that were published so. IdsTaken where new ones clash."""
     clash, files = numbers.shared(), dict[str, ObjectRef]()
     try:
-        files = _plain_files(state, config, root)
+        files = _plain_files(state, terms, root)
     except IdClash:
         clash = True
     if clash and (more := ids.renumbered(state.lake, before=state.published, after=root)) != root.id_overrides:
         raise ids.IdsTaken(more)
-    files[losses.FILE] = objects.write(state.lake, config.name, _epoch(state), losses.report(root.losses))
+    files[losses.FILE] = objects.write(state.lake, terms.name, epoch(state), losses.report(root.losses))
     return msgspec.structs.replace(root, files=files)
 
 
@@ -179,97 +214,30 @@ def _write_buckets(
         bucket = state.bucket(prefix)
         for row in bucket.rows if bucket else ():
             by_prefix[row.row[:length]][row.row] = row
+    version = 1 + (state.head.record.version if state.head.record else 0)
     for key, changed in changes.rows.items():
-        by_prefix[key[:length]][key] = changed
+        by_prefix[key[:length]][key] = msgspec.structs.replace(changed, version=version)
+    for key in changes.removed:
+        by_prefix[key[:length]].pop(key, None)
     written: dict[str, BucketRef] = {}
     for prefix, touched in sorted(by_prefix.items()):
         held = state.bucket(prefix[: old.prefix_length]) if old else None
         rows = {row.row: row for row in (held.rows if held else ()) if row.row.startswith(prefix)} | touched
-        ordered = [rows[key] for key in sorted(rows)]
+        ordered = [rows[key] for key in sorted(rows) if key not in changes.removed]
+        if not ordered:
+            continue
         fresh = {row.row: changes.load(row.fragment) for row in ordered if row.fragment and row.row in changes.rows}
         parts = shards.merged(ordered, fresh, [shards.open_bucket(state.lake, held)] if held else [])
         numbers.add(parts.tables)
-        ref = shards.write_bucket(state.lake, name, _epoch(state), ordered, parts)
+        ref = shards.write_bucket(state.lake, name, epoch(state), ordered, parts)
         size = sum(len(line) for line in parts.coco.values())
         digest = manifest.tree_digest(ordered, length)
         written[prefix] = BucketRef(ref=ref, rows=len(ordered), digest=digest, coco_size=size)
     return written
 
 
-def _classes(
-    held: Iterable[ClassCount], before: Iterable[BucketRow], after: Iterable[BucketRow]
-) -> tuple[ClassCount, ...]:
-    """Objects by class and name: what was held, without the rows before, with the rows after the change."""
-    counts: dict[tuple[str, str], ClassCount] = {}
-
-    def add(count: ClassCount, sign: int) -> None:
-        key = (count.feature_hash, count.name)
-        objects = (counts[key].objects if key in counts else 0) + sign * count.objects
-        counts[key] = msgspec.structs.replace(count, objects=objects)
-
-    for count in held:
-        add(count, 1)
-    for rows, sign in ((before, -1), (after, 1)):
-        for row in rows:
-            for count in row.classes:
-                add(count, sign)
-    return tuple(counts[key] for key in sorted(counts) if counts[key].objects)
-
-
-def _losses(held: Mapping[str, int], before: Iterable[BucketRow], after: Iterable[BucketRow]) -> dict[str, int]:
-    """Losses by code: what was held, without the rows before, with the rows after the change."""
-    counts = Counter(held)
-    for row in before:
-        counts.subtract(row.losses)
-    for row in after:
-        counts.update(row.losses)
-    return {code: counts[code] for code in sorted(counts) if counts[code]}
-
-
-def _categories(
-    classes: Sequence[ClassCount], claimed: Mapping[str, Category], defined: Mapping[str, Category]
-) -> tuple[Category, ...]:
-    """The categories of a version, by id: as an ontology describes them, else named as most of their objects are."""
-    names: dict[str, tuple[int, str]] = {}
-    for count in classes:
-        rank = (-count.objects, count.name)
-        names[count.feature_hash] = min(names.get(count.feature_hash, rank), rank)
-    used = {key: msgspec.structs.replace(claimed[key], name=names[key][1]) for key in names}
-    return tuple(sorted((used | dict(defined)).values(), key=lambda category: category.id))
-
-
-def _plain_files(state: State, config: LabelSetConfig, root: Root) -> dict[str, ObjectRef]:
-    if sum(ref.coco_size for ref in root.buckets.values()) > config.inline_coco_bytes:
+def _plain_files(state: State, terms: Terms, root: Root) -> dict[str, ObjectRef]:
+    if sum(ref.coco_size for ref in root.buckets.values()) > terms.inline_coco_bytes:
         return {}
-    data = b"".join(coco_document(state.lake, root))
-    return {"annotations/instances.json": objects.write(state.lake, config.name, _epoch(state), data)}
-
-
-def coco_document(lake: ObjectStore, root: Root) -> Iterable[bytes]:
-    """The COCO file of a version in pieces: bucket by bucket, records copied as they are."""
-    images: dict[int, bytes] = {}
-    annotations: list[bytes] = []
-    numbers: set[int] = set()
-    for ref in root.buckets.values():
-        bucket = msgspec.json.decode(objects.read(lake, ref.ref), type=manifest.Bucket)
-        for line in shards.coco_rows(objects.read(lake, bucket.shards["coco"])):
-            for image_id, image in zip(line.image_ids, line.images, strict=True):
-                known = images.get(image_id)
-                images[image_id] = _merged_image(known, bytes(image)) if known else bytes(image)
-            annotations += [bytes(annotation) for annotation in line.annotations]
-            numbers.update(_ANNOTATION.decode(annotation).id for annotation in line.annotations)
-    if len(numbers) < len(annotations):
-        twice = len(annotations) - len(numbers)
-        raise IdClash(f"{twice} annotations have the id of another one; use the tables, which tell label rows apart")
-    return coco.document(root.categories, images, annotations)
-
-
-def _merged_image(known: bytes, image: bytes) -> bytes:
-    """One record of an image that two label rows describe; IdClash where they describe two images."""
-    one, other = _IMAGE.decode(known), _IMAGE.decode(image)
-    if one != other:
-        raise IdClash(
-            f"image id {one.id} stands for {one.encord} and for {other.encord}; "
-            "use the tables, which tell label rows apart"
-        )
-    return coco.merged_image(known, image)
+    data = b"".join(document.coco_document(state.lake, root))
+    return {document.INSTANCES: objects.write(state.lake, terms.name, epoch(state), data)}

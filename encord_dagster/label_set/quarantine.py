@@ -7,8 +7,10 @@ import msgspec
 from encord_dagster import layout
 from encord_dagster.accounting import Reading
 from encord_dagster.encord.model import LabelRow
+from encord_dagster.encord.packed import unpack
+from encord_dagster.errors import HistoryDamaged, UsageError
 from encord_dagster.findings import Finding
-from encord_dagster.label_set import objects
+from encord_dagster.label_set import history, objects
 from encord_dagster.label_set.manifest import FORMAT_VERSION, encode, sha256
 from encord_dagster.landing import Export
 from encord_dagster.storage.protocol import ObjectStore
@@ -72,4 +74,45 @@ def write(lake: ObjectStore, name: str, record: Record) -> str:
 def read(lake: ObjectStore, name: str) -> list[Record]:
     """Everything in quarantine."""
     keys = [info.key for info in lake.list(layout.quarantine(name))]
-    return [msgspec.json.decode(data, type=Record) for key in keys if (data := lake.get(key))]
+    return [record for key in keys if (record := _record(lake, key))]
+
+
+def _record(lake: ObjectStore, key: str) -> Record | None:
+    data = lake.get(key)
+    return msgspec.json.decode(data, type=Record) if data else None
+
+
+def held_in_quarantine(lake: ObjectStore, name: str) -> list[Record]:
+    """What is in quarantine now, one record for each export that has something there, by export id.
+
+    Of exports that the log accounts for: what their newest reading left there. Of others: why none of it can be used.
+    """
+    entries = history.accounted(lake, name, history.head(lake, name))
+    keys = {entry.id: entry.quarantine for entry in entries.values() if entry.quarantine}
+    start, written = len(layout.quarantine(name)), dict[str, str]()
+    for info in lake.list(layout.quarantine(name)):
+        export_id, _, file = info.key[start:].partition("/")
+        if file.startswith("export-") and export_id not in entries:
+            if info.last_modified >= written.get(export_id, ""):
+                keys[export_id] = info.key
+            written[export_id] = max(info.last_modified, written.get(export_id, ""))
+    return [record for _, key in sorted(keys.items()) if (record := _record(lake, key))]
+
+
+def held_bytes(lake: ObjectStore, record: Record, item: Item) -> bytes:
+    """The bytes that an item is about, unchanged: a row, or the whole export. UsageError where no copy was kept."""
+    data = raw_copy(lake, record.raw) if record.raw else None
+    if data is None:
+        raise UsageError(f"{lake.url} holds no copy of export {record.export.id}; look for it in the landing prefix")
+    if item.offset is None or item.length is None:
+        return data
+    return unpack(data)[item.offset : item.offset + item.length]  # places count in the unpacked bytes
+
+
+def raw_copy(lake: ObjectStore, digest: str) -> bytes | None:
+    """The bytes of an export as they came, None where only a pointer was kept."""
+    data = lake.get(layout.raw(digest))
+    if data is not None and sha256(data) != digest:
+        place = f"{lake.url}/{layout.raw(digest)}"
+        raise HistoryDamaged(f"{place} does not hold the bytes it is named after; restore it")
+    return data

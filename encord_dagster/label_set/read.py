@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 import pyarrow as pa
@@ -12,33 +12,39 @@ from encord_dagster import identity
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.errors import UsageError
 from encord_dagster.findings import Finding
-from encord_dagster.formats import losses, masks, tables
-from encord_dagster.formats.coco import Image
-from encord_dagster.formats.png import size_of
-from encord_dagster.label_set import events, history, objects, shards, sources
-from encord_dagster.label_set.manifest import Bucket, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
-from encord_dagster.label_set.publish import coco_document
+from encord_dagster.formats import tables
+from encord_dagster.formats.fragment import Category
+from encord_dagster.label_set import document, events, history, objects, sources
+from encord_dagster.label_set import which as which_version
+from encord_dagster.label_set.cache import Cache, Through
+from encord_dagster.label_set.checkout import FORMATS, Progress, checkout
+from encord_dagster.label_set.manifest import Bucket, BucketRow, ExportEntry, LogRecord, Root
+from encord_dagster.label_set.pixels import Kind, Pixels
+from encord_dagster.label_set.seen import remembered_head
 from encord_dagster.storage.open import open_store
 from encord_dagster.storage.protocol import ObjectStore
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
-
-INSTANCES = "annotations/instances.json"
-FORMATS = ("coco", "masks", "tables")
+    from numpy.typing import NDArray
 
 
-def open_label_set(lake: str | ObjectStore, name: str) -> "LabelSet":
-    """Open a label set of a lake, given by url or as a store."""
-    return LabelSet(open_store(lake) if isinstance(lake, str) else lake, name)
+def open_label_set(lake: str | ObjectStore, name: str, *, state: Path | None = None) -> "LabelSet":
+    """Open a label set of a lake, given by url or as a store.
+
+    With a `state` file the newest record ever seen is remembered there, and HistoryDamaged is raised when the lake
+    shows an older head, or another record in its place.
+    """
+    return LabelSet(open_store(lake) if isinstance(lake, str) else lake, name, state=state)
 
 
 class LabelSet:
-    """A label set as its log had it when it was opened."""
+    """A label set as its log had it when it was opened: what is published later is not seen."""
 
-    def __init__(self, lake: ObjectStore, name: str) -> None:
+    def __init__(self, lake: ObjectStore, name: str, *, state: Path | None = None) -> None:
         self.lake, self.name = lake, name
-        self.head = history.head(lake, name)
+        self.head = remembered_head(lake, name, state) if state else history.head(lake, name)
 
     def log(self, *, last: int | None = None) -> list[LogRecord]:
         """All records, or the last ones, oldest first, their chain checked."""
@@ -46,17 +52,8 @@ class LabelSet:
         return history.records(self.lake, self.name, self.head, after=after)
 
     def version(self, which: int | str = "latest") -> "Version":
-        """A version by number, or `latest`."""
-        if self.head.record is None:
-            raise UsageError(f"{self.lake.url} holds no label set {self.name!r}; publish an export to it first")
-        if which == "latest":
-            return Version(self, self.head.record)
-        number = int(which) if str(which).isdecimal() else None
-        found = [record for record in self.log() if record.version == number and record.root]
-        if not found:
-            newest = self.head.record.version
-            raise UsageError(f"label set {self.name!r} has no version {which!r}; it has 1 to {newest}, or say latest")
-        return Version(self, found[-1])
+        """A version by number, `latest`, tag, or the hash of an export that it came with: the newest of several."""
+        return Version(self, which_version.record_of(self.lake, self.name, self.head, which))
 
     def accounted(self) -> set[str]:
         """Ids of the exports that need no further run."""
@@ -64,26 +61,32 @@ class LabelSet:
 
     def export_hashes(self, entry: ExportEntry) -> list[str]:
         """All export hashes that one accounted export carried."""
-        if entry.export_hash_count <= len(entry.export_hashes):
-            return list(entry.export_hashes)
-        column = events.read_events(self.lake, entry.events, ["export_hash"])["export_hash"]
-        return sorted({value for value in column.to_pylist() if value})
+        return which_version.export_hashes(self.lake, entry)
+
+    def __getstate__(self) -> NoReturn:
+        _refuse_to_travel()
+
+
+def _refuse_to_travel() -> NoReturn:
+    raise TypeError("a label set is not sent between processes: call open_label_set(url, name) in each of them")
 
 
 class Version:
     """One version. The record it was opened by also says which exports it accounts for."""
 
-    def __init__(self, label_set: LabelSet, record: LogRecord) -> None:
+    def __init__(self, label_set: LabelSet, record: LogRecord, *, lake: ObjectStore | None = None) -> None:
         self.label_set, self.record = label_set, record
-        self.lake = label_set.lake
+        self.lake = lake or label_set.lake
         self.number = record.version
-        self.root = self._root(record.root)
+        if record.root is None:
+            raise UsageError(f"label set {label_set.name!r} has no version yet: its exports held no label rows")
+        self.root_digest = record.root.sha256
+        self.root = msgspec.json.decode(objects.read(self.lake, record.root), type=Root)
         self.classes = self._classes()
+        self._pixels = Pixels(self.lake, self.root)
 
-    def _root(self, ref: ObjectRef | None) -> Root:
-        if ref is None:
-            raise UsageError(f"label set {self.label_set.name!r} has no version yet: its exports held no label rows")
-        return msgspec.json.decode(objects.read(self.lake, ref), type=Root)
+    def __getstate__(self) -> NoReturn:
+        _refuse_to_travel()
 
     def _classes(self) -> dict[str, int]:
         names = {category.feature_hash: category.name for category in self.root.categories}
@@ -107,6 +110,11 @@ class Version:
         """What the formats cannot hold of the version, by code; `formats.losses` says what each code means."""
         return dict(sorted(self.root.losses.items()))
 
+    @property
+    def categories(self) -> list[Category]:
+        """The classes of the version, by id; names may change between versions, ids do not."""
+        return list(self.root.categories)
+
     def buckets(self) -> Iterator[Bucket]:
         """The buckets, in order of row identity."""
         for ref in self.root.buckets.values():
@@ -119,8 +127,27 @@ class Version:
 
     def coco(self) -> bytes:
         """The COCO file."""
-        plain = self.root.files.get(INSTANCES)
-        return objects.read(self.lake, plain) if plain else b"".join(coco_document(self.lake, self.root))
+        return b"".join(document.pieces(self.lake, self.root))
+
+    def coco_path(self, cache: Path) -> Path:
+        """The COCO file in a cache folder, read-only, fetched where it is not there yet."""
+        return self.coco_in(Cache(cache))
+
+    def coco_in(self, cache: Cache) -> Path:
+        """The COCO file in an open cache."""
+        return cache.coco(self.root_digest, document.pieces(self.lake, self.root))
+
+    def masks(self, image: int | str, kind: Kind = "semantic") -> "NDArray[np.uint16]":
+        """The mask of an image, by its id or file name, indexed [y, x]; 0 is background.
+
+        Semantic: category ids. Instance: k for the k-th annotation of the image. The first call reads the ids of all
+        images, others only the bytes of their masks; threads may share a version, processes open their own.
+        """
+        return self._pixels.mask(image, kind)
+
+    def mask_of(self, annotation_id: int) -> "NDArray[np.bool_]":
+        """The pixels of one annotation, indexed [y, x], whatever lies on top of it."""
+        return self._pixels.mask_of(annotation_id)
 
     def table(self, name: str) -> pa.Table:
         """One table: images, annotations, classifications, attributes, row_events or findings."""
@@ -134,9 +161,13 @@ class Version:
         whole = tables.united(parts, tables.SCHEMAS[name])
         return tables.numbered(whole) if name == "annotations" else whole
 
+    def frame(self, name: str) -> "pd.DataFrame":
+        """One table as a pandas frame."""
+        return self.table(name).to_pandas()
+
     def annotations(self) -> "pd.DataFrame":
         """The annotations as a pandas frame; lengths in pixels."""
-        return self.table("annotations").to_pandas()
+        return self.frame("annotations")
 
     def exports(self) -> dict[str, ExportEntry]:
         """The exports that had been accounted for when the version was committed, or by later observes of it."""
@@ -173,9 +204,9 @@ class Version:
         return pa.Table.from_pylist(held, schema=schema)
 
     def findings(self) -> list[Finding]:
-        """Findings of the row events that the version stands for, and of the version beside the one before it."""
+        """Findings of the row events that the version stands for, of it beside the one before, of one held back."""
         winners = {key: export_id for key, (export_id, _) in self.winning().items()}
-        found = list(self.record.findings)
+        found = list(self.record.doubts)
         for export_id, entry in self.exports().items():
             for row, finding in events.findings_of(events.read_events(self.lake, entry.events)):
                 if row is None or winners.get(row) == export_id:
@@ -197,61 +228,20 @@ class Version:
         ]
         return pa.Table.from_pylist(records, schema=tables.FINDINGS)
 
-    def checkout(self, folder: Path, *, formats: Sequence[str] = FORMATS) -> list[Path]:
-        """Write the version's plain files into a folder that is empty or absent, and return their paths."""
-        if unknown := set(formats) - set(FORMATS):
-            raise UsageError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(FORMATS)}")
-        if folder.exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty; name a folder that is, or does not exist yet")
-        made = [_write(folder / losses.FILE, losses.report(self.root.losses))]
-        made += [_write(folder / INSTANCES, self.coco())] if "coco" in formats else []
-        for name in [*tables.SCHEMAS, "row_events", "findings"] if "tables" in formats else ():
-            made.append(_write(folder / "tables" / f"{name}.parquet", tables.to_parquet(self.table(name))))
-        return made + list(self._masks_into(folder / "masks") if "masks" in formats else ())
+    def checkout(
+        self,
+        folder: Path,
+        *,
+        formats: Sequence[str] = FORMATS,
+        cache: Path | None = None,
+        link: bool = True,
+        progress: Progress = lambda line: None,
+    ) -> list[Path]:
+        """Write the version's plain files into a folder that is empty or absent, and return their paths.
 
-    def _masks_into(self, folder: Path) -> Iterator[Path]:
-        names = {image.id: image.file_name for image in self._images()}
-        painted: Counter[int] = Counter()  # annotations already on an image: the offset of the next row's values
-        for bucket in self.buckets():
-            if "masks" not in bucket.shards:
-                continue
-            counts = {line.row: _per_image(line) for line in shards.coco_rows(self._shard(bucket, "coco"))}
-            index = tables.from_parquet(self._shard(bucket, "masks_index")).to_pylist()
-            tar = self._shard(bucket, "masks")
-            for place in index:
-                image_id, kind = place["image_id"], place["kind"]
-                path = folder / kind / Path(names[image_id]).with_suffix(".png")
-                png = tar[place["offset"] : place["offset"] + place["size"]]
-                if path.exists() and size_of(path.read_bytes()) != size_of(png):
-                    # two label rows disagree on the image's size, so neither mask can lie on the other
-                    path = path.with_name(f"{path.stem}.{place['row'][:12]}.png")
-                elif path.exists():  # a second label row describes the same image
-                    offset = painted[image_id] if kind == "instance" else 0
-                    png = masks.compose(path.read_bytes(), png, offset=offset)
-                    path.unlink()
-                yield _write(path, png)
-                if kind == "instance":
-                    painted[image_id] += counts[place["row"]][image_id]
-
-    def _images(self) -> list[Image]:
-        class File(msgspec.Struct):
-            images: list[Image]
-
-        return msgspec.json.decode(self.coco(), type=File).images
-
-    def _shard(self, bucket: Bucket, kind: str) -> bytes:
-        return objects.read(self.lake, bucket.shards[kind])
-
-
-def _per_image(line: shards.CocoRow) -> Counter[int]:
-    class OnImage(msgspec.Struct):
-        image_id: int
-
-    decoder = msgspec.json.Decoder(OnImage)
-    return Counter(decoder.decode(annotation).image_id for annotation in line.annotations)
-
-
-def _write(path: Path, data: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
+        What a cache folder holds is not fetched again, and its files are linked into the checkout, read-only; with
+        `link=False`, and on another file system, they are copied.
+        """
+        kept = Cache(cache) if cache else None
+        version = Version(self.label_set, self.record, lake=Through(self.lake, kept)) if kept else self
+        return checkout(version, folder, formats=formats, cache=kept, link=link, progress=progress)

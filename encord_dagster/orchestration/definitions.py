@@ -10,6 +10,7 @@ from encord_dagster.config import LabelSetConfig, Publish, Thresholds
 from encord_dagster.findings import Severity
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.assets import Backfill, build_ingest_assets, build_latest_asset
+from encord_dagster.orchestration.jobs import build_operation_jobs
 from encord_dagster.orchestration.reconcile import build_reconcile_schedule
 from encord_dagster.orchestration.sensor import build_export_sensor
 from encord_dagster.orchestration.specs import Ownership
@@ -30,6 +31,9 @@ class Options(TypedDict, total=False):
     name_pattern: str
     min_area_pixels: float
     thresholds: Thresholds
+    hold_back: tuple[str, ...]
+    content: Literal["join", "export"]
+    absent_after: int
     masks: bool
     keep_raw: bool
     inline_coco_bytes: int
@@ -77,7 +81,7 @@ def build_label_set_definitions(
     stores = LabelSetStores(landing_url=landing, lake_url=lake, s3=s3 or EnvironmentS3())
     return dg.Definitions(
         assets=[exports, build_latest_asset(config, ownership=ownership)],
-        jobs=[job],
+        jobs=[job, *build_operation_jobs(config)],
         sensors=[build_export_sensor(config, interval_seconds=sensor_interval_seconds, running=running)],
         schedules=[build_reconcile_schedule(config, cron=reconcile_cron, running=running)],
         resources={names.stores_resource(name): stores, names.NO_VALUES: NO_VALUES},

@@ -15,7 +15,7 @@ Recorded = Mapping[tuple[dg.AssetKey, str], dg.EventLogRecord]  # the last mater
 # Dagster documents this parameter and does not export its type.
 Target = get_args(get_type_hints(dg.AssetCheckEvaluation)["target_materialization_data"])[0]
 
-CONVERTED = ("published", "observed", "converted")
+CONVERTED = ("published", "observed", "held", "converted")
 
 
 def materializations(

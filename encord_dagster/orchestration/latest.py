@@ -118,7 +118,7 @@ def state_metadata(state: Newest, *, fired: Mapping[str, int] | None) -> metadat
         "encord/annotations": dg.MetadataValue.int(state.annotations),
         "encord/classes": metadata.classes_table(state.classes),
         "encord/losses": metadata.losses_table(state.losses),
-        "encord/version_findings": metadata.version_findings_table(head.findings),
+        "encord/version_findings": metadata.version_findings_table(head.doubts),
         "encord/log": _chain(state.records),
         "encord/exports": dg.MetadataValue.json([entry.id for entry in head.exports][: metadata.HASHES_SHOWN]),
         "encord/export_hashes": dg.MetadataValue.json(hashes[: metadata.HASHES_SHOWN]),

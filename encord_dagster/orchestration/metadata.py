@@ -116,7 +116,7 @@ def version(published: Published) -> Metadata:
         "encord/annotations": MetadataValue.int(published.annotations),
         "encord/classes": classes_table(published.classes),
         "encord/losses": losses_table(published.losses),
-        "encord/version_findings": version_findings_table(published.findings),
+        "encord/version_findings": version_findings_table((*published.held_findings, *published.findings)),
         **_optional("encord/coco_uri", published.coco_uri),
     }
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from encord_dagster.errors import AccessDenied, StorageError, UnsafeStore, Usage
 from encord_dagster.storage.protocol import Create, ObjectInfo, check_key, check_range, whole_seconds
 
 ABSENT = (FileNotFoundError, NotADirectoryError)  # `a/b` where `a` is a file is just as absent
+TEMPORARY = re.compile(r"\.[0-9a-f]{24}\.tmp")
 NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -75,6 +77,15 @@ class LocalStore:
         path = self._path(key)
         with _storage_errors("look at", path):
             return _info(key, path)
+
+    def unfinished(self, *, before: str) -> list[Path]:
+        """Hidden files of writes that a crash cut short, last changed before a time: nothing names them."""
+        if not self.root.is_dir():
+            return []
+        with _storage_errors("list", self.root):
+            found = [path for path in self.root.rglob(".*.tmp") if TEMPORARY.fullmatch(path.name)]
+            changed = {path: datetime.fromtimestamp(path.stat().st_mtime, UTC) for path in found}
+        return sorted(path for path, time in changed.items() if whole_seconds(time) < before)
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
         """All objects whose key starts with `prefix`, ordered by key (UTF-8 bytes), folder by folder."""

@@ -22,7 +22,7 @@ from tests.lakes import Desk, exported_again, project_export
 EXPORT = project_export()
 ONTOLOGY = ontology(Project(3, 10))
 CLASSES = [one["name"] for one in json.loads(ONTOLOGY)["objects"]]
-PLAIN = LabelSetConfig(name="street", masks=False)
+PLAIN = LabelSetConfig(name="street", masks=False, hold_back=())
 
 
 def categories(version: Version) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from encord_dagster.samples import bad_row
 from tests.effort import examples
 from tests.lakes import DAY, Desk, exported_again, images_export
 
-CONFIG = LabelSetConfig(name="street", masks=False)
+CONFIG = LabelSetConfig(name="street", masks=False, hold_back=())  # what is held back depends on what came before
 
 _FIRST = images_export(4)
 _SECOND = exported_again(_FIRST, changed=1, added=1, days=1)

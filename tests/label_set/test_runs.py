@@ -23,7 +23,7 @@ from encord_dagster.samples import bad_row
 from encord_dagster.storage.memory import MemoryStore
 from tests.lakes import DAY, Desk, exported_again, images_export
 
-CONFIG = LabelSetConfig(name="street", masks=False)
+CONFIG = LabelSetConfig(name="street", masks=False, hold_back=())
 FAILING = msgspec.structs.replace(CONFIG, on_bad_object="fail_export")
 FIRST = images_export(4)
 SECOND = exported_again(FIRST, changed=2)
@@ -133,7 +133,7 @@ class Broken:
 def test_an_older_event_in_quarantine_is_not_called_newer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A late export that cannot be used changes nothing, so nothing was kept in its place."""
     desk = sound(SECOND)
-    monkeypatch.setattr("encord_dagster.run.read_rows", Broken(*list(content(sound(FIRST)).values())[:1]))
+    monkeypatch.setattr("encord_dagster.intake.read_rows", Broken(*list(content(sound(FIRST)).values())[:1]))
 
     late = desk.bring("late.json", FIRST)
 
@@ -149,9 +149,9 @@ def test_a_partition_run_again_with_a_mended_reader_takes_its_place_in_time(monk
     desk = Desk(config=CONFIG)
     desk.bring("first.json", FIRST)
     export = desk.deliver("third.json", third)
-    monkeypatch.setattr("encord_dagster.run.read_rows", Broken(*newer))
+    monkeypatch.setattr("encord_dagster.intake.read_rows", Broken(*newer))
     desk.ingest(export)
-    monkeypatch.setattr("encord_dagster.run.read_rows", read_rows)
+    monkeypatch.setattr("encord_dagster.intake.read_rows", read_rows)
 
     desk.ingest(export)
     mended = digest(desk)
@@ -170,9 +170,9 @@ def test_an_export_quarantined_whole_is_published_when_it_runs_again_with_a_mend
     """Quarantine is no grave: the same partition run again becomes a version."""
     desk = Desk(config=CONFIG)
     export = desk.deliver("first.json", FIRST)
-    monkeypatch.setattr("encord_dagster.run.read_rows", Broken(*content(sound(FIRST)).values()))
+    monkeypatch.setattr("encord_dagster.intake.read_rows", Broken(*content(sound(FIRST)).values()))
     refused = desk.ingest(export)
-    monkeypatch.setattr("encord_dagster.run.read_rows", read_rows)
+    monkeypatch.setattr("encord_dagster.intake.read_rows", read_rows)
 
     again = desk.ingest(export)
 

@@ -1,0 +1,135 @@
+"""A version as plain files in a folder: COCO, masks, tables, the loss report."""
+
+import secrets
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from encord_dagster.errors import UsageError
+from encord_dagster.formats import croissant, losses, masks, provenance, tables
+from encord_dagster.formats.png import size_of
+from encord_dagster.label_set import document, objects
+from encord_dagster.label_set.cache import Cache, link_or_copy
+from encord_dagster.label_set.images import Described, described
+
+if TYPE_CHECKING:
+    from encord_dagster.label_set.read import Version
+
+FORMATS = ("coco", "masks", "tables")
+TABLES = (*tables.SCHEMAS, "row_events", "findings")
+
+Progress = Callable[[str], None]
+
+
+def checkout(
+    version: "Version", folder: Path, *, formats: Sequence[str], cache: Cache | None, link: bool, progress: Progress
+) -> list[Path]:
+    """Write the files of a version; a folder that does not exist yet appears with all of them, or not at all."""
+    if unknown := set(formats) - set(FORMATS):
+        raise UsageError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(FORMATS)}")
+    with _staged(folder.resolve()) as staging:
+        files = _Files(staging, cache, link=link)
+        files.write(losses.FILE, losses.report(version.root.losses))
+        for name in (croissant.FILE, provenance.FILE):
+            if ref := version.root.files.get(name):  # versions of older releases have none
+                files.write(name, objects.read(version.lake, ref))
+        if "coco" in formats:
+            progress(f"version {version.number}: {document.INSTANCES}")
+            files.coco(version)
+        for name in TABLES if "tables" in formats else ():
+            progress(f"version {version.number}: table {name}")
+            files.write(f"tables/{name}.parquet", tables.to_parquet(version.table(name)))
+        if "masks" in formats:
+            _write_masks(version, files, progress)
+    return [folder / name for name in files.written]
+
+
+@contextmanager
+def _staged(folder: Path) -> Iterator[Path]:
+    """A folder beside the wanted one, or within it where that exists, whose files get their names at the end."""
+    exists = folder.exists()
+    if exists:
+        _refuse_others(folder)
+    parent = folder if exists else folder.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    staging = parent / f".checkout-{secrets.token_hex(8)}"
+    staging.mkdir()
+    try:
+        yield staging
+        if exists:  # it stays: it may be a mount, or where somebody stands
+            _refuse_others(folder, staging)
+            for entry in list(staging.iterdir()):
+                entry.rename(folder / entry.name)
+        else:
+            staging.rename(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _refuse_others(folder: Path, *mine: Path) -> None:
+    if other := next((path for path in folder.iterdir() if path not in mine), None):
+        raise UsageError(f"{folder} is not empty, it holds {other.name}; name a folder that is, or does not exist yet")
+
+
+class _Files:
+    """The files of one checkout so far, in the order in which they were written."""
+
+    def __init__(self, folder: Path, cache: Cache | None, *, link: bool) -> None:
+        self.folder, self.cache, self.link = folder, cache, link
+        self.written: dict[str, None] = {}
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file; one of that name is replaced, never written into: it may be the cache's."""
+        path = self._place(name)
+        if self.cache:
+            link_or_copy(self.cache.add(data), path, link=self.link)
+        else:
+            path.write_bytes(data)
+
+    def coco(self, version: "Version") -> None:
+        """Write the COCO file, piece by piece."""
+        path = self._place(document.INSTANCES)
+        if self.cache:
+            link_or_copy(version.coco_in(self.cache), path, link=self.link)
+            return
+        with path.open("xb") as file:
+            file.writelines(document.pieces(version.lake, version.root))
+
+    def read(self, name: str) -> bytes | None:
+        """A file that this checkout wrote."""
+        return (self.folder / name).read_bytes() if name in self.written else None
+
+    def _place(self, name: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        self.written[name] = None
+        return path
+
+
+def _write_masks(version: "Version", files: _Files, progress: Progress) -> None:
+    images: dict[int, Described] = {}
+    painted: Counter[int] = Counter()  # annotations already on an image: the offset of the next row's values
+    total = len(version.root.buckets)
+    for number, bucket in enumerate(version.buckets(), start=1):
+        progress(f"version {version.number}: masks, {number:,} of {total:,} buckets")
+        objects_on = described(version.lake, bucket, images)
+        if "masks" not in bucket.shards:
+            continue
+        tar = objects.read(version.lake, bucket.shards["masks"])
+        for place in tables.from_parquet(objects.read(version.lake, bucket.shards["masks_index"])).to_pylist():
+            image_id, row, kind = place["image_id"], place["row"], place["kind"]
+            png = tar[place["offset"] : place["offset"] + place["size"]]
+            name = Path("masks", kind, images[image_id].file_name).with_suffix(".png")
+            below = files.read(str(name))
+            if below and size_of(below) != size_of(png):
+                # two label rows disagree on the image's size, so neither mask can lie on the other
+                name = name.with_name(f"{name.stem}.{row[:12]}.png")
+            elif below:  # a second label row describes the same image
+                png = masks.compose(below, png, offset=painted[image_id] if kind == "instance" else 0)
+            files.write(str(name), png)
+            if kind == "instance":
+                painted[image_id] += objects_on[row, image_id]

@@ -1,0 +1,139 @@
+"""The commands of whoever looks after label sets: what changed and why, going back, taking out, cleaning up."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from encord_dagster.label_set.read import LabelSet
+    from encord_dagster.storage.protocol import ObjectStore
+
+Add = Callable[[str, Callable[[argparse.Namespace], object], str], argparse.ArgumentParser]
+
+
+def add_commands(add: Add) -> None:
+    """Add a parser for each command; what a command returns is printed as JSON, a text as it is."""
+    diff = add("diff", _diff, "What changed between two versions: rows, and objects by class.")
+    diff.add_argument("before")
+    diff.add_argument("after", nargs="?", default="latest")
+    why = add("why", _why, "What made a version: exports, the rows that each decided, configuration.")
+    why.add_argument("version", nargs="?", default="latest")
+    history = add("history", _history, "Where a label row comes from: every event of it, and the one that counts.")
+    history.add_argument("label_hash")
+    history.add_argument("--branch", default="main")
+    tag = add("tag", _tag, "Give a version a name, for good.")
+    tag.add_argument("tag")
+    tag.add_argument("version", type=int)
+    add("tags", _tags, "List the names of versions.")
+    rollback = add("rollback", _rollback, "Give readers an older version again; block the exports that came after it.")
+    rollback.add_argument("version", type=int)
+    unblock = add("unblock", _unblock, "Let exports take part again that a rollback blocked.")
+    unblock.add_argument("export", nargs="+")
+    release = add("release", _release, "Publish the version that is held back.")
+    retire = add("retire", _retire, "Take label rows out, for good: also where they are exported again.")
+    retire.add_argument("--label-hash", action="append", default=[])
+    retire.add_argument("--data-hash", action="append", default=[])
+    restore = add("restore", _restore, "Bring retired label rows back.")
+    restore.add_argument("label_hash", nargs="+")
+    for parser in (rollback, unblock, release, retire, restore):
+        parser.add_argument("--reason", required=True, help="written into the log, for whoever reads it next year")
+    gc = add("gc", _gc, "Delete what no kept version names; needs a role that may delete.")
+    gc.add_argument("--dry-run", action="store_true", help="only say what would go")
+    gc.add_argument("--keep", type=int, help="keep the last so many versions and the tagged ones; default: all")
+    add("quarantine", _quarantine, "List what is in quarantine: where it lies, and why.")
+
+
+def _label_set(arguments: argparse.Namespace) -> "LabelSet":
+    from encord_dagster.label_set.read import open_label_set
+
+    return open_label_set(arguments.lake, arguments.name)
+
+
+def _store(arguments: argparse.Namespace) -> "ObjectStore":
+    from encord_dagster.storage.open import open_store
+
+    return open_store(arguments.lake)
+
+
+def _diff(arguments: argparse.Namespace) -> object:
+    from encord_dagster.label_set.diff import diff
+    from encord_dagster.reports import diff_text
+
+    found = diff(_label_set(arguments), arguments.before, arguments.after)
+    return found if arguments.json else diff_text(found)
+
+
+def _why(arguments: argparse.Namespace) -> object:
+    from encord_dagster.label_set.lineage import why
+
+    return why(_label_set(arguments), arguments.version)
+
+
+def _history(arguments: argparse.Namespace) -> object:
+    from encord_dagster.label_set.lineage import history
+
+    return history(_label_set(arguments), arguments.label_hash, arguments.branch)
+
+
+def _tag(arguments: argparse.Namespace) -> object:
+    from encord_dagster.label_set.tags import tag
+
+    return tag(_store(arguments), arguments.name, arguments.tag, arguments.version)
+
+
+def _tags(arguments: argparse.Namespace) -> object:
+    from encord_dagster.label_set.tags import tags
+
+    return tags(_store(arguments), arguments.name)
+
+
+def _rollback(arguments: argparse.Namespace) -> object:
+    from encord_dagster.label_set.operations import rollback
+
+    return rollback(_store(arguments), arguments.name, arguments.version, arguments.reason)
+
+
+def _unblock(arguments: argparse.Namespace) -> object:
+    from encord_dagster.label_set.operations import unblock
+
+    return unblock(_store(arguments), arguments.name, arguments.export, arguments.reason)
+
+
+def _release(arguments: argparse.Namespace) -> object:
+    from encord_dagster.label_set.operations import release
+
+    return release(_store(arguments), arguments.name, arguments.reason)
+
+
+def _retire(arguments: argparse.Namespace) -> object:
+    from encord_dagster.label_set.retire import retire
+
+    hashes = {"label_hashes": arguments.label_hash, "data_hashes": arguments.data_hash}
+    return retire(_store(arguments), arguments.name, arguments.reason, **hashes)
+
+
+def _restore(arguments: argparse.Namespace) -> object:
+    from encord_dagster.label_set.retire import restore
+
+    return restore(_store(arguments), arguments.name, arguments.label_hash, arguments.reason)
+
+
+def _gc(arguments: argparse.Namespace) -> object:
+    from encord_dagster.label_set.gc import gc
+
+    return gc(_store(arguments), arguments.name, dry_run=arguments.dry_run, keep=arguments.keep)
+
+
+def _quarantine(arguments: argparse.Namespace) -> object:
+    from encord_dagster.label_set.quarantine import held_in_quarantine
+
+    return held_in_quarantine(_store(arguments), arguments.name)
+
+
+def show(found: object) -> None:
+    """Print what a command found."""
+    import msgspec
+
+    text = found if isinstance(found, str) else msgspec.json.format(msgspec.json.encode(found)).decode() + "\n"
+    sys.stdout.write(text)

@@ -1,0 +1,112 @@
+"""Stores for the faults, and the count of what was survived, said at the end."""
+
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from encord_dagster.storage.local import LocalStore
+from encord_dagster.storage.memory import MemoryStore
+from encord_dagster.storage.open import open_store
+from encord_dagster.storage.protocol import ObjectStore
+from tests.faults.registry import FAULTS
+from tests.faults.stage import Backend
+
+MARK = "faults(*ids, on, slow_on): the faults of the registry that a test shows, and the stores it shows them on"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say what the mark means."""
+    config.addinivalue_line("markers", MARK)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes a backend runs on each store that its mark names."""
+    if "backend" not in metafunc.fixturenames:
+        return
+    (mark,) = metafunc.definition.iter_markers("faults")
+    slow = mark.kwargs.get("slow_on", ())
+    stores = [pytest.param(name, marks=[pytest.mark.slow] if name in slow else []) for name in mark.kwargs["on"]]
+    metafunc.parametrize("backend", stores, indirect=True)
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """One kind of store; each `new` is empty."""
+    kind: str = request.param
+    if kind == "memory":
+        return Backend("memory", MemoryStore)
+    if kind == "local":
+        return Backend("local", lambda: LocalStore(tmp_path / secrets.token_hex(8)))
+    client = request.getfixturevalue("s3_client")
+    client.create_bucket(Bucket="faults")
+
+    def new() -> ObjectStore:
+        return open_store(f"s3://faults/{secrets.token_hex(8)}", client=client)
+
+    return Backend("s3", new)
+
+
+@pytest.fixture
+def survived(record_property: Callable[[str, object], None]) -> Callable[[int], None]:
+    """Tells how many injections a test has survived, where it is not one."""
+    return lambda injections: record_property("injections", injections)
+
+
+@pytest.fixture(autouse=True)
+def _told(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
+    """Write down which faults a test shows, and on which store."""
+    for mark in request.node.iter_markers("faults"):
+        record_property("faults", list(mark.args))
+        callspec = getattr(request.node, "callspec", None)
+        chosen = callspec.params.get("backend") if callspec else None
+        record_property("store", chosen or mark.kwargs.get("on", ("memory",))[0])
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """A line for each fault, and the sum."""
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    total: Counter[str] = Counter()
+    lost: dict[str, list[str]] = defaultdict(list)
+    for outcome in ("passed", "failed", "xfailed", "xpassed", "error"):
+        for report in terminalreporter.getreports(outcome):
+            told = [pair for pair in report.user_properties if report.when == "call" or outcome == "error"]
+            _count(told, report.nodeid, outcome == "passed", counted, total, lost)
+    if not (counted or lost):
+        return
+    terminalreporter.section("faults")
+    for fault in FAULTS:
+        if fault.id in counted or fault.id in lost:
+            stores = ", ".join(f"{store} {count:,}" for store, count in counted[fault.id].items()) or "none"
+            terminalreporter.line(f"{fault.id} {fault.name}: {stores}")
+            for nodeid in lost.get(fault.id, []):
+                terminalreporter.line(f"    NOT SURVIVED: {nodeid}")
+    by_store = ", ".join(f"{store} {count:,}" for store, count in total.items())
+    whole = [fault.id for fault in FAULTS if counted.get(fault.id) and fault.id not in lost]
+    terminalreporter.line(f"{len(whole)} faults of {len(FAULTS)}, {total.total():,} injections survived ({by_store})")
+
+
+def _count(
+    told: Sequence[tuple[str, object]],
+    nodeid: str,
+    passed: bool,
+    counted: dict[str, Counter[str]],
+    total: Counter[str],
+    lost: dict[str, list[str]],
+) -> None:
+    """Add one test: under each of its faults, and once to the total of its store."""
+    properties = dict(told)
+    ids = properties.get("faults")
+    if not isinstance(ids, list):
+        return
+    counts = [value for name, value in told if name == "injections" and isinstance(value, int)]
+    for fault in ids:
+        if passed:
+            counted[fault][str(properties["store"])] += sum(counts) or 1
+        else:
+            lost[fault].append(nodeid)
+    if passed:
+        total[str(properties["store"])] += sum(counts) or 1

@@ -1,0 +1,88 @@
+"""Lakes that earlier releases wrote stay readable: each `tests/golden/<name>` says what is to be found in it."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from encord_dagster.config import CONVERTER_VERSION
+from encord_dagster.label_set import quarantine
+from encord_dagster.label_set.read import open_label_set
+from encord_dagster.label_set.verify import verify
+from encord_dagster.storage.local import LocalStore
+from tests.golden import make
+
+LAKES = sorted(path.parent.name for path in make.HERE.glob("*/lake.tar.gz"))
+LARGEST = 200_000  # bytes packed
+
+
+def unpacked(name: str, folder: Path) -> LocalStore:
+    """A golden lake in a folder of its own."""
+    with tarfile.open(make.HERE / name / "lake.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return LocalStore(folder)
+
+
+def test_there_are_lakes_of_the_first_form_and_of_today() -> None:
+    """A lake that is not found would be read by no test."""
+    assert LAKES == ["v1", "v1-first"]
+    assert all((make.HERE / name / "lake.tar.gz").stat().st_size < LARGEST for name in LAKES)
+
+
+@pytest.mark.parametrize("name", LAKES)
+def test_versions_of_a_golden_lake_are_what_they_were(name: str, tmp_path: Path) -> None:
+    """Digests, the bytes of the COCO files, classes and tables, as the release said that wrote them."""
+    expected = json.loads((make.HERE / name / "expected.json").read_text("utf-8"))
+
+    found = make.described(unpacked(name, tmp_path))
+
+    assert found == expected
+
+
+@pytest.mark.parametrize("name", LAKES)
+def test_a_golden_lake_verifies(name: str, tmp_path: Path) -> None:
+    """Every digest and count holds by the rules of today."""
+    report = verify(unpacked(name, tmp_path), make.NAME)
+
+    assert report.problems == []
+    assert (report.records, report.objects > 10) == (3, True)
+
+
+@pytest.mark.parametrize("name", LAKES)
+def test_a_golden_lake_tells_its_history(name: str, tmp_path: Path) -> None:
+    """Two versions, an observe between them, a broken file and bad objects in quarantine."""
+    lake = unpacked(name, tmp_path)
+
+    held = quarantine.read(lake, make.NAME)
+
+    ops = [(record.op, record.version) for record in open_label_set(lake, make.NAME).log()]
+    assert ops == [("publish", 1), ("observe", 1), ("publish", 2)]
+    assert {item.reason for record in held for item in record.items} >= {"empty_file", "bad_bitmask", "too_few_points"}
+
+
+@pytest.mark.parametrize("name", LAKES)
+def test_a_golden_lake_checks_out(name: str, tmp_path: Path) -> None:
+    """All files of both versions, two masks for each image."""
+    label_set = open_label_set(unpacked(name, tmp_path / "lake"), make.NAME)
+
+    for number in (1, 2):
+        paths = label_set.version(number).checkout(tmp_path / str(number))
+
+        assert sum(path.suffix == ".png" for path in paths) == 2 * label_set.version(number).images
+
+
+@pytest.mark.parametrize("name", LAKES)
+def test_the_next_export_builds_on_a_golden_lake(name: str, tmp_path: Path) -> None:
+    """It is published as version 3, by the converter of today; the older versions stay what they were."""
+    expected = json.loads((make.HERE / name / "expected.json").read_text("utf-8"))
+    lake = unpacked(name, tmp_path)
+
+    make.bring(lake, {"next.json": make.next_delivery()}, day=5)
+
+    label_set = open_label_set(lake, make.NAME)
+    newest = label_set.version()
+    assert (newest.number, newest.record.converter_version) == (3, CONVERTER_VERSION)
+    assert verify(lake, make.NAME).problems == []
+    found = make.described(lake)
+    assert {number: found[number] for number in expected} == expected
