@@ -187,12 +187,12 @@ def root_digest(store: MemoryStore | LocalStore) -> str:
 @pytest.mark.parametrize("days", SHIFTS.values(), ids=SHIFTS)
 def test_a_wrong_clock_that_goes_backwards_changes_no_digest(backend: Backend, days: int) -> None:
     """Landing prefix and lake both tell times that are off."""
-    sound = sound_lake(FIRST, SECOND)
+    sound = sound_lake(SECOND, FIRST)
     desk = Desk(MemoryStore(now=wrong_clock(days)), CONFIG)
     desk.landing = MemoryStore(now=wrong_clock(days))
 
-    desk.bring("1.json", SECOND)
-    desk.bring("0.json", FIRST)
+    desk.bring("0.json", SECOND)
+    desk.bring("1.json", FIRST)
 
     assert isinstance(sound.lake, MemoryStore)
     assert isinstance(desk.lake, MemoryStore)
