@@ -18,9 +18,9 @@ from encord_dagster.encord.spaces import read_spaces, space_unit
 from encord_dagster.encord.units import IMAGE_TYPES, Unit
 from encord_dagster.errors import RowError
 
-# Converting a row that reaches both of these takes 1 GiB.
-MOST_RANGED = 500_000  # frames that the ranges of a row's classifications may name together
-MOST_MADE = 200_000  # of these, frames that no labels name
+# Publishing a row that reaches both of these takes 0.9 GiB.
+MOST_RANGED = 400_000  # frames that the ranges of a row's classifications may name together
+MOST_MADE = 120_000  # of these, frames that no labels name
 
 
 class Contents(msgspec.Struct, frozen=True):

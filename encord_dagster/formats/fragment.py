@@ -75,6 +75,7 @@ class Fragment(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[ClassCount, ...]
     masks: tuple[MaskImage, ...]
     tables: dict[str, list[dict[str, object]]]  # table name -> records
+    packed: dict[str, list[bytes]] = {}  # table name -> Parquet of the records before those, where they are very many
 
 
 def classes_of(row: LabelRow, ontology: Ontology | None = None) -> dict[str, Category]:
