@@ -119,6 +119,7 @@ _FINDINGS: _Columns = [
     ("severity", pa.string()),
     ("label_hash", pa.string()),
     ("data_hash", pa.string()),
+    ("space", pa.string()),
     ("frame", pa.int64()),
     ("object_hash", pa.string()),
     ("message", pa.string()),
