@@ -321,6 +321,9 @@ EXAMPLES: dict[str, Example] = {
     "odd_frame_rate": row(make.changed(make.video_row({}), 5000, "data_units", "video-0", "data_fps")),
     "bad_frame_size": unit("wide", "width"),
     "bad_slice": row(make.dicom_row({0: make.dicom_slice(uid=17)})),
+    "bad_series": row(
+        make.changed(make.dicom_row({0: make.labels()}), {"series_uid": "a/b.dcm"}, "data_units", "dicom-0", "metadata")
+    ),
     "personal_data_removed": row(make.image_row(make.box(name="car of jane@example.com"))),
     # COCO exports
     "coco_unreadable": coco(coco_files.annotation(), categories="none"),
