@@ -654,7 +654,7 @@ def test_bytes_that_are_no_utf_8_stop_their_row(row: Json) -> None:
     ],
 )
 def test_a_study_or_series_uid_that_is_none_is_told(metadata: object, told: int) -> None:
-    """The vendor's page has a file's path there. The slices are converted all the same, and the text is not repeated."""
+    """The vendor's page has a file's path there. The slices are converted all the same."""
     row = make.changed(make.dicom_row({0: make.labels(make.box())}), metadata, "data_units", "dicom-0", "metadata")
 
     reading = make.read(row)
