@@ -118,6 +118,6 @@ lock-croissant: ## write requirements/croissant.txt anew
 		--no-annotate --no-header --output-file requirements/croissant.txt
 	rm -rf .make/lock
 
-clean: ## remove caches, builds and the demo's folder (not .venv)
-	rm -rf .demo .make build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+clean: ## remove caches, builds, inputs of benchmarks and the demo's folder (not .venv)
+	rm -rf benchmarks/data .demo .make build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
