@@ -102,3 +102,16 @@ def test_the_chart_is_xml_with_a_bar_for_each_value() -> None:
     heights = [float(bar.attrib["height"]) for bar in bars]
     assert [bar[0].text for bar in bars] == ["boxes, SDK: 8.00 s", "boxes, ours: 4.00 s", "a & b, SDK: 16.00 s"]
     assert heights[2] - heights[0] == pytest.approx(heights[0] - heights[1], abs=0.2) != 0
+
+
+def test_two_processes_run_where_the_command_knows_them(tmp_path: Path) -> None:
+    """Then one process is asked for by name too, so that a default of two does not pass for one."""
+    inputs = r.Inputs(*(tmp_path / name for name in ("1", "2", "3", "o")))
+
+    plain, both = ({one.name: one for one in r.runners(inputs, tmp_path, two_processes=two)} for two in (False, True))
+
+    assert both.keys() - plain.keys() == {r.OURS_TWO}
+    assert "--processes" not in plain[r.OURS].command
+    assert both[r.OURS].command[-2:] == ("--processes", "1")
+    assert both[r.OURS_TWO].command[-2:] == ("--processes", "2")
+    assert len({one.coco for one in both.values() if one.coco}) == 5
