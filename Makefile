@@ -8,6 +8,9 @@ PORT ?= 3000
 ROWS ?= 3000
 ORACLES := 0.1.190 0.1.211
 SECONDS ?= 1800
+SIZE ?= S
+RUNS ?= 3
+PROFILES ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-s3 dev test test-all lint format bench oracle croissant fuzz lock lock-oracle lock-croissant clean
@@ -52,8 +55,8 @@ format: setup ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## the benchmarks
-	$(BIN)/python -m benchmarks
+bench: setup .make/oracle-0.1.211/.setup-done ## beside Encord's own exporter and the floors (SIZE=S or L, RUNS=..., PROFILES="boxes video")
+	$(BIN)/python -m benchmarks --size $(SIZE) --runs $(RUNS) $(PROFILES)
 
 oracle: setup $(ORACLES:%=.make/oracle-%/.setup-done) ## random and real rows read by us and by Encord's own SDK (ROWS=... for how many)
 	$(BIN)/python -m tests.oracle --rows $(ROWS)
@@ -115,6 +118,6 @@ lock-croissant: ## write requirements/croissant.txt anew
 		--no-annotate --no-header --output-file requirements/croissant.txt
 	rm -rf .make/lock
 
-clean: ## remove caches, builds and the demo's folder (not .venv)
-	rm -rf .demo .make build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+clean: ## remove caches, builds, inputs of benchmarks and the demo's folder (not .venv)
+	rm -rf benchmarks/data .demo .make build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

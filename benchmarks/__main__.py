@@ -1,55 +1,55 @@
-"""`python -m benchmarks`: what a first ingest, an unchanged export and a small change cost, beside the parsing floor.
+"""`python -m benchmarks`: this project beside the vendor's exporter and the floors, in one go.
 
-CPU seconds of this process over a project of image rows, in one run; compare the ratios, not the seconds.
+Writes a table, a CSV file and a chart.
+Without names of profiles it runs all of the size, growth and the small figures, and the results are kept in
+benchmarks/results; with names only these, and the results lie in benchmarks/data. CPU seconds are of fresh processes
+and of their children; compare the ratios, not the seconds.
 """
 
 import argparse
-import json
-import platform
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+import sys
 
-from encord_dagster.config import LabelSetConfig
-from encord_dagster.landing import exports_in
-from encord_dagster.pipeline import ingest
-from encord_dagster.samples import first_export, large_project, next_export
-from encord_dagster.storage.memory import MemoryStore
+from benchmarks import figures, results
+from benchmarks.profiles import GROWTH, PROFILES, SIZES
+from benchmarks.runners import OURS, ROOT, SDK, SDK_PYTHON, SDK_ROWS, TYPED, knows_processes
+from benchmarks.suite import DATA, Input, Run, measure_profile
 
-DAY = datetime(2024, 3, 1, tzinfo=UTC)
+GROWING = (SDK, SDK_ROWS, OURS, TYPED)
 
 
 def main() -> None:
-    """Measure and print a table."""
+    """Measure, compare, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1000)
-    rows = parser.parse_args().rows
-    first = first_export(large_project(rows, seed=1), exported_at=DAY)
-    same = next_export(first, seed=2, exported_at=DAY + timedelta(days=1), changed=0)
-    little = next_export(same, seed=3, exported_at=DAY + timedelta(days=2), changed=max(1, rows // 100))
-    print(f"{rows:,} image rows, {len(first) / 1e6:.1f} MB; Python {platform.python_version()}, {platform.machine()}\n")
-    floor = _cpu(lambda: json.loads(first))
-    table = [("json.loads of the export (floor)", floor)]
-    for masks in (False, True):
-        landing, lake = MemoryStore(), MemoryStore()
-        config = LabelSetConfig(name="bench", masks=masks)
-        for name, data in (
-            ("first ingest", first),
-            ("exported again, unchanged", same),
-            ("1 % of rows changed", little),
-        ):
-            landing.create(f"{name}.json", data)
-            exports = [export for export in exports_in(landing) if export.key == f"{name}.json"]
-            cpu = _cpu(lambda: ingest(exports, landing=landing, lake=lake, config=config))  # noqa: B023 - called at once
-            table.append((f"{name}, {'with' if masks else 'without'} masks", cpu))
-    for name, cpu in table:
-        print(f"{name:45} {cpu:8.2f} s CPU   {cpu / floor:7.1f} x floor   {cpu / rows * 1000:7.2f} ms/row")
+    parser.add_argument("profiles", nargs="*", help=f"of {', '.join(PROFILES)}; none: all")
+    parser.add_argument("--size", choices=SIZES, default="S")
+    parser.add_argument("--runs", type=int, default=3)
+    given = parser.parse_args()
+    if not SDK_PYTHON.exists():
+        raise SystemExit(f"{SDK_PYTHON} is not there: run `make bench`, which makes it")
+    chosen = [profile for profile in given.profiles or PROFILES if profile in SIZES[given.size]]
+    if missing := set(given.profiles) - set(chosen):
+        parser.error(f"no profile {', '.join(sorted(missing))} of size {given.size}")
+    DATA.mkdir(exist_ok=True)
+    two = knows_processes()
+    cases: list[tuple[str, str, tuple[str, ...]]] = [(profile, given.size, ()) for profile in chosen]
+    if not given.profiles:
+        cases += [("boxes", size, GROWING) for size in GROWTH]
+    folder = DATA if given.profiles else ROOT / "benchmarks" / "results"
+    inputs: list[Input] = []
+    runs: list[Run] = []
+    for profile, size, only in cases:
+        found, done = measure_profile(profile, size, runs=given.runs, two_processes=two, only=only, say=_say)
+        inputs.append(found)
+        runs += done
+        results.write(folder, given.size, results.Results(inputs, runs, []))  # a long go that is cut short is not lost
+    if not given.profiles:
+        measured = [one for name in figures.MODULES for one in figures.measured_in(name)]
+        results.write(folder, given.size, results.Results(inputs, runs, measured))
+    print((folder / f"{given.size}.md").read_text("utf-8"))
 
 
-def _cpu(work: Callable[[], object]) -> float:
-    started = time.process_time()
-    work()
-    return time.process_time() - started
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
 
 
 if __name__ == "__main__":
