@@ -14,9 +14,10 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.formats import coco, losses, tables
 from encord_dagster.formats.fragment import Category
 from encord_dagster.label_set import quarantine
+from encord_dagster.label_set.accounted import Checkpoint
 from encord_dagster.label_set.described import FILES
 from encord_dagster.label_set.events import SCHEMA
-from encord_dagster.label_set.history import Checkpoint, Hint
+from encord_dagster.label_set.history import Hint
 from encord_dagster.label_set.manifest import Bucket, LogRecord, Retired, Root
 from encord_dagster.label_set.tags import Tag
 from encord_dagster.landing import Export, exports_in
