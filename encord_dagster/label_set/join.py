@@ -1,6 +1,8 @@
 """The join: which event of each label row a label set stands for. Associative, commutative, idempotent."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -15,6 +17,9 @@ from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ExportEntry, ObjectRef, Root
 from encord_dagster.label_set.tree import Tree
 from encord_dagster.storage.protocol import ObjectStore
+
+OPEN_BUCKETS = 64  # buckets in memory; the rows of a large export come in any order of them
+_PAIR = 64  # bytes of a row identity and a fingerprint, both sha256
 
 
 class State:
@@ -38,8 +43,8 @@ class State:
         """Build the next version on a root."""
         self.root = root
         self.tree = Tree(self.lake, root) if root else None
-        self._buckets: dict[str, Bucket] = {}
-        self._rows: dict[str, BucketRow] = {}
+        self._bucket = lru_cache(OPEN_BUCKETS)(self._read_bucket)
+        self._fingerprints: dict[str, bytes] = {}
 
     def start_over(self) -> None:
         """Build the next version out of nothing but what is append-only: every row is about to be converted anew."""
@@ -60,20 +65,31 @@ class State:
 
     def bucket(self, prefix: str) -> Bucket | None:
         """The bucket of a prefix of the root's prefix length."""
+        return self._bucket(prefix)
+
+    def _read_bucket(self, prefix: str) -> Bucket | None:
         named = self.tree.bucket(prefix) if self.tree else None
-        if named is None:
-            return None
-        if prefix not in self._buckets:
-            bucket = msgspec.json.decode(objects.read(self.lake, named.ref), type=Bucket)
-            self._buckets[prefix] = bucket
-            self._rows |= {row.row: row for row in bucket.rows}
-        return self._buckets[prefix]
+        return msgspec.json.decode(objects.read(self.lake, named.ref), type=Bucket) if named else None
 
     def row(self, key: str) -> BucketRow | None:
         """One label row of the version, by identity."""
-        if self.root:
-            self.bucket(key[: self.root.prefix_length])
-        return self._rows.get(key)
+        bucket = self.bucket(key[: self.root.prefix_length]) if self.root else None
+        rows = bucket.rows if bucket else ()
+        place = bisect_left(rows, key, key=_identity)
+        return rows[place] if place < len(rows) and rows[place].row == key else None
+
+    def fingerprint(self, key: str) -> str | None:
+        """The fingerprint of one label row of the version; of what was asked for, 64 bytes a row are remembered."""
+        prefix = key[: self.root.prefix_length] if self.root else ""
+        if prefix not in self._fingerprints:
+            bucket = self.bucket(prefix)
+            pairs = (bytes.fromhex(row.row + row.fingerprint) for row in (bucket.rows if bucket else ()))
+            self._fingerprints[prefix] = b"".join(pairs)
+        held, wanted = self._fingerprints[prefix], bytes.fromhex(key)
+        place = held.find(wanted)
+        while place > 0 and place % _PAIR:  # a match across the edge of two rows
+            place = held.find(wanted, place + 1)
+        return held[place + len(wanted) : place + _PAIR].hex() if place >= 0 else None
 
     def rows(self) -> Iterator[BucketRow]:
         """Every label row: reads every bucket."""
@@ -113,6 +129,10 @@ class State:
             )
 
 
+def _identity(row: BucketRow) -> str:
+    return row.row
+
+
 class Join:
     """Which event decides each label row, whatever the order in which events come."""
 
@@ -132,8 +152,7 @@ class Join:
 
     def is_new(self, event: RowEvent) -> bool:
         """Whether the event carries other content than the version has for its row."""
-        held = self.state.row(identity.row_identity(event.label_hash, event.branch_name))
-        return held is None or held.fingerprint != event.fingerprint
+        return self.state.fingerprint(identity.row_identity(event.label_hash, event.branch_name)) != event.fingerprint
 
     def _read_not_older_than(self, time: str) -> None:
         """Learn accounted events that an event of `time` might lose to; in the usual case there are none."""
