@@ -150,7 +150,7 @@ def filtered(row: LabelRow) -> LabelRow:
     left_out = [
         Excluded(
             "filtered",
-            Location(row.label_hash, frame.data_hash, frame.number, item.object_hash),
+            Location(row.label_hash, frame.data_hash, frame.number, item.object_hash, frame.space),
             item.feature_hash,
             item.shape,
         )

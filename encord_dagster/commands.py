@@ -1,12 +1,13 @@
 """What the commands do, as functions of urls."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
 import msgspec
 
-from encord_dagster.accounting import open_delivery, read_rows
+from encord_dagster.accounting import excluded, open_delivery, read_rows
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import ExportError, UsageError
@@ -31,6 +32,7 @@ class Validated(msgspec.Struct, frozen=True, kw_only=True):
     rows_quarantined: int
     objects_in: int
     objects_quarantined: int
+    objects_excluded: dict[str, int]  # by reason: what is legal, and in no format
     findings: tuple[Finding, ...]
 
 
@@ -94,6 +96,7 @@ def validate_urls(urls: Sequence[str], *, config: LabelSetConfig) -> list[Valida
 def _validated(key: str, landing: ObjectStore, config: LabelSetConfig) -> Validated:
     findings: list[Finding] = []
     rows = quarantined = objects_in = objects_quarantined = 0
+    left_out: Counter[str] = Counter()
     try:
         beside = next(filter(None, map(landing.get, ontology_keys(key))), None)
         for reading in read_rows(open_delivery(landing.get(key) or b"", config, beside=beside), config):
@@ -101,6 +104,7 @@ def _validated(key: str, landing: ObjectStore, config: LabelSetConfig) -> Valida
             quarantined += reading.status == "quarantined"
             objects_in += reading.row.objects_in if reading.row else 0
             objects_quarantined += len(reading.row.quarantined) if reading.row else 0
+            left_out.update(excluded(reading.row) if reading.row else {})
             findings += reading.findings
     except ExportError as error:
         findings.append(Finding(error.reason, "error", Location(), str(error)))
@@ -110,5 +114,6 @@ def _validated(key: str, landing: ObjectStore, config: LabelSetConfig) -> Valida
         rows_quarantined=quarantined,
         objects_in=objects_in,
         objects_quarantined=objects_quarantined,
+        objects_excluded=dict(left_out),
         findings=tuple(findings),
     )

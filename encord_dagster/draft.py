@@ -58,13 +58,14 @@ class Draft:
         self._has_coco = bool(root and root.coco_rows)
         self._sources: dict[str, dict[str, str]] | None = None  # of the version, by data hash; read where COCO comes in
         self._taken_sources: dict[str, dict[str, str]] = {}  # of this run
-        self._export_id = ""
+        self._export_id, self._again = "", False
         self._ontology: Ontology | None = None
         self._before: dict[str, Before] = {}
         self._datasets_before = frozenset(self.datasets)
 
-    def begin(self, export_id: str) -> None:
-        """From here on rows come from this export."""
+    def begin(self, export_id: str, *, again: bool = False) -> None:
+        """From here on rows come from this export; `again` where the version may hold what it brought before."""
+        self._again = again
         self._export_id, self._before, self._datasets_before = export_id, {}, frozenset(self.datasets)
         self._ontology, self._defined_before = None, dict(self.defined)
 
@@ -87,16 +88,18 @@ class Draft:
         """Offer a row; convert it where it decides its content and the content is new. RowError leaves no trace."""
         categories = self.categories.claim(classes_of(row, self._ontology))
         row = fitted(row, categories)
+        key = identity.row_identity(row.label_hash, row.branch_name)
         rival = self.join.rival(event)
+        wins = rival is None or order(event) > order(rival)
+        known = self.join.state.row(key) if wins and not self._again else None
         findings = [f for held in row.quarantined for f in held.findings if f.rule == "skeleton_joint_unknown"]
-        findings += [*self._of_dataset(row), *self._of_other_source(row), *_of_rival(event, rival)]
+        findings += [*self._of_dataset(row), *self._of_other_source(row), *_of_known(event, rival, known)]
         change: BucketRow | None = None
         fragment: Fragment | None = None
-        wins = rival is None or order(event) > order(rival)
         if wins:
             if self.join.is_new(event):
                 change, fragment = self._converted(row, event, categories)
-            self._decide(identity.row_identity(row.label_hash, row.branch_name), event, change)
+            self._decide(key, event, change)
         if row.dataset_hash:
             self.datasets.add(row.dataset_hash)
         return Taken(row=row, findings=tuple(findings), change=change, fragment=fragment)
@@ -145,6 +148,7 @@ class Draft:
             classes=fragment.classes if fragment else (),
             source=row.source,
             losses=losses(row, masks=self.config.masks),
+            export_hash=event.export_hash or "",
         )
         return change, fragment
 
@@ -171,14 +175,15 @@ class Draft:
         return [Finding("new_dataset", "warning", Location(row=row.label_hash), text)]
 
 
-def _of_rival(event: RowEvent, rival: RowEvent | None) -> list[Finding]:
-    """What is odd about an event beside the greatest known one of its row."""
+def _of_known(event: RowEvent, rival: RowEvent | None, held: BucketRow | None) -> list[Finding]:
+    """What is odd about an event beside the greatest known one of its row, and beside what the version holds of it."""
     place = Location(row=event.label_hash)
+    known = {(one.export_hash, one.fingerprint) for one in (rival, held) if one and one.export_hash}
+    if any(export_hash == event.export_hash and came != event.fingerprint for export_hash, came in known):
+        text = f"it came with other labels under the same export hash {event.export_hash}; export the row again"
+        return [Finding("export_hash_conflict", "warning", place, text)]
     if rival is None or not rival.export_hash:
         return []
-    if rival.export_hash == event.export_hash and rival.fingerprint != event.fingerprint:
-        text = f"it came with other labels under the same export hash {rival.export_hash}; export the row again"
-        return [Finding("export_hash_conflict", "warning", place, text)]
     if order(rival) > order(event) and rival.export_hash in history_hashes(event.history):
         text = f"its history holds export {rival.export_hash}, yet that event is newer by its own time"
         return [Finding("history_disagrees", "warning", place, text)]

@@ -15,9 +15,11 @@ class Location(msgspec.Struct, frozen=True, omit_defaults=True):
     unit: str | None = None  # data hash of the data unit
     frame: int | None = None
     object: str | None = None  # object hash or classification hash
+    space: str | None = None  # of a data group: its frames are counted in each of them
 
     def __str__(self) -> str:
-        parts = (("row", self.row), ("unit", self.unit), ("frame", self.frame), ("object", self.object))
+        within = (("row", self.row), ("unit", self.unit), ("space", self.space))
+        parts = (*within, ("frame", self.frame), ("object", self.object))
         return " ".join(f"{name} {value}" for name, value in parts if value is not None) or "export"
 
 

@@ -111,9 +111,12 @@ def _fates(outcome: ExportOutcome) -> str:
 def validation_text(report: Validated) -> str:
     """What is wrong with one export."""
     rows = f" ({report.rows_quarantined:,} cannot be used)" if report.rows_quarantined else ""
-    objects = f" ({report.objects_quarantined:,} cannot be converted)" if report.objects_quarantined else ""
+    objects = [f"{report.objects_quarantined:,} cannot be converted"] if report.objects_quarantined else []
+    if left_out := report.objects_excluded:
+        objects.append(f"{sum(left_out.values()):,} left out: {counts_text(left_out)}")
+    fates = f" ({', '.join(objects)})" if objects else ""
     head = (
-        f"{report.key}: {_counted(report.rows, 'label row')}{rows}, {_counted(report.objects_in, 'object')}{objects}, "
+        f"{report.key}: {_counted(report.rows, 'label row')}{rows}, {_counted(report.objects_in, 'object')}{fates}, "
         f"{_counted(len(report.findings), 'finding')}\n"
     )
     return head + _findings_text(sorted(report.findings, key=lambda finding: -RANKS[finding.severity]))

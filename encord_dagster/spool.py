@@ -6,7 +6,15 @@ from typing import Self
 
 import msgspec
 
-from encord_dagster.formats.fragment import Fragment
+from encord_dagster.formats.fragment import Fragment, MaskImage
+
+
+class _Spooled(msgspec.Struct, frozen=True):
+    """A fragment as it lies in the file: frames that show nothing share their pictures, of which a video has few."""
+
+    fragment: Fragment  # without its masks
+    pictures: tuple[bytes, ...]
+    masks: tuple[tuple[int, str, int], ...]  # image id, kind, place of the picture
 
 
 class Spool:
@@ -29,7 +37,10 @@ class Spool:
 
     def put(self, name: str, fragment: Fragment) -> None:
         """Keep a fragment."""
-        data = msgspec.msgpack.encode(fragment)
+        pictures: dict[bytes, int] = {}
+        masks = [(one.image_id, one.kind, pictures.setdefault(one.png, len(pictures))) for one in fragment.masks]
+        bare = msgspec.structs.replace(fragment, masks=())
+        data = msgspec.msgpack.encode(_Spooled(bare, tuple(pictures), tuple(masks)))
         self._places[name] = (self._file.seek(0, 2), len(data))
         self._file.write(data)
 
@@ -37,4 +48,6 @@ class Spool:
         """A fragment that was put."""
         place, size = self._places[name]
         self._file.seek(place)
-        return msgspec.msgpack.decode(self._file.read(size), type=Fragment)
+        held = msgspec.msgpack.decode(self._file.read(size), type=_Spooled)
+        masks = tuple(MaskImage(image_id, kind, held.pictures[place]) for image_id, kind, place in held.masks)
+        return msgspec.structs.replace(held.fragment, masks=masks)

@@ -127,6 +127,7 @@ RULES: tuple[Rule, ...] = (
     Rule("row_absent", "warning", "Rows of the version are absent from the last complete exports."),
     Rule("export_blocked", "info", "An export was rolled back: nothing of it is used until it is unblocked."),
     Rule("skeleton_joint_unknown", "error", "A skeleton has joints that its class did not have at first."),
+    Rule("too_many_answers", "error", "The frames of a row hold more answers than its objects account for."),
     Rule("too_many_objects", "error", "A frame holds more objects than a mask can number."),
     # found where a version is compared with the one before
     Rule("class_vanished", "error", "A class of the version before has no objects any more."),

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from encord_dagster.encord.label_rows import RowReading, read_row
 Json = dict[str, object]
 
 WIDTH, HEIGHT = 1280, 720  # not square: a reader that swaps the two is caught
-REAL_EXPORTS = Path(__file__).parents[2] / "shared" / "real_exports"
+REAL_EXPORTS = Path(os.environ.get("ENCORD_REAL_EXPORTS", Path(__file__).parents[2] / "shared" / "real_exports"))
 
 FEATURES = {
     "bounding_box": "BoxClas1",

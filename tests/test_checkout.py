@@ -163,6 +163,30 @@ def test_an_old_version_checks_out_as_it_was(tmp_path: Path) -> None:
     assert desk.label_set().version(2).coco() != desk.label_set().version(1).coco()
 
 
+def test_frames_that_show_nothing_share_one_picture_in_the_lake(tmp_path: Path) -> None:
+    """A hundred of them take no more room than two, and a checkout has the files of each."""
+    sizes = []
+    for last in (1, 99):
+        answers = {
+            "classif1": {"classifications": [factories.answer("sunny")], "featureHash": "Fc0000", "range": [[0, last]]}
+        }
+        row = factories.video_row({0: [factories.box()]}, classification_answers=answers)
+        row = factories.changed(row, 4, "data_units", "video-0", "data_duration")
+        desk = Desk()
+        desk.bring("a.json", factories.encode([row]))
+        (bucket,) = desk.label_set().version().buckets()
+        sizes.append(bucket.shards["masks"].size)
+
+    paths = desk.label_set().version().checkout(tmp_path / "files", formats=("masks",))
+
+    pictures = [path for path in paths if path.suffix == ".png"]
+    blank = {path.read_bytes() for path in pictures if path.stem != "0"}
+    assert sizes[0] == sizes[1]
+    assert (len(pictures), len(blank)) == (200, 2)
+    assert {int(_png(path).max()) for path in pictures if path.stem != "0"} == {0}
+    assert {int(_png(path).max()) for path in pictures if path.stem == "0"} == {1}
+
+
 def test_without_masks_there_are_none(tmp_path: Path) -> None:
     """A label set configured without masks checks out COCO and tables only."""
     desk = Desk(config=LabelSetConfig(name="street", masks=False))

@@ -179,6 +179,16 @@ def test_validate_lists_findings_and_writes_nothing(tmp_path: Path, capsys: Capt
     assert files_below(tmp_path) == before
 
 
+def test_validate_says_what_is_left_out(tmp_path: Path, capsys: Capture) -> None:
+    """Objects that no format can hold are no finding, and whoever looks must not think that they are converted."""
+    solid, flat = factories.entry("cuboid", {"cuboid": {}}, "cuboid01"), factories.box(w=0, object_hash="badbox01")
+    (tmp_path / "a.json").write_bytes(factories.encode([factories.image_row(solid, flat, factories.box())]))
+
+    main(["validate", str(tmp_path / "a.json")])
+
+    assert "3 objects (1 cannot be converted, 1 left out: unsupported_shape 1)" in capsys.readouterr().out
+
+
 def test_validate_as_json(tmp_path: Path, capsys: Capture) -> None:
     """A list of exports with their findings."""
     (tmp_path / "bad.json").write_bytes(bad_row(exported_at=DAY))

@@ -16,7 +16,9 @@ from encord_dagster.encord.label_rows import RowReading, UnusableRow, read_row
 from encord_dagster.encord.ontology import Ontology, OntologyClass
 from encord_dagster.encord.resolve import Index, resolve
 from encord_dagster.errors import ExportError, RowError
-from encord_dagster.formats import masks
+from encord_dagster.formats import masks, tables
+from encord_dagster.formats.convert import convert
+from encord_dagster.formats.fragment import classes_of
 from encord_dagster.label_set.operations import rollback
 from encord_dagster.label_set.retire import retire
 from encord_dagster.rules.against import Against
@@ -179,6 +181,19 @@ def too_many_objects() -> set[str]:
     return {caught.value.reason}
 
 
+def too_many_answers() -> set[str]:
+    """A limit of no answers at all."""
+    answers = {"object01": {"objectHash": "object01", "classifications": [make.answer("red")]}}
+    row = make.read(make.image_row(make.box(), object_answers=answers)).row
+    with (
+        patch.object(tables, "MOST_ANSWERS", 0),
+        patch.object(tables, "ANSWERS_OF_AN_OBJECT", 0),
+        pytest.raises(RowError) as caught,
+    ):
+        convert(row, {key: msgspec.structs.replace(one, id=1) for key, one in classes_of(row).items()})
+    return {caught.value.reason}
+
+
 def too_deep() -> set[str]:
     """More brackets than any label row has; an export as a whole is mostly refused before."""
     with pytest.raises(RowError) as caught:
@@ -306,6 +321,9 @@ EXAMPLES: dict[str, Example] = {
     "odd_frame_rate": row(make.changed(make.video_row({}), 5000, "data_units", "video-0", "data_fps")),
     "bad_frame_size": unit("wide", "width"),
     "bad_slice": row(make.dicom_row({0: make.dicom_slice(uid=17)})),
+    "bad_series": row(
+        make.changed(make.dicom_row({0: make.labels()}), {"series_uid": "a/b.dcm"}, "data_units", "dicom-0", "metadata")
+    ),
     "personal_data_removed": row(make.image_row(make.box(name="car of jane@example.com"))),
     # COCO exports
     "coco_unreadable": coco(coco_files.annotation(), categories="none"),
@@ -393,6 +411,7 @@ EXAMPLES: dict[str, Example] = {
         [make.image_row(make.skeleton())],
         [make.image_row(make.skeleton([make.joint(0.1, 0.1, "ear", "JointCl9")]), label_hash="row-2")],
     ),
+    "too_many_answers": too_many_answers,
     "too_many_objects": too_many_objects,
     # where a version is compared with the one before
     "class_vanished": exports([make.image_row(make.box(), make.point())], [later(make.box())]),

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from encord_dagster.formats import tables
 from encord_dagster.samples import BAD_OBJECTS, bad_row
 from tests import factories
 from tests.factories import action, answer, option
@@ -245,6 +246,23 @@ def test_a_frame_of_unknown_size_keeps_its_classifications() -> None:
 
     assert version.images == 0
     assert version.table("classifications").to_pandas()["classification_hash"].tolist() == ["classif1"]
+
+
+def test_very_many_records_are_the_same_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is packed while a row is converted comes out as it went in, in order, also where rows are changed later."""
+    data = project_export(8)
+    later = exported_again(data, changed=3)
+    held = []
+    for packed_at in (tables.PACKED_AT, 2):
+        monkeypatch.setattr(tables, "PACKED_AT", packed_at)
+        desk = Desk()
+        desk.bring("one.json", data)
+        desk.bring("two.json", later)
+        versions = [desk.label_set().version(number) for number in (1, 2)]
+        held.append([version.table(name).to_pylist() for version in versions for name in tables.SCHEMAS])
+
+    assert held[0] == held[1]
+    assert all(held[0])
 
 
 def test_pandas_alone_opens_them(desk: Desk, tmp_path: Path) -> None:

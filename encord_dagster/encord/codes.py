@@ -85,6 +85,7 @@ FRAME_BEYOND_VIDEO = Code("frame_beyond_video", "warning", "A frame lies beyond 
 ODD_FRAME_RATE = Code("odd_frame_rate", "warning", "A video claims more than 1000 frames a second.")
 BAD_FRAME_SIZE = Code("bad_frame_size", "warning", "A width or height is no positive whole number.")
 BAD_SLICE = Code("bad_slice", "warning", "The metadata of a DICOM slice cannot be used; its frame number stands in.")
+BAD_SERIES = Code("bad_series", "warning", "The study or series uid of a DICOM series is none.")
 PERSONAL_DATA_REMOVED = Code("personal_data_removed", "info", "A text held personal or secret data, or was cut.")
 LINK_LEFT_OUT = Code("link_left_out", "info", "A link was to be published, and could hold a login or personal data.")
 

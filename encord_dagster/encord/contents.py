@@ -18,9 +18,9 @@ from encord_dagster.encord.spaces import read_spaces, space_unit
 from encord_dagster.encord.units import IMAGE_TYPES, Unit
 from encord_dagster.errors import RowError
 
-# Converting a row that reaches both of these takes 1 GiB.
-MOST_RANGED = 500_000  # frames that the ranges of a row's classifications may name together
-MOST_MADE = 200_000  # of these, frames that no labels name
+# Publishing a row that reaches both of these takes 0.9 GiB.
+MOST_RANGED = 400_000  # frames that the ranges of a row's classifications may name together
+MOST_MADE = 120_000  # of these, frames that no labels name
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -58,11 +58,13 @@ def read_contents(head: Head, units: tuple[Unit, ...], data_type: str, notes: No
         for unit in units:
             _exclude(unit.labels, reason, unit.data_hash, notes, seen)
     for space in spaces:
+        notes.space = space.name
         if data_type == "group" and group is not None and space.has_pixels:
             unit = space_unit(space, group, notes)
             parts.append(_part((unit,), space.kind, classifications, notes, space=space.key))
         else:
             _exclude(space.labels, reason, group, notes, seen)
+    notes.space = None
     frames = _frames(parts, answers, classifications, notes, seen)
     _exclude_ranged(answers, reason, data_type, notes, seen)
     if data_type == "deleted":
@@ -110,6 +112,7 @@ def _frames(
                     link=sheet.link,
                 )
             )
+    notes.space = None
     return tuple(frames)
 
 
@@ -122,6 +125,7 @@ def _placed(
     """
     room, frames = MOST_RANGED, MOST_MADE
     for part in parts:
+        notes.space = part.units[0].space  # also of what is found in its frames
         named = {sheet.number for sheet in part.sheets}
         ranged: dict[int, list[Classification]] = {}
         for classification, ranges in classifications.ranged(part.space):
@@ -191,4 +195,5 @@ def _exclude_ranged(answers: ObjectAnswers, reason: str, data_type: str, notes: 
         shape = notes.clean(shape, "a shape", where)
         notes.exclude(reason, where, feature_hash=readable_hash(entry.feature_hash), shape=shape)
     if orphans:
-        notes.add(codes.ORPHAN_ANSWER, f"{orphans} entries of object_answers belong to no object of the row")
+        those = "1 entry of object_answers belongs" if orphans == 1 else f"{orphans} entries of object_answers belong"
+        notes.add(codes.ORPHAN_ANSWER, f"{those} to no object of the row")

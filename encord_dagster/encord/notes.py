@@ -39,6 +39,7 @@ class Notes:
         self.disclosure = disclosure  # what may leave the reader beyond labels
         self.relations = relations  # feature hashes of attributes that are relations, as an ontology says
         self._keep_going = keep_going
+        self.space: str | None = None  # of a data group, while it is read
         self.objects_in = 0
         self.findings: list[Finding] = []
         self.excluded: list[Excluded] = []
@@ -47,8 +48,8 @@ class Notes:
         self._said: set[str] = set()
 
     def at(self, unit: str | None = None, frame: int | None = None, object: str | None = None) -> Location:
-        """A place in this row."""
-        return Location(row=self.row, unit=unit, frame=frame, object=object)
+        """A place in this row, and in the space that is being read."""
+        return Location(row=self.row, unit=unit, frame=frame, object=object, space=self.space)
 
     def add(self, code: Code, message: str, where: Location | None = None) -> None:
         """Write down a finding."""

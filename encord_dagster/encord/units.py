@@ -14,6 +14,7 @@ from encord_dagster.findings import Location
 IMAGE_TYPES = frozenset({"image", "img_group", "video", "dicom", "nifti"})  # data types with frames of pixels
 _LARGEST_SIDE = 1_000_000  # pixels
 _ODD_RATE = 1000  # frames a second
+_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")  # of DICOM, of at most 64 characters
 _MIME = re.compile(r"[A-Za-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}")
 
 
@@ -56,9 +57,16 @@ class _Unit(msgspec.Struct):
     labels: Raw = ABSENT
     data_title: Raw = ABSENT
     data_link: Raw = ABSENT
+    metadata: Raw = ABSENT
+
+
+class _Series(msgspec.Struct):
+    study_uid: Scalar = None
+    series_uid: Scalar = None
 
 
 _UNIT = msgspec.json.Decoder(_Unit)
+_SERIES = msgspec.json.Decoder(_Series | None)
 
 
 def read_units(raw: Raw, data_type: str, notes: Notes) -> tuple[Unit, ...]:
@@ -101,6 +109,8 @@ def _read(key: str, raw: Raw, data_type: str, notes: Notes, *, alone: bool) -> U
     if data_hash != key and not key.isdigit():
         message = f"the data unit is filed under {shown(key)}; its own data hash was taken"
         notes.add(codes.DATA_HASH_DIFFERS, message, notes.at(data_hash))
+    if data_type == "dicom":
+        _check_series(unit.metadata, notes.at(data_hash), notes)
     pixels = data_type in IMAGE_TYPES
     mime = text(unit.data_type) or ""
     return Unit(
@@ -114,6 +124,19 @@ def _read(key: str, raw: Raw, data_type: str, notes: Notes, *, alone: bool) -> U
         title=read_title(unit.data_title, notes.at(data_hash), notes),
         link=read_link(unit.data_link, notes),
     )
+
+
+def _check_series(raw: Raw, where: Location, notes: Notes) -> None:
+    """Tell of a study or series uid that is none; neither is published, and nothing is named after them."""
+    try:
+        series = _SERIES.decode(raw) or _Series()
+    except UNREADABLE as error:
+        notes.add(codes.BAD_SERIES, f"the metadata of the series cannot be read ({problem(error)})", where)
+        return
+    for name, value in (("study", present(series.study_uid)), ("series", present(series.series_uid))):
+        if value is not None and not (isinstance(value, str) and len(value) <= 64 and _UID.fullmatch(value)):
+            message = f"the {name} uid {shown(value)} is no DICOM uid; check how the series came into Encord"
+            notes.add(codes.BAD_SERIES, message, where)
 
 
 def _sequence(value: Scalar, *, alone: bool) -> int:

@@ -48,6 +48,7 @@ def convert(
         classes=_counted(row, categories),
         masks=tuple(pictures),
         tables=tables.records,
+        packed=tables.packed,
     )
 
 

@@ -75,6 +75,7 @@ class Fragment(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[ClassCount, ...]
     masks: tuple[MaskImage, ...]
     tables: dict[str, list[dict[str, object]]]  # table name -> records
+    packed: dict[str, list[bytes]] = {}  # table name -> Parquet of the records before those, where they are very many
 
 
 def classes_of(row: LabelRow, ontology: Ontology | None = None) -> dict[str, Category]:
@@ -156,7 +157,7 @@ def fitted(row: LabelRow, categories: Mapping[str, Category]) -> LabelRow:
             if not unknown:
                 kept.append(item)
                 continue
-            place = Location(row.label_hash, frame.data_hash, frame.number, item.object_hash)
+            place = Location(row.label_hash, frame.data_hash, frame.number, item.object_hash, frame.space)
             text = f"skeleton has joints that its class did not have when it was first seen: {', '.join(unknown)}"
             unfit.append(Quarantined(place, (Finding("skeleton_joint_unknown", "error", place, text),)))
         frames.append(msgspec.structs.replace(frame, objects=tuple(kept)))

@@ -14,12 +14,18 @@ import pyarrow.parquet as pq
 
 from encord_dagster import identity
 from encord_dagster.encord.model import Attribute, Classification, Frame, LabelRow, ObjectInstance
+from encord_dagster.errors import RowError
 from encord_dagster.formats import coco
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Record = dict[str, object]
+PACKED_AT = 20_000  # records of a table: as dicts they take 1 KiB each, packed 50 bytes
+# A row may have a million answers on its frames, and more where it has many objects: answers of a track or of a range
+# stand in the export once and in the table at every frame.
+MOST_ANSWERS = 1_000_000
+ANSWERS_OF_AN_OBJECT = 10
 
 _Columns = list[tuple[str, pa.DataType]]
 
@@ -113,6 +119,7 @@ _FINDINGS: _Columns = [
     ("severity", pa.string()),
     ("label_hash", pa.string()),
     ("data_hash", pa.string()),
+    ("space", pa.string()),
     ("frame", pa.int64()),
     ("object_hash", pa.string()),
     ("message", pa.string()),
@@ -161,7 +168,11 @@ def _authors(item: ObjectInstance | Classification) -> Record:
 
 
 class RowTables:
-    """Collects the records of one label row, frame by frame."""
+    """Collects the records of one label row, frame by frame.
+
+    Of a table with very many, `packed` has the first as Parquet, and `records` those that follow.
+    Adding raises RowError where the answers of a few objects and ranges would fill the memory.
+    """
 
     def __init__(self, row: LabelRow) -> None:
         self.row = row
@@ -171,6 +182,8 @@ class RowTables:
             "branch_name": row.branch_name,
         }
         self.records: dict[str, list[Record]] = {name: [] for name in SCHEMAS}
+        self.packed: dict[str, list[bytes]] = {}
+        self._room = MOST_ANSWERS
         self._add_classifications(row.classifications, self.keys | {"image_id": None, "frame": None})
 
     def add_frame(self, frame: Frame, image: coco.Image, annotations: Sequence[coco.Annotation]) -> None:
@@ -195,6 +208,7 @@ class RowTables:
             }
         )
         self._add_classifications(frame.classifications, keys)
+        self._room += ANSWERS_OF_AN_OBJECT * len(annotations)
         for place, (item, made) in enumerate(zip(frame.objects, annotations, strict=True), start=1):
             x, y, width, height = made.bbox
             self.records["annotations"].append(
@@ -219,13 +233,20 @@ class RowTables:
                     **_authors(item),
                 }
             )
-            self.records["attributes"] += _attribute_records(
-                item.attributes, keys, of="object", of_hash=item.object_hash, annotation_id=made.id
-            )
+            self._add_answers(item, keys, of="object", of_hash=item.object_hash, annotation_id=made.id)
+        self._pack()
 
     def add_without_image(self, frame: Frame) -> None:
         """Add the classifications of a frame whose size the export does not say, so that it is no COCO image."""
         self._add_classifications(frame.classifications, self.keys | {"image_id": None, "frame": frame.number})
+        self._pack()
+
+    def _pack(self) -> None:
+        for name, records in self.records.items():
+            if len(records) >= PACKED_AT:
+                table = pa.Table.from_pylist(records, schema=SCHEMAS[name])
+                self.packed.setdefault(name, []).append(to_parquet(table))
+                records.clear()
 
     def _add_classifications(self, given: Sequence[Classification], keys: Record) -> None:
         for item in given:
@@ -240,9 +261,18 @@ class RowTables:
                     **_authors(item),
                 }
             )
-            self.records["attributes"] += _attribute_records(
-                item.attributes, keys, of="classification", of_hash=item.classification_hash, annotation_id=None
-            )
+            self._add_answers(item, keys, of="classification", of_hash=item.classification_hash, annotation_id=None)
+
+    def _add_answers(
+        self, item: ObjectInstance | Classification, keys: Record, *, of: str, of_hash: str, annotation_id: int | None
+    ) -> None:
+        self._room -= len(item.attributes)
+        if self._room < 0:
+            text = f"it has more than {MOST_ANSWERS} answers on its frames; split the video, or leave attributes out"
+            raise RowError("too_many_answers", text)
+        self.records["attributes"] += _attribute_records(
+            item.attributes, keys, of=of, of_hash=of_hash, annotation_id=annotation_id
+        )
 
 
 def to_parquet(table: pa.Table) -> bytes:
@@ -284,10 +314,16 @@ def united(parts: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
     return whole.select(schema.names)
 
 
-def updated(old: pa.Table | None, *, gone: Sequence[str], new: list[Record], schema: pa.Schema) -> pa.Table:
+def updated(old: pa.Table | None, *, gone: Sequence[str], new: pa.Table, schema: pa.Schema) -> pa.Table:
     """`old` without the records of the rows `gone`, with the new records, ordered by row (a stable sort)."""
-    table = pa.Table.from_pylist(new, schema=schema)
+    table = new
     if old is not None:
         kept = old.filter(pc.invert(pc.is_in(old["row"], value_set=pa.array(gone, pa.string()))))
-        table = united([kept, table], schema)
+        table = united([kept, new], schema)
+    if _in_order(table["row"]):
+        return table  # a copy of a large one takes its memory once more
     return table.take(pc.sort_indices(table, sort_keys=[("row", "ascending")]))
+
+
+def _in_order(column: "pa.ChunkedArray[pa.StringScalar]") -> bool:
+    return len(column) < 2 or bool(pc.all(pc.less_equal(column.slice(0, len(column) - 1), column.slice(1))).as_py())

@@ -36,9 +36,14 @@ def write_converted(
 ) -> dict[str, str]:
     """Store the converted files of one export's rows; where each lies."""
     parts, document = assembled(rows, load, categories)
-    pictures, _ = shards.mask_tar(parts.masks, sorted(parts.masks))
+    pictures, index = shards.mask_tar(parts.masks, sorted(parts.masks))
     lost = losses.total(row.losses for row in rows)
-    files = {"coco.json": document, "masks.tar": pictures, losses.FILE: losses.report(lost)}
+    files = {
+        "coco.json": document,
+        "masks.tar": pictures,
+        "masks_index.parquet": index,
+        losses.FILE: losses.report(lost),
+    }
     files |= {f"{table}.parquet": tables.to_parquet(parts.tables[table]) for table in tables.SCHEMAS}
     keys = {file: layout.converted(name, export_id, file, sha256(data)) for file, data in files.items()}
     for file, data in files.items():

@@ -18,7 +18,8 @@ Order = tuple[str, int, str, str]
 _HISTORY = pa.list_(pa.struct([("export_hash", pa.string()), ("exported_at", pa.string()), ("user", pa.string())]))
 _FINDINGS = pa.list_(
     pa.struct(
-        [(name, pa.string()) for name in ("rule", "severity", "unit", "object", "message")] + [("frame", pa.int64())]
+        [(name, pa.string()) for name in ("rule", "severity", "unit", "object", "message")]
+        + [("frame", pa.int64()), ("space", pa.string())]
     )
 )
 SCHEMA = pa.schema(
@@ -81,6 +82,7 @@ def _record(account: RowAccount) -> dict[str, object]:
                 "object": finding.location.object,
                 "message": finding.message,
                 "frame": finding.location.frame,
+                "space": finding.location.space,
             }
             for finding in account.findings
         ],
@@ -122,7 +124,8 @@ def findings_of(table: pa.Table) -> Iterator[tuple[str | None, Finding]]:
     """(row identity, finding) of every finding in an export's events."""
     for record in table.select(["row", "label_hash", "findings"]).to_pylist():
         for item in record["findings"]:
-            place = Location(record["label_hash"], item["unit"], item["frame"], item["object"])
+            space = item.get("space")  # older events have no such column
+            place = Location(record["label_hash"], item["unit"], item["frame"], item["object"], space)
             yield record["row"], Finding(item["rule"], item["severity"], place, item["message"])
 
 

@@ -222,6 +222,7 @@ class Version:
                 "severity": finding.severity,
                 "label_hash": finding.location.row,
                 "data_hash": finding.location.unit,
+                "space": finding.location.space,
                 "frame": finding.location.frame,
                 "object_hash": finding.location.object,
                 "message": finding.message,

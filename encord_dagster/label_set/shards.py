@@ -58,8 +58,10 @@ def open_bucket(lake: ObjectStore, bucket: Bucket) -> Parts:
     shards = {kind: objects.read(lake, ref) for kind, ref in bucket.shards.items()}
     masks: dict[str, list[MaskImage]] = {}
     if "masks" in shards:
+        pictures: dict[int, bytes] = {}  # by their offsets: masks that look the same share one
         for place in tables.from_parquet(shards["masks_index"]).to_pylist():
-            png = shards["masks"][place["offset"] : place["offset"] + place["size"]]
+            start = place["offset"]
+            png = pictures.setdefault(start, shards["masks"][start : start + place["size"]])
             masks.setdefault(place["row"], []).append(MaskImage(place["image_id"], place["kind"], png))
     return Parts(
         coco={line.row: msgspec.json.encode(line) + b"\n" for line in coco_rows(shards["coco"])},
@@ -69,21 +71,26 @@ def open_bucket(lake: ObjectStore, bucket: Bucket) -> Parts:
 
 
 def mask_tar(masks: Mapping[str, Sequence[MaskImage]], rows: Sequence[str]) -> tuple[bytes, bytes]:
-    """A tar of mask pictures and its index; no times or owners, so the same pictures give the same bytes."""
+    """A tar of mask pictures and its index; no times or owners, so the same pictures give the same bytes.
+
+    Pictures that are equal, as those of frames that show nothing, are in the tar once, under the name of the first.
+    """
     buffer = io.BytesIO()
-    index: list[tables.Record] = []
+    index: dict[str, list[object]] = {column: [] for column in tables.MASKS.names}
+    places: dict[bytes, int] = {}
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for row in rows:
             for mask in masks.get(row, ()):
-                info = tarfile.TarInfo(mask_name(mask.image_id, row, mask.kind))
-                info.size = len(mask.png)
-                tar.addfile(info, io.BytesIO(mask.png))
-                place = buffer.tell() - (info.size + 511) // 512 * 512
-                index.append(
-                    {"row": row, "image_id": mask.image_id, "kind": mask.kind}
-                    | {"name": info.name, "offset": place, "size": info.size}
-                )
-    return buffer.getvalue(), tables.to_parquet(pa.Table.from_pylist(index, schema=tables.MASKS))
+                name = mask_name(mask.image_id, row, mask.kind)
+                if mask.png not in places:
+                    info = tarfile.TarInfo(name)
+                    info.size = len(mask.png)
+                    tar.addfile(info, io.BytesIO(mask.png))
+                    places[mask.png] = buffer.tell() - (info.size + 511) // 512 * 512
+                place = (row, mask.image_id, mask.kind, name, places[mask.png], len(mask.png))
+                for column, value in zip(index.values(), place, strict=True):
+                    column.append(value)
+    return buffer.getvalue(), tables.to_parquet(pa.Table.from_pydict(index, schema=tables.MASKS))
 
 
 def merged(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: Sequence[Parts]) -> Parts:
@@ -98,9 +105,12 @@ def merged(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: Sequen
     held: dict[str, pa.Table] = {}
     for name, schema in tables.SCHEMAS.items():
         records = [record for fragment in fresh.values() for record in fragment.tables[name]]
+        packed = [tables.from_parquet(data) for fragment in fresh.values() for data in fragment.packed.get(name, ())]
+        new = pa.concat_tables([*packed, pa.Table.from_pylist(records, schema=schema)])
         before = tables.united([part.tables[name] for part in old], schema) if old else None
-        table = tables.updated(before, gone=gone, new=records, schema=schema)
-        held[name] = table.filter(pa.compute.is_in(table["row"], value_set=pa.array([row.row for row in rows])))
+        if before is not None:
+            before = before.filter(pa.compute.is_in(before["row"], value_set=pa.array([row.row for row in rows])))
+        held[name] = tables.updated(before, gone=gone, new=new, schema=schema)
     return Parts(coco=coco, masks=masks, tables=held)
 
 

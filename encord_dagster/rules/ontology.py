@@ -30,7 +30,7 @@ class _Label(msgspec.Struct, frozen=True):
         """Its place, made only where something is found."""
         if self.frame is None:
             return Location(row=row.label_hash, object=self.key)
-        return Location(row=row.label_hash, unit=self.frame.data_hash, frame=self.frame.number, object=self.key)
+        return Location(row.label_hash, self.frame.data_hash, self.frame.number, self.key, self.frame.space)
 
 
 def _where_there_is_one(check: Callable[[LabelRow, Ontology], Iterator[Found]]) -> Check:

@@ -116,14 +116,14 @@ def unlabelled_frame(row: LabelRow, _: Against) -> Iterator[Found]:
     if row.data_type == "image" or not is_labelled(row):
         return
     not_converted: tuple[Excluded | Quarantined, ...] = (*row.excluded, *row.quarantined)
-    set_aside = {(item.location.unit, item.location.frame) for item in not_converted}
+    set_aside = {(item.location.unit, item.location.space, item.location.frame) for item in not_converted}
     empty = [
         frame
         for frame in row.frames
-        if not (frame.objects or frame.classifications or (frame.data_hash, frame.number) in set_aside)
+        if not (frame.objects or frame.classifications or (frame.data_hash, frame.space, frame.number) in set_aside)
     ]
     if empty:
-        where = Location(row=row.label_hash, unit=empty[0].data_hash, frame=empty[0].number)
+        where = Location(row.label_hash, empty[0].data_hash, empty[0].number, space=empty[0].space)
         message = (
             f"{len(empty)} of {len(row.frames)} listed frames have no labels, this one is the first; "
             "they are published as negatives: label them if they are none"
@@ -136,7 +136,7 @@ def _objects(row: LabelRow) -> Iterator[tuple[Frame, ObjectInstance]]:
 
 
 def _at(row: LabelRow, frame: Frame, instance: ObjectInstance) -> Location:
-    return Location(row=row.label_hash, unit=frame.data_hash, frame=frame.number, object=instance.object_hash)
+    return Location(row.label_hash, frame.data_hash, frame.number, instance.object_hash, frame.space)
 
 
 def _hull(shape: RotatedBox | Ellipse) -> tuple[float, float, float, float]:

@@ -85,7 +85,7 @@ def test_a_range_beyond_a_video_ends_with_it() -> None:
 def test_ranges_that_name_too_many_frames_refuse_the_row() -> None:
     """A typing error must not fill the memory; a series and a video without a rate do not say where they end."""
     video = make.changed(make.video_row({}), None, "data_units", "video-0", "data_fps")
-    for row, last, limit in ((make.nifti_row({}), 10**9, "500000 frames"), (video, 200_000, "200000 frames that have")):
+    for row, last, limit in ((make.nifti_row({}), 10**9, "400000 frames"), (video, 120_000, "120000 frames that have")):
         with pytest.raises(Exception, match=f"more than {limit}"):
             make.read(row | {"classification_answers": answers(range=[[0, last]])})
 

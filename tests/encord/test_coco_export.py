@@ -919,7 +919,7 @@ def test_no_damage_loses_an_annotation_or_breaks_the_reader(damage: list[tuple[A
         try:
             for step in path[:-1]:
                 place = place[step]
-            place[path[-1]] = value
+            place[path[-1]] = copy.deepcopy(value)  # the next damage may be within it
         except (KeyError, IndexError, TypeError):
             continue  # an earlier damage took this place away
     ontology = small_ontology(COLOUR, DAMAGE, NOTE, LENGTH) if informed else None

@@ -2,6 +2,7 @@
 
 import pickle  # noqa: TID251  # to prove that the error survives a process boundary
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -638,3 +639,65 @@ def test_bytes_that_are_no_utf_8_stop_their_row(row: Json) -> None:
 
     assert caught.value.reason == "row_unreadable"
     assert caught.value.event is not None
+
+
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({"study_uid": "1.2.840.10008", "series_uid": "1"}, 0),
+        ({"study_uid": "null", "series_uid": None, "patient_id": None}, 0),
+        (None, 0),
+        ({}, 0),
+        ({"study_uid": "1.2.3", "series_uid": "jane-doe/scan 1.dcm"}, 1),
+        ({"study_uid": 7, "series_uid": "1." * 40 + "1"}, 2),
+        ([], 1),
+    ],
+)
+def test_a_study_or_series_uid_that_is_none_is_told(metadata: object, told: int) -> None:
+    """The vendor's page has a file's path there. The slices are converted all the same."""
+    row = make.changed(make.dicom_row({0: make.labels(make.box())}), metadata, "data_units", "dicom-0", "metadata")
+
+    reading = make.read(row)
+
+    assert make.rules(reading) == told * ["bad_series"]
+    assert "jane" not in str(reading.findings)
+    assert len(reading.row.frames[0].objects) == 1
+
+
+def test_newer_and_unknown_keys_are_no_harm_wherever_they_stand() -> None:
+    """What the platform has added since, and what it may add: the same labels, no findings, all of it in the digest."""
+    of_object: Json = {"objectNumber": 3, "event": "upsert", "interpolate": True, "reviews": [], "unheard": {"of": [1]}}
+    of_action: Json = {"shouldPropagate": False, "trackHash": "track001", "unheard": None}
+    of_row: Json = {
+        "workflow_graph_node": None,
+        "is_shadow_data": False,
+        "is_valid": True,
+        "task_uuid": "t",
+        "priority": 0.5,
+        "client_metadata": {"Jane": "Doe"},
+        "backing_item_uuid": "b",
+        "group_hash": None,
+        "unheard": [{"of": 1}],
+    }
+    of_unit: Json = {"audio_codec": "aac", "audio_sample_rate": 44100, "audio_bit_depth": "16", "audio_num_channels": 2}
+    action = make.action("red", [[0, 3]])
+
+    def row(objects: Json, actions: Json, unit: Json, whole: Json) -> Json:
+        held = {"object01": {"objectHash": "object01", "actions": [action | actions]}}
+        made = make.video_row({0: [make.box() | objects], 3: [make.box()]}, object_actions=held)
+        units: Any = made["data_units"]
+        return make.changed(made, units["video-0"] | unit, "data_units", "video-0") | whole
+
+    plain, newer = make.read(row({}, {}, {}, {})), make.read(row(of_object, of_action, of_unit, of_row))
+
+    assert newer.row == plain.row
+    assert newer.findings == plain.findings == ()
+    assert newer.event.fingerprint != plain.event.fingerprint
+
+
+@pytest.mark.parametrize("mime", ["application/mcap", "application/json", "text/html", "application/nifti1", "image"])
+def test_media_types_do_not_decide_what_is_read(mime: str) -> None:
+    """The data type of the row does."""
+    reading = make.read(make.changed(make.image_row(make.box()), mime, *UNIT, "data_type"))
+
+    assert (len(reading.row.frames[0].objects), reading.findings) == (1, ())

@@ -570,3 +570,37 @@ def test_every_frame_of_a_group_is_in_the_tables() -> None:
     }
     assert desk.label_set().version().root.images == 3
     assert verify(desk.lake, "street").problems == []
+
+
+def test_findings_of_a_group_name_the_space() -> None:
+    """Two members have a frame 0 each: what is wrong with one of them is told of that one, to the table and back."""
+    bad: Json = {
+        "a": image(make.box(w=0, object_hash="badbox01")),
+        "b": image(make.point(x=1.01, object_hash="outside1")),
+    }
+    row = group(bad | {"c": video({0: [], 3: [make.box(object_hash="goodbox1")]})})
+    wanted = {
+        ("empty_box", "a", 0, "badbox01"),
+        ("coordinate_clipped", "b", 0, "outside1"),
+        ("unlabelled_frame", "c", 0, None),
+    }
+    desk = Desk(config=LabelSetConfig(name="street", masks=False))
+
+    (outcome,) = desk.bring("group.json", make.encode([row])).outcomes
+
+    told = {(one.rule, one.location.space, one.location.frame, one.location.object) for one in outcome.findings}
+    assert told >= wanted
+    table = desk.label_set().version().table("findings").to_pylist()
+    assert {tuple(one[key] for key in ("rule", "space", "frame", "object_hash")) for one in table} >= wanted
+    texts = [str(one.location) for one in outcome.findings if one.rule == "unlabelled_frame"]
+    assert texts == ["row " + str(row["label_hash"]) + " unit group-0 space c frame 0"]
+
+
+def test_a_range_that_is_too_long_is_told_of_its_own_space() -> None:
+    """The second of two videos is the short one."""
+    spaces: Json = {"a": video({}), "b": video({}, number_of_frames=3)}
+    ranges = {name: {"range": [[0, 5]], "type": "frame"} for name in spaces}
+
+    reading = make.read(group(spaces, classification_answers=classified(ranges)))
+
+    assert [(one.rule, one.location.space) for one in reading.findings] == [("range_outside", "b")]

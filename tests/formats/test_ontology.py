@@ -235,7 +235,10 @@ def test_tables_without_the_newer_columns_are_brought_up_to_date() -> None:
     new = _attributes(row)
     whole = pa.Table.from_pylist([record | {"row": "0"} for record in new], schema=tables.ATTRIBUTES)
 
-    found = tables.updated(whole.drop_columns(["kind", "parent_option"]), gone=(), new=new, schema=tables.ATTRIBUTES)
+    old = whole.drop_columns(["kind", "parent_option"])
+    added = pa.Table.from_pylist(new, schema=tables.ATTRIBUTES)
+
+    found = tables.updated(old, gone=(), new=added, schema=tables.ATTRIBUTES)
 
     assert found.schema == tables.ATTRIBUTES
     assert found["kind"].to_pylist() == [None, "text"]

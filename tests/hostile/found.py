@@ -3,8 +3,9 @@
 import math
 
 from tests import factories as make
+from tests.factories import Json
 from tests.hostile import lineage
-from tests.hostile.case import Case, Delivery, Expected, accepted, beside, one
+from tests.hostile.case import Case, Delivery, Expected, accepted, beside, edited, one, row_quarantined
 
 
 def star(points: int) -> list[Delivery]:
@@ -24,6 +25,31 @@ def late_conflict() -> list[Delivery]:
     first = make.encode([lineage.row("hash-1", lineage.EARLY, lineage.ONE)])
     other = make.encode([lineage.row("hash-1", lineage.LATE, lineage.ONE, lineage.TWO)])
     return [*one(first, accepted(1)), *one(other, accepted(2, "export_hash_conflict"), batch=1)]
+
+
+def many_frames() -> list[Delivery]:
+    """A few bytes that name as many frames and classifications of frames as a row may have."""
+    row = edited(make.video_row({}), classification_answers=_ranged(3, frames=120_000))
+    unit = make.unit("video-0", "video/mp4", {}, data_fps=25, data_duration=4800)
+    return one(beside(row | {"data_units": {"video-0": unit}}), accepted(1))
+
+
+def many_answers() -> list[Delivery]:
+    """A thousand answers: of a track of 20,000 frames, and of a range over as many."""
+    answers = [make.answer("sunny", feature_hash=f"attr{n:04}") for n in range(1000)]
+    boxes = {number: [make.box()] for number in range(20_000)}
+    tracked = edited(
+        make.video_row(boxes), object_answers={"object01": {"objectHash": "object01", "classifications": answers}}
+    )
+    ranged = edited(make.video_row({}), classification_answers=_ranged(1, frames=20_000, answers=answers))
+    units: Json = {"video-0": make.unit("video-0", "video/mp4", {})}
+    bad = row_quarantined("too_many_answers")
+    return [*one(beside(tracked), bad), *one(beside(ranged | {"data_units": units}), bad)]
+
+
+def _ranged(count: int, *, frames: int, answers: list[Json] | None = None) -> Json:
+    held = {"classifications": answers or [make.answer("sunny")], "range": [[0, frames - 1]], "featureHash": "Fc0000"}
+    return {f"classif{n}": held | {"classificationHash": f"classif{n}"} for n in range(count)}
 
 
 CASES = (
@@ -46,6 +72,19 @@ CASES = (
         name="one export hash with two contents and two times",
         make=late_conflict,
         together=True,
-        xfail="only events that are not older are looked at, so a conflict with an older one is not told",
+    ),
+    Case(
+        id="X04",
+        name="120,000 frames that are named by ranges alone",
+        make=many_frames,
+        heavy=True,
+        slow=True,
+    ),
+    Case(
+        id="X05",
+        name="a thousand answers on each of 20,000 frames",
+        make=many_answers,
+        heavy=True,
+        slow=True,
     ),
 )

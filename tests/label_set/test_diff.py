@@ -189,7 +189,7 @@ def test_a_row_names_the_export_that_decided_it() -> None:
         assert row.export_hash == carried[row.label_hash]
 
 
-@pytest.mark.parametrize(("rows", "edited"), [(300, 3), pytest.param(10_000, 10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("rows", "edited"), [(300, 3), pytest.param(5_000, 10, marks=pytest.mark.slow)])
 def test_only_buckets_that_differ_are_read(rows: int, edited: int) -> None:
     """A few rows of many: of each version no more buckets are opened than rows were edited, and no masks."""
     counting = CountingStore(MemoryStore())

@@ -23,7 +23,7 @@ from encord_dagster.pipeline import ingest
 from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.memory import MemoryStore
 from encord_dagster.storage.protocol import ObjectStore
-from tests.effort import EFFORT, examples
+from tests.effort import EFFORT, apart, examples
 from tests.label_set.test_faults import CONFIG, FIRST, FOREIGN, NAME, SECOND, Counting, Crash, Stepper, Watched, copy_of
 from tests.lakes import Desk, exported_again
 
@@ -487,7 +487,7 @@ def test_a_gc_that_a_publisher_overtakes_at_any_storage_call_starts_over(
 
 def schedules(first: int, second: int) -> Iterator[list[int]]:
     """Either one does some calls, then the other some, then both to the end; strict turns; and orders by chance."""
-    step = max(1, 12 // EFFORT)
+    step = apart(12)
     for one, other, lengths in ((0, 1, (first, second)), (1, 0, (second, first))):
         for some in range(1, lengths[0], step):
             for then in range(1, lengths[1], step):

@@ -164,6 +164,23 @@ def test_rows_of_one_export_hash_with_other_labels_are_told_and_joined_by_digest
     assert second.outcomes[0].rules["export_hash_conflict"] == 1
 
 
+def test_a_newer_row_under_an_export_hash_that_the_version_holds_is_told() -> None:
+    """The newer one wins, and nobody is left to think that an export hash stands for one content; in silence else."""
+    first = msgspec.json.decode(images_export(1), type=list[dict[str, object]])
+    later = [row | {"label_status": "REVIEWED", "exported_at": "Fri, 01 Mar 2030 09:00:00 UTC"} for row in first]
+    renamed = [row | {"export_hash": "another"} for row in later]
+    forth, apart = Desk(config=CONFIG), Desk(config=CONFIG)
+
+    told = []
+    for desk, newer in ((forth, later), (apart, renamed)):
+        desk.bring("a.json", msgspec.json.encode(first))
+        (outcome,) = desk.bring("b.json", msgspec.json.encode(newer)).outcomes
+        told.append(outcome.rules.get("export_hash_conflict", 0))
+
+    assert told == [1, 0]
+    assert [desk.label_set().version().number for desk in (forth, apart)] == [2, 2]
+
+
 def test_a_deleted_row_that_comes_back_is_live_again() -> None:
     """A newer event with labels takes the place of a tombstone; the totals follow."""
     desk = Desk(config=CONFIG)

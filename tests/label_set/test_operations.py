@@ -654,6 +654,29 @@ def test_a_replay_of_rows_brings_in_rows_that_can_be_read_now(monkeypatch: pytes
     assert quarantine.held_in_quarantine(desk.lake, NAME) == []
 
 
+def test_a_replay_does_not_contradict_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mended reader gives a row another fingerprint under the export hash that the version holds it by."""
+    from encord_dagster.encord.label_rows import RowReading, UnusableRow, read_row
+
+    def other(*piece: Any, **options: Any) -> RowReading:
+        read = read_row(*piece, **options)
+        if read.row.label_hash == "c":
+            raise UnusableRow("no_data_units", "a defect of the reader", read.event)
+        event = msgspec.structs.replace(read.event, fingerprint="f" * 64)
+        return msgspec.structs.replace(read, event=event)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("encord_dagster.accounting.read_row", other)
+        desk = street(dated(2, row("a", 2), row("c")))
+    (held,) = quarantine.held_in_quarantine(desk.lake, NAME)
+
+    (outcome,) = replay(lake=desk.lake, config=CONFIG, export_ids=[held.export.id]).outcomes
+
+    assert {one.export_hash == "" for one in desk.label_set().version().label_rows()} == {False}
+    assert outcome.rules.get("export_hash_conflict", 0) == 0
+    assert objects(desk) == {"a": 2, "c": 1}
+
+
 def test_a_replay_of_what_is_not_in_quarantine_is_refused() -> None:
     """A slip in an id is told."""
     desk = street(FIRST)

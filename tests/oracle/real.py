@@ -2,9 +2,7 @@
 
 import copy
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from tests.factories import REAL_EXPORTS
@@ -15,7 +13,7 @@ PIXELS = frozenset({"image", "img_group", "video", "dicom", "nifti"})
 
 def exports() -> Iterator[tuple[str, Json, list[Json]]]:
     """Name, ontology and rows of each real export that has pixels and an ontology."""
-    folder = Path(os.environ.get("ENCORD_REAL_EXPORTS", REAL_EXPORTS))
+    folder = REAL_EXPORTS
     if not folder.is_dir():
         print(f"real exports: {folder} is not there, so they were left out; ENCORD_REAL_EXPORTS names another folder")
         return
