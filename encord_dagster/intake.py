@@ -117,7 +117,7 @@ class Intake:
 
     def read_rows(self, data: bytes, beside: bytes | None, tally: Tally) -> None:
         """Take the rows of an export into the draft. ExportError where the whole of it is unusable."""
-        self.draft.begin(tally.export.id, again=tally.export.id in self.entries)
+        self.draft.begin(tally.export.id, again=tally.export.id in self.accounted)
         delivery = open_delivery(data, self.config, beside=beside)
         self.draft.use(delivery.ontology.ontology if delivery.ontology else None)
         for reading in read_rows(delivery, self.config):
