@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from encord_dagster.config import LabelSetConfig
 
 SEVERITIES = ("info", "warning", "error")
+LOG_SHOWN = 100  # records
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     _reading(validate)
 
     log = add("log", _log, "List the records of a label set.")
+    log.add_argument("--last", type=int, metavar="N", help="only the newest N; default: 100 as text, all as JSON")
     show = add("show", _show, "Describe one version.")
     show.add_argument("version", nargs="?", default="latest")
     verify = add("verify", _verify, "Recompute every digest and count of a label set.")
@@ -285,11 +287,13 @@ def _log(arguments: argparse.Namespace) -> int:
     from encord_dagster.reports import log_entries, log_text
 
     label_set = open_label_set(arguments.lake, arguments.name)
-    entries = log_entries(label_set)
+    entries = log_entries(label_set, last=arguments.last or (None if arguments.json else LOG_SHOWN))
     if arguments.json:
         _print(entries)
     elif entries:
         sys.stdout.write(log_text(entries))
+        if not arguments.last and label_set.head.seq > len(entries):
+            sys.stdout.write(f"{label_set.head.seq - len(entries):,} older records: log --last N\n")
     else:
         sys.stdout.write(f"{label_set.lake.url} holds no record of label set {arguments.name!r} yet\n")
     return 0

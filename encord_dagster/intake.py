@@ -1,6 +1,7 @@
 """The rows of exports on their way into a label set: taken into a draft, accounted for, put into quarantine."""
 
 import contextlib
+import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 import msgspec
@@ -15,10 +16,11 @@ from encord_dagster.errors import ExportError, HistoryDamaged, RowError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.label_set import history, quarantine
 from encord_dagster.label_set.absent import absent
+from encord_dagster.label_set.accounted import Accounted, rank
 from encord_dagster.label_set.categories import Categories
 from encord_dagster.label_set.converted import write_converted
 from encord_dagster.label_set.events import accepted, read_events, write_events
-from encord_dagster.label_set.join import Join, State, rank
+from encord_dagster.label_set.join import Join, State
 from encord_dagster.label_set.manifest import ExportEntry, ObjectRef
 from encord_dagster.label_set.standing import standing
 from encord_dagster.landing import Export, named_parts, ontology_keys
@@ -55,12 +57,12 @@ class Intake:
         self.publishes = publish
         self.head = history.head(lake, config.name)
         history.refuse_gap(lake, config.name, self.head)
-        self.entries = history.accounted(lake, config.name, self.head)
+        self.accounted = Accounted(lake, config.name, self.head)
         self.state = State(lake, self.head)
         self.ids = {**ids, **(self.state.root.id_overrides if self.state.root else {})}
         self.stale = self.state.is_stale(config.digest())
-        self.standing = standing(lake, self.head.record, self.entries, stale=self.stale, asked=asked)
-        self.newest = max(map(rank, self.standing.joined.values()), default=("", ""))
+        self.standing = standing(lake, self.head.record, self.accounted, stale=self.stale, asked=asked)
+        self.newest = next(map(rank, self.standing.joined()), ("", ""))
         self.removes_others = False  # whether the version becomes what the draft holds, and nothing else
         self.new_entries: dict[str, ExportEntry] = {}
         self._ontologies: dict[str, bytes | None] = {}  # by key in the landing prefix
@@ -71,7 +73,8 @@ class Intake:
 
     def empty_draft(self) -> Draft:
         """A draft on top of what the log accounts for and the run does not read again."""
-        join = Join(self.state, self.standing.joined if self.publishes and self.config.content == "join" else {})
+        joins = self.publishes and self.config.content == "join"
+        join = Join(self.state, self.standing.joined() if joins else iter(()))
         return Draft(join, categories=self.categories, spool=self.spool, config=self.config, ids=self.ids)
 
     def tally_of(self, export: Export, digest: str, ontology: str = "") -> Tally:
@@ -114,7 +117,7 @@ class Intake:
 
     def read_rows(self, data: bytes, beside: bytes | None, tally: Tally) -> None:
         """Take the rows of an export into the draft. ExportError where the whole of it is unusable."""
-        self.draft.begin(tally.export.id, again=tally.export.id in self.entries)
+        self.draft.begin(tally.export.id, again=tally.export.id in self.accounted)
         delivery = open_delivery(data, self.config, beside=beside)
         self.draft.use(delivery.ontology.ontology if delivery.ontology else None)
         for reading in read_rows(delivery, self.config):
@@ -182,7 +185,7 @@ class Intake:
     def account(self, tally: Tally) -> str:
         """Write the events of an export, and account for it where the log does not, or says otherwise of its rows."""
         ref = write_events(self.lake, self.config.name, tally.export.id, tally.accounts)
-        known, entry = self.entries.get(tally.export.id), tally.entry(ref)
+        known, entry = self.accounted.get(tally.export.id), tally.entry(ref)
         if known is None or self._other_quarantine(known, entry) or self._other_events(known, tally, ref):
             self.new_entries[tally.export.id] = entry
         if self.config.content == "export" and self.publishes and rank(entry) > self.newest:
@@ -203,17 +206,22 @@ class Intake:
         """A finding where rows of the version are in none of the last complete exports, this one among them."""
         if self.config.landing != "complete" or self.config.content == "export" or not self.publishes:
             return
-        others = {**self.entries, **self.new_entries}
         rows = {row.row: row for row in self.state.rows()} | self.draft.changes
-        blocked = {*self.standing.blocked, tally.export.id}
         yield from apply_severities(
             absent(
                 self.lake,
                 rows.values(),
                 own=tally.rows(),
                 at=tally.rank,
-                others={key: entry for key, entry in others.items() if key not in blocked},
+                others=self._others(tally.export.id),
                 after=self.config.absent_after,
             ),
             self.config.severities,
         )
+
+    def _others(self, export_id: str) -> Iterator[ExportEntry]:
+        """All exports but one, and but those that are blocked: the greatest rank first."""
+        out = {*self.standing.blocked, export_id}
+        new = sorted(self.new_entries.values(), key=rank, reverse=True)
+        known = (entry for entry in self.accounted.descending() if entry.id not in self.new_entries)
+        return (entry for entry in heapq.merge(new, known, key=rank, reverse=True) if entry.id not in out)

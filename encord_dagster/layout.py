@@ -126,6 +126,11 @@ def quarantine(name: str) -> str:
     return f"label_sets/{name}/quarantine/"
 
 
+def quarantined_whole(name: str, export_id: str) -> str:
+    """The prefix of what says why the whole of one export was quarantined."""
+    return f"{quarantine(name)}{export_id}/export-"
+
+
 def quarantined(name: str, export_id: str, digest: str, *, whole: bool) -> str:
     """What of one export was quarantined: the whole of it, or rows and objects."""
     return f"{quarantine(name)}{export_id}/{'export' if whole else 'parts'}-{digest[:16]}.json"

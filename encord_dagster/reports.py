@@ -8,6 +8,7 @@ from encord_dagster.commands import Validated
 from encord_dagster.encord.privacy import redact
 from encord_dagster.findings import RANKS, Finding
 from encord_dagster.formats import losses
+from encord_dagster.label_set import tree
 from encord_dagster.label_set.diff import Diff, ObjectCounts, RowChange, Sides
 from encord_dagster.label_set.read import LabelSet, Version
 from encord_dagster.outcomes import Batch, ExportOutcome
@@ -121,8 +122,8 @@ def validation_text(report: Validated) -> str:
     return head + _findings_text(sorted(report.findings, key=lambda finding: -RANKS[finding.severity]))
 
 
-def log_entries(label_set: LabelSet) -> list[dict[str, object]]:
-    """The log, oldest first."""
+def log_entries(label_set: LabelSet, *, last: int | None = None) -> list[dict[str, object]]:
+    """The log, or its last records, oldest first."""
     return [
         {
             "seq": record.seq,
@@ -142,7 +143,7 @@ def log_entries(label_set: LabelSet) -> list[dict[str, object]]:
             "blocked": record.blocked,
             "reason": record.reason,
         }
-        for record in label_set.log()
+        for record in label_set.log(last=last)
     ]
 
 
@@ -176,7 +177,7 @@ def version_summary(version: Version) -> dict[str, object]:
         "annotations": root.annotations,
         "classes": version.classes,
         "categories": [{"id": c.id, "name": c.name, "feature_hash": c.feature_hash} for c in root.categories],
-        "buckets": len(root.buckets),
+        "buckets": tree.count(root),
         "losses": version.losses,
         "findings": version.record.doubts,
         "held": version.record.held is not None,
@@ -195,7 +196,7 @@ def version_text(version: Version) -> str:
     lines = [
         f"version {version.number} (record {record.seq}, {record.op})",
         f"  {_counted(root.rows, 'label row')}{deleted}, {_counted(root.images, 'image')}, "
-        f"{_counted(root.annotations, 'annotation')} in {_counted(len(root.buckets), 'bucket')}",
+        f"{_counted(root.annotations, 'annotation')} in {_counted(tree.count(root), 'bucket')}",
         f"  content digest   {root.content_digest}",
         f"  manifest digest  {record.root.sha256 if record.root else 'none'}",
         *(["findings", _version_findings_text(record.doubts).rstrip("\n")] if record.doubts else []),
@@ -204,11 +205,18 @@ def version_text(version: Version) -> str:
         "losses",
         *_loss_lines(version),
         "exports",
-        *(f"  {entry.id}  {_counted(entry.rows, 'label row')}" for entry in version.exports().values()),
+        *_export_lines(version),
     ]
     if root.files:
         lines += ["files", *(f"  {name}  {version.lake.url}/{ref.key}" for name, ref in root.files.items())]
     return "\n".join(lines) + "\n"
+
+
+def _export_lines(version: Version) -> list[str]:
+    exports = list(version.exports().values())
+    lines = [f"  {entry.id}  {_counted(entry.rows, 'label row')}" for entry in exports[-SHOWN:]]
+    earlier = len(exports) - len(lines)
+    return ([f"  {_counted(earlier, 'earlier export')}: --json lists them all"] if earlier else []) + lines
 
 
 def _class_lines(version: Version) -> list[str]:

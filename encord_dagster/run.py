@@ -74,7 +74,7 @@ class Run(Intake):
         self.say(f"{export.key}: {len(data):,} bytes, export {export.id}")
         sources.record_source(self.lake, self.config.name, export)
         first = sources.claim_bytes(self.lake, tally.digest, export)
-        if self.publishes and first.id != export.id and (first.id in self.entries or first.id in self.new_entries):
+        if self.publishes and first.id != export.id and (first.id in self.accounted or first.id in self.new_entries):
             sources.record_duplicate(self.lake, self.config.name, export, first_id=first.id)
             self.say(f"{export.key}: the same bytes as export {first.id}; recorded as a second source")
             return ExportOutcome(export=export, status="observed", sha256=tally.digest, uris={"same_as": first.id})
@@ -113,7 +113,7 @@ class Run(Intake):
         if self.stale:
             self.say(f"configuration or converter changed: converting {len(self.standing.again)} earlier exports again")
         landing = replay.landing if replay else None
-        for entry in (self.entries[key] for key in self.standing.again):
+        for entry in self.standing.again.values():
             found = sources.find_export(self.lake, self.config.name, entry.id)
             place = layout.raw(entry.sha256)
             export = found or Export(id=entry.id, key=place, size=0, etag="", last_modified="")
@@ -129,7 +129,7 @@ class Run(Intake):
             return
         for held in quarantine.held_in_quarantine(self.lake, self.config.name):
             wanted = self.stale or (replay and held.export.id in replay.exports)
-            if wanted and held.raw and held.whole and held.export.id not in self.entries:
+            if wanted and held.raw and held.whole and held.export.id not in self.accounted:
                 data = quarantine.raw_copy(self.lake, held.raw)
                 if data is not None:
                     self._read_earlier(data, self.tally_of(held.export, held.raw, held.ontology), landing)
@@ -139,7 +139,7 @@ class Run(Intake):
 
         With a landing prefix it is read by the ontology that lies there now.
         """
-        export, known = tally.export, tally.export.id in self.entries
+        export, known = tally.export, tally.export.id in self.accounted
         beside = quarantine.raw_copy(self.lake, tally.ontology) if tally.ontology else None
         if landing and not self.config.ontology and (newer := self.ontology_beside(export.key)):
             beside = newer

@@ -14,10 +14,11 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.formats import coco, losses, tables
 from encord_dagster.formats.fragment import Category
 from encord_dagster.label_set import quarantine
+from encord_dagster.label_set.accounted import Checkpoint
 from encord_dagster.label_set.described import FILES
 from encord_dagster.label_set.events import SCHEMA
-from encord_dagster.label_set.history import Checkpoint, Hint
-from encord_dagster.label_set.manifest import Bucket, LogRecord, Retired, Root
+from encord_dagster.label_set.history import Hint
+from encord_dagster.label_set.manifest import Bucket, LogRecord, Node, Retired, Root
 from encord_dagster.label_set.tags import Tag
 from encord_dagster.landing import Export, exports_in
 from tests.canaries import Planter, deliveries
@@ -28,7 +29,7 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "privacy.md"
 Fields = dict[str, set[str]]  # file -> dotted fields; `*` stands for keys that are data
 
 MAPS = {  # objects whose keys are data
-    *("buckets", "id_overrides", "files", "losses", "objects_excluded", "named", "shards", "@context"),
+    *("buckets", "nodes", "id_overrides", "files", "losses", "objects_excluded", "named", "shards", "@context"),
     *("attributes.classifications", "classifications.attributes"),
 }
 
@@ -80,6 +81,7 @@ def written(desk: Desk) -> Fields:
         "log/, checkpoints/, latest.json": _of(desk, r"log/|checkpoints/|latest"),
         "tags/": _of(desk, "tags/"),
         "objects/ (retired)": set(),
+        "objects/ (node)": set(),
         "categories/": _of(desk, "categories/"),
         "exports/ (sources)": _of(desk, r"exports/.*json"),
         "exports/ (events)": set(_columns(SCHEMA)),
@@ -98,6 +100,7 @@ def declared() -> Fields:
         "loss_report.json": {f"losses.{one}" for one in _declared(losses.Reported)},
         "objects/ (root)": _declared(Root),
         "objects/ (bucket)": _declared(Bucket),
+        "objects/ (node)": _declared(Node),
         "log/, checkpoints/, latest.json": _declared(LogRecord) | _declared(Checkpoint) | _declared(Hint),
         "tags/": _declared(Tag),
         "objects/ (retired)": _declared(Retired),

@@ -1,9 +1,9 @@
 """What a version is, for tools that load datasets: `croissant.json`, by Croissant 1.1.
 
 Paths are those of a checkout. Files that are part of the version have their sha256; tables, masks and a COCO file that
-are put together by a checkout are file sets, by pattern, until a checkout describes itself. The same version gives the
-same bytes: there is no time in it. `license`, `creator`, `url` and `datePublished`, which the specification wants too,
-are the owner's to say, and are left out rather than guessed.
+are put together by a checkout are file sets, by pattern. The same version gives the same bytes: there is no time in it.
+`license`, `creator`, `url` and `datePublished`, which the specification wants too, are the owner's to say, and are left
+out rather than guessed.
 """
 
 from collections.abc import Mapping

@@ -284,8 +284,10 @@ def to_parquet(table: pa.Table) -> bytes:
 
 def from_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
     """The table of a Parquet file, or some columns of it."""
-    # read_table(), pa.array(), to_numpy() and empty_table() would import pandas, which readers may never need
-    return pq.ParquetFile(pa.BufferReader(data)).read(columns=list(columns) if columns else None)
+    # read_table(), pa.array(), to_numpy() and empty_table() would import pandas, which readers may never need.
+    # No threads: a short command can end while pyarrow still starts them, and is then aborted.
+    file = pq.ParquetFile(pa.BufferReader(data))
+    return file.read(columns=list(columns) if columns else None, use_threads=False)
 
 
 def integers(column: "pa.ChunkedArray[pa.Int64Scalar]") -> "NDArray[np.int64]":

@@ -1,11 +1,12 @@
 """Rows of a version that complete exports do not hold any more. They are told, and stay."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from encord_dagster.encord.notes import quote
 from encord_dagster.findings import Finding, Location
+from encord_dagster.label_set.accounted import Rank, rank
 from encord_dagster.label_set.events import read_events, rows_of
-from encord_dagster.label_set.join import rank
 from encord_dagster.label_set.manifest import BucketRow, ExportEntry
 from encord_dagster.storage.protocol import ObjectStore
 from encord_dagster.validation import finding
@@ -18,18 +19,19 @@ def absent(
     rows: Iterable[BucketRow],
     *,
     own: set[str],
-    at: tuple[str, str],
-    others: Mapping[str, ExportEntry],
+    at: Rank,
+    others: Iterable[ExportEntry],
     after: int,
 ) -> Iterator[Finding]:
     """A finding where rows are in none of the last exports: the one of rank `at` with its `own` rows, and others.
 
-    Nothing where a newer export is known, which says more, and where there were fewer than `after` of them.
+    Others come with the greatest rank first. Nothing is found where one of them is newer, which says more, and where
+    there were fewer than `after` exports.
     """
-    ranked = sorted(others.values(), key=rank)
-    last = ranked[len(ranked) - after + 1 :] if len(ranked) >= after - 1 else None
-    if last is None or (ranked and rank(ranked[-1]) > at):
+    newest = list(islice(others, max(1, after - 1)))
+    if len(newest) < after - 1 or (newest and rank(newest[0]) > at):
         return
+    last = newest[: after - 1]
     present = own.union(*(rows_of(read_events(lake, entry.events, ["row"])) for entry in last))
     gone = sorted(row.label_hash for row in rows if row.fragment and row.row not in present)
     if gone:

@@ -7,8 +7,9 @@ from typing import TypeVar
 import msgspec
 
 from encord_dagster import layout
-from encord_dagster.label_set import history
-from encord_dagster.label_set.manifest import ExportEntry, LogRecord, sha256
+from encord_dagster.label_set import accounted, history
+from encord_dagster.label_set.accounted import Checkpoint, Entries, Span
+from encord_dagster.label_set.manifest import LogRecord, sha256
 from encord_dagster.storage.protocol import ObjectStore
 
 Decoded = TypeVar("Decoded")
@@ -42,13 +43,14 @@ class Chain:
 
     def __init__(self, lake: ObjectStore, name: str, problem: Problem) -> None:
         self.lake, self.name, self.problem = lake, name, problem
+        self._exports: list[Entries] | None = []  # of each record; None behind one that cannot be read
+        self._spans: dict[tuple[int, int], Span] = {}  # as the records have them, by first and last
 
     def records(self) -> Iterator[LogRecord]:
         """The records that can be read, oldest first, held against each other, the hint and the checkpoints."""
         last = self._last()
         before: LogRecord | None = None
         digest: str | None = None
-        accounted: dict[str, ExportEntry] | None = {}  # None behind a record that cannot be read
         for seq in range(1, last + 1):
             key = layout.log(self.name, seq)
             data = self.lake.get(key)
@@ -56,12 +58,12 @@ class Chain:
             if record:
                 self._link(key, seq, record, before, digest)
             before, digest = record, sha256(data) if data else None
-            if record is None or accounted is None:
-                accounted = None
+            if record is None or self._exports is None:
+                self._exports = None
             else:
-                accounted |= {entry.id: entry for entry in record.exports}
-            if digest and seq % history.CHECKPOINT_EVERY == 0:
-                self._checkpoint(seq, digest, accounted)
+                self._exports.append({entry.id: entry for entry in record.exports})
+            if digest and seq % accounted.CHECKPOINT_EVERY == 0:
+                self._checkpoint(seq, digest)
             if record:
                 yield record
 
@@ -99,14 +101,36 @@ class Chain:
         if record.op == "gc" and (record.root, record.version) != (before.root, before.version):
             self.problem(f"{key}: a gc must leave the version as it is")
 
-    def _checkpoint(self, seq: int, digest: str, accounted: dict[str, ExportEntry] | None) -> None:
+    def _checkpoint(self, seq: int, digest: str) -> None:
         """A checkpoint may be missing: it is derived. One that says something else than the log is damage."""
         key = layout.checkpoint(self.name, seq)
         data = self.lake.get(key)
         if data is None:
             return
-        checkpoint = decoded(key, data, history.Checkpoint, self.problem)
-        if checkpoint and checkpoint != history.Checkpoint(seq, digest, checkpoint.exports):
+        checkpoint = decoded(key, data, Checkpoint, self.problem)
+        if checkpoint and (checkpoint.seq, checkpoint.record) != (seq, digest):
             self.problem(f"{key} speaks of another record than the log has")
-        elif checkpoint and accounted is not None and {entry.id: entry for entry in checkpoint.exports} != accounted:
+        elif checkpoint and not accounted.holds_its_seal(data):
+            self.problem(f"{key} was altered: its digest does not hold")
+        elif checkpoint and self._exports is not None and not self._agrees(checkpoint, self._exports):
             self.problem(f"{key} does not list the exports that the records up to {seq} account for")
+
+    def _agrees(self, checkpoint: Checkpoint, exports: list[Entries]) -> bool:
+        """Whether a checkpoint lists what the last records account for, and tells of all earlier ones in spans."""
+        start = 0
+        for one in checkpoint.earlier:
+            if one.upto - one.records != start or one != self._span(start, one.upto, exports):
+                return False
+            start = one.upto
+        held = {entry.id: entry for entry in checkpoint.exports}
+        return start == checkpoint.since and held == _united(exports[start : checkpoint.seq])
+
+    def _span(self, since: int, upto: int, exports: list[Entries]) -> Span:
+        if (since, upto) not in self._spans:
+            entries = _united(exports[since:upto]).values()
+            self._spans[since, upto] = accounted.span(entries, since=since, upto=upto)
+        return self._spans[since, upto]
+
+
+def _united(exports: Sequence[Entries]) -> Entries:
+    return {key: entry for some in exports for key, entry in some.items()}

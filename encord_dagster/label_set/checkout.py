@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from encord_dagster.errors import UsageError
 from encord_dagster.formats import croissant, losses, masks, provenance, tables
 from encord_dagster.formats.png import size_of
-from encord_dagster.label_set import document, objects
+from encord_dagster.label_set import document, objects, tree
 from encord_dagster.label_set.cache import Cache, link_or_copy
 from encord_dagster.label_set.images import Described, described
 
@@ -113,7 +113,7 @@ class _Files:
 def _write_masks(version: "Version", files: _Files, progress: Progress) -> None:
     images: dict[int, Described] = {}
     painted: Counter[int] = Counter()  # annotations already on an image: the offset of the next row's values
-    total = len(version.root.buckets)
+    total = tree.count(version.root)
     for number, bucket in enumerate(version.buckets(), start=1):
         progress(f"version {version.number}: masks, {number:,} of {total:,} buckets")
         objects_on = described(version.lake, bucket, images)

@@ -9,8 +9,8 @@ import msgspec
 from encord_dagster.findings import Finding
 from encord_dagster.label_set.contents import Changed, ObjectChange, changed, contents, object_changes
 from encord_dagster.label_set.decided import Decided, deciding
-from encord_dagster.label_set.made_by import records
-from encord_dagster.label_set.manifest import BucketRow, LogRecord, Root
+from encord_dagster.label_set.made_by import maker
+from encord_dagster.label_set.manifest import BucketRow, ExportEntry, Root
 from encord_dagster.label_set.read import LabelSet, Version
 from encord_dagster.label_set.touched import Fate, Touched, fate_of, touched
 
@@ -175,9 +175,12 @@ def _counts(parts: Iterable[Counter[str]]) -> ObjectCounts:
 def _with_exports(label_set: LabelSet, before: Version, after: Version, tally: _Tally) -> Iterator[RowChange]:
     """The listed rows with the export that brought their content: of the version that they say they came with."""
     found: dict[str, Decided] = {}
-    for record in _makers(label_set, before, after):
-        came = {key: tally.fingerprints[key] for key, row in tally.listed.items() if row.version == record.version}
-        found |= deciding(label_set.lake, record.exports, came)
+    came: dict[int, dict[str, str]] = {}
+    for key, row in tally.listed.items():
+        if before.number < row.version <= after.number:
+            came.setdefault(row.version, {})[key] = tally.fingerprints[key]
+    for version, wanted in sorted(came.items()):
+        found |= deciding(label_set.lake, _exports_of(label_set, version), wanted)
     unknown = {key: fingerprint for key, fingerprint in tally.fingerprints.items() if key not in found}
     if unknown:  # converted anew, or in versions of older releases, or an earlier version compared with a later one
         found |= deciding(label_set.lake, after.exports().values(), unknown)
@@ -185,14 +188,9 @@ def _with_exports(label_set: LabelSet, before: Version, after: Version, tally: _
         yield _decided(change, found[key]) if key in found else change
 
 
-def _makers(label_set: LabelSet, before: Version, after: Version) -> Iterator[LogRecord]:
-    """The records that made the versions behind one up to another, oldest first."""
-    last = before.number
-    later = after.number > before.number
-    for record in records(label_set, after=before.record.seq, upto=after.record.seq) if later else ():
-        if record.version > last:
-            yield record
-        last = record.version
+def _exports_of(label_set: LabelSet, version: int) -> tuple[ExportEntry, ...]:
+    record = maker(label_set, version).record
+    return record.exports if record else ()
 
 
 def _decided(change: RowChange, by: Decided) -> RowChange:

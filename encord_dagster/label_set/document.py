@@ -10,6 +10,7 @@ from encord_dagster.errors import HistoryDamaged, IdClash
 from encord_dagster.formats import coco
 from encord_dagster.label_set import objects, shards
 from encord_dagster.label_set.manifest import Bucket, ObjectRef, Root
+from encord_dagster.label_set.tree import Tree
 from encord_dagster.storage.protocol import ObjectStore
 
 INSTANCES = "annotations/instances.json"
@@ -55,7 +56,7 @@ def coco_document(lake: ObjectStore, root: Root) -> Iterator[bytes]:
     numbers: set[int] = set()
     annotations = 0
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as held:
-        for ref in root.buckets.values():
+        for _, ref in Tree(lake, root).buckets():
             bucket = msgspec.json.decode(objects.read(lake, ref.ref), type=Bucket)
             for line in shards.coco_rows(objects.read(lake, bucket.shards["coco"])):
                 for image_id, image in zip(line.image_ids, line.images, strict=True):

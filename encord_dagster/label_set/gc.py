@@ -15,10 +15,19 @@ import msgspec
 from encord_dagster import layout
 from encord_dagster.config import CONVERTER_VERSION
 from encord_dagster.errors import HistoryDamaged, StorageError, UsageError, VersionGone
-from encord_dagster.label_set import condemned, history, objects
+from encord_dagster.label_set import accounted, condemned, history, objects
 from encord_dagster.label_set.condemned import Condemned
 from encord_dagster.label_set.history import Head
-from encord_dagster.label_set.manifest import FORMAT_VERSION, LogRecord, ObjectRef, encode, sha256
+from encord_dagster.label_set.manifest import (
+    FORMAT_VERSION,
+    BucketRef,
+    LogRecord,
+    Node,
+    NodeRef,
+    ObjectRef,
+    encode,
+    sha256,
+)
 from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.protocol import ObjectInfo, ObjectStore, whole_seconds
 
@@ -127,18 +136,26 @@ def _is_tagged(lake: ObjectStore, ref: ObjectRef, records: Iterable[LogRecord], 
 
 
 def _reachable(lake: ObjectStore, name: str, refs: Iterable[ObjectRef]) -> set[str]:
-    """What records name, and every key that stands in it or in a bucket of it: so unknown fields count too."""
+    """What records name, and every key that stands in it, in a node or in a bucket of it: so unknown fields count."""
     key = re.compile(b'"(' + re.escape(layout.contents(name)).encode() + b'[^"\\\\]+)"')
     live: set[str] = set()
     looked_into: set[str] = set()
+
+    def look(children: Iterable[BucketRef | NodeRef]) -> None:
+        for named in children:
+            if named.ref.key not in looked_into:
+                looked_into.add(named.ref.key)
+                data = objects.read(lake, named.ref)
+                live.update(found.decode() for found in key.findall(data))
+                if isinstance(named, NodeRef):
+                    node = msgspec.json.decode(data, type=Node)
+                    look([*node.nodes.values(), *node.buckets.values()])
+
     for ref in refs:
         data = objects.read(lake, ref)
         live |= {ref.key} | {found.decode() for found in key.findall(data)}
-        manifest = objects.as_root(data)
-        for named in manifest.buckets.values() if manifest else ():
-            if named.ref.key not in looked_into:
-                live |= {found.decode() for found in key.findall(objects.read(lake, named.ref))}
-            looked_into.add(named.ref.key)
+        root = objects.as_root(data)
+        look([*root.nodes.values(), *root.buckets.values()] if root else ())
     return live
 
 
@@ -166,7 +183,7 @@ def _commit(lake: ObjectStore, name: str, plan: _Plan) -> Head | None:
         buckets=0,
         condemned=objects.write_at(lake, layout.condemned(name, seq, sha256(listed)), listed),
     )
-    return history.commit(lake, name, record)
+    return accounted.commit(lake, name, record)
 
 
 def _sweep(lake: ObjectStore, name: str, plan: _Plan, *, seq: int | None, dry_run: bool) -> GcReport:

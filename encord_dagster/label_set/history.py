@@ -10,10 +10,9 @@ import msgspec
 from encord_dagster import layout
 from encord_dagster.config import CONVERTER_VERSION
 from encord_dagster.errors import AccessDenied, CommitStateUnknown, HistoryDamaged, StorageError
-from encord_dagster.label_set.manifest import ExportEntry, LogRecord, ObjectRef, Op, encode, sha256
+from encord_dagster.label_set.manifest import LogRecord, ObjectRef, Op, encode, sha256
 from encord_dagster.storage.protocol import Create, ObjectStore
 
-CHECKPOINT_EVERY = 100
 COMMIT_TRIES = 3  # of one record, each on top of the retries of the store
 COMMIT_ATTEMPTS = 50  # to get a record in, each on top of the newest head
 
@@ -22,14 +21,6 @@ class Hint(msgspec.Struct, frozen=True):
     """`latest.json`: where the head was once; readers go on from there."""
 
     seq: int
-
-
-class Checkpoint(msgspec.Struct, frozen=True):
-    """All exports that the records up to `seq` account for."""
-
-    seq: int
-    record: str  # sha256 of record `seq`
-    exports: tuple[ExportEntry, ...]
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -101,32 +92,35 @@ def records(lake: ObjectStore, name: str, upto: Head, *, after: int = 0) -> list
     return found[::-1]
 
 
-def accounted(lake: ObjectStore, name: str, upto: Head) -> dict[str, ExportEntry]:
-    """Every export that the log accounts for, by id."""
-    entries: dict[str, ExportEntry] = {}
-    after = 0
-    for seq in range(upto.seq // CHECKPOINT_EVERY * CHECKPOINT_EVERY, 0, -CHECKPOINT_EVERY):
-        checkpoint = _checkpoint(lake, name, seq)
-        if checkpoint:
-            after = seq
-            entries = {entry.id: entry for entry in checkpoint.exports}
-            break
-    for record in records(lake, name, upto, after=after):
-        entries |= {entry.id: entry for entry in record.exports}
-    return entries
-
-
-def _checkpoint(lake: ObjectStore, name: str, seq: int) -> Checkpoint | None:
-    """The checkpoint of record `seq`; None where there is none, or none that speaks of the record in the log."""
-    data = lake.get(layout.checkpoint(name, seq))
-    if data is None:
-        return None
-    try:
-        checkpoint = msgspec.json.decode(data, type=Checkpoint)
-    except msgspec.DecodeError:
-        return None
+def at(lake: ObjectStore, name: str, seq: int) -> Head:
+    """The log as it was when record `seq` was its newest. HistoryDamaged where that is missing."""
+    if seq == 0:
+        return Head(0, None, None)
     found = read_record(lake, name, seq)
-    return checkpoint if found and found[1] == checkpoint.record else None
+    if found is None:
+        raise HistoryDamaged(f"{lake.url}: {layout.log(name, seq)} is missing; run `verify` and restore the log")
+    return Head(seq, *found)
+
+
+def first_of(lake: ObjectStore, name: str, upto: Head, version: int) -> Head | None:
+    """The record that made a version, by halving, as version numbers never fall along the log; None without one.
+
+    The record behind it vouches for it: HistoryDamaged where that names another digest.
+    """
+    if upto.record is None or not 1 <= version <= upto.record.version:
+        return None
+    low, high, behind = 0, upto, None
+    while high.seq - low > 1:
+        middle = at(lake, name, (low + high.seq) // 2)
+        if middle.record and middle.record.version >= version:
+            high = middle
+        else:
+            low = middle.seq
+    if high.seq < upto.seq:
+        behind = at(lake, name, high.seq + 1).record
+    if behind and behind.previous != high.digest:
+        raise HistoryDamaged(f"{lake.url}: {layout.log(name, high.seq)} was altered; run `verify` and restore the log")
+    return high if high.record and high.record.version == version and high.record.root else None
 
 
 def committed(lake: ObjectStore, attempt: Callable[[], Head | None]) -> Head:
@@ -169,11 +163,8 @@ def commit(lake: ObjectStore, name: str, record: LogRecord) -> Head | None:
         return None
     new = Head(record.seq, record, sha256(data))
     _refuse_unread(lake, name, new)
-    with contextlib.suppress(StorageError):  # both are derived: readers do without, and go on from older ones
+    with contextlib.suppress(StorageError):  # it is derived: readers do without, and go on from an older one
         lake.put_hint(layout.latest(name), encode(Hint(record.seq)))
-        if record.seq % CHECKPOINT_EVERY == 0:
-            entries = tuple(accounted(lake, name, new).values())
-            lake.create(layout.checkpoint(name, record.seq), encode(Checkpoint(record.seq, sha256(data), entries)))
     return new
 
 

@@ -12,6 +12,7 @@ from encord_dagster import identity
 from encord_dagster.formats.tables import from_parquet
 from encord_dagster.label_set import objects
 from encord_dagster.label_set.manifest import Bucket, Root
+from encord_dagster.label_set.tree import Tree
 from encord_dagster.storage.protocol import ObjectStore
 
 Owner = tuple[str | int, ...]
@@ -75,7 +76,7 @@ def renumbered(lake: ObjectStore, *, before: Root | None, after: Root) -> dict[s
 
 def _owners(lake: ObjectStore, root: Root, kind: str) -> dict[int, set[Owner]]:
     found: dict[int, set[Owner]] = {}
-    for named in root.buckets.values():
+    for _, named in Tree(lake, root).buckets():
         bucket = msgspec.json.decode(objects.read(lake, named.ref), type=Bucket)
         data = objects.read(lake, bucket.shards[f"{kind}s"])
         held = pq.read_schema(pa.BufferReader(data)).names

@@ -1,6 +1,8 @@
 """The join: which event of each label row a label set stands for. Associative, commutative, idempotent."""
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -13,7 +15,11 @@ from encord_dagster.label_set import objects
 from encord_dagster.label_set.events import accepted, event_time, order, read_events
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ExportEntry, ObjectRef, Root
+from encord_dagster.label_set.tree import Tree
 from encord_dagster.storage.protocol import ObjectStore
+
+OPEN_BUCKETS = 64  # buckets in memory; the rows of a large export come in any order of them
+_PAIR = 64  # bytes of a row identity and a fingerprint, both sha256
 
 
 class State:
@@ -21,65 +27,89 @@ class State:
 
     def __init__(self, lake: ObjectStore, head: Head) -> None:
         self.lake, self.head = lake, head
-        self.root: Root | None = None
-        self._buckets: dict[str, Bucket] = {}
-        self._rows: dict[str, BucketRow] = {}
         record = head.record
         if record and record.format_version > FORMAT_VERSION:
             raise UsageError(
                 f"{lake.url}: written by a newer release (format {record.format_version}); upgrade to read it"
             )
         self.published = self.root_of(record.root) if record else None  # what readers see
-        self.root = self.published  # what the next version is built on
-        if record and record.held:
-            self.root = self.root_of(record.held)
+        self.build_on(self.root_of(record.held) if record and record.held else self.published)
 
     def root_of(self, ref: ObjectRef | None) -> Root | None:
         """A root that a record names."""
         return msgspec.json.decode(objects.read(self.lake, ref), type=Root) if ref else None
 
     def build_on(self, root: Root | None) -> None:
-        """Build the next version on another root."""
-        self.root, self._buckets, self._rows = root, {}, {}
+        """Build the next version on a root."""
+        self.root = root
+        self.tree = Tree(self.lake, root) if root else None
+        self._bucket = lru_cache(OPEN_BUCKETS)(self._read_bucket)
+        self._fingerprints: dict[str, bytes] = {}
 
     def start_over(self) -> None:
         """Build the next version out of nothing but what is append-only: every row is about to be converted anew."""
         if root := self.root:
             root = msgspec.structs.replace(
-                root, buckets={}, classes=(), rows=0, coco_rows=0, tombstones=0, images=0, annotations=0, losses={}
+                root,
+                buckets={},
+                nodes={},
+                classes=(),
+                rows=0,
+                coco_rows=0,
+                tombstones=0,
+                images=0,
+                annotations=0,
+                losses={},
             )
         self.build_on(root)
 
     def bucket(self, prefix: str) -> Bucket | None:
         """The bucket of a prefix of the root's prefix length."""
-        if self.root is None or prefix not in self.root.buckets:
-            return None
-        if prefix not in self._buckets:
-            bucket = msgspec.json.decode(objects.read(self.lake, self.root.buckets[prefix].ref), type=Bucket)
-            self._buckets[prefix] = bucket
-            self._rows |= {row.row: row for row in bucket.rows}
-        return self._buckets[prefix]
+        return self._bucket(prefix)
+
+    def _read_bucket(self, prefix: str) -> Bucket | None:
+        named = self.tree.bucket(prefix) if self.tree else None
+        return msgspec.json.decode(objects.read(self.lake, named.ref), type=Bucket) if named else None
 
     def row(self, key: str) -> BucketRow | None:
         """One label row of the version, by identity."""
-        if self.root:
-            self.bucket(key[: self.root.prefix_length])
-        return self._rows.get(key)
+        bucket = self.bucket(key[: self.root.prefix_length]) if self.root else None
+        rows = bucket.rows if bucket else ()
+        place = bisect_left(rows, key, key=_identity)
+        return rows[place] if place < len(rows) and rows[place].row == key else None
+
+    def fingerprint(self, key: str) -> str | None:
+        """The fingerprint of one label row of the version; of what was asked for, 64 bytes a row are remembered."""
+        prefix = key[: self.root.prefix_length] if self.root else ""
+        if prefix not in self._fingerprints:
+            bucket = self.bucket(prefix)
+            pairs = (bytes.fromhex(row.row + row.fingerprint) for row in (bucket.rows if bucket else ()))
+            self._fingerprints[prefix] = b"".join(pairs)
+        held, wanted = self._fingerprints[prefix], bytes.fromhex(key)
+        place = held.find(wanted)
+        while place > 0 and place % _PAIR:  # a match across the edge of two rows
+            place = held.find(wanted, place + 1)
+        return held[place + len(wanted) : place + _PAIR].hex() if place >= 0 else None
 
     def rows(self) -> Iterator[BucketRow]:
         """Every label row: reads every bucket."""
-        for prefix in self.root.buckets if self.root else ():
+        for bucket in self.buckets():
+            yield from bucket.rows
+
+    def buckets(self) -> Iterator[Bucket]:
+        """Every bucket in order of its rows: reads them all."""
+        for prefix, _ in self.tree.buckets() if self.tree else ():
             bucket = self.bucket(prefix)
-            yield from bucket.rows if bucket else ()
+            if bucket:
+                yield bucket
 
     def sources_by_data(self) -> dict[str, dict[str, str]]:
         """For each data hash the rows that describe it, and the format each came in: reads every bucket."""
         found: dict[str, dict[str, str]] = {}
-        for prefix in self.root.buckets if self.root else ():
-            bucket = self.bucket(prefix)
-            source = {row.row: row.source for row in bucket.rows} if bucket else {}
-            images = objects.read(self.lake, bucket.shards["images"]) if bucket else None
-            for record in from_parquet(images, ["row", "data_hash"]).to_pylist() if images else ():
+        for bucket in self.buckets():
+            source = {row.row: row.source for row in bucket.rows}
+            images = objects.read(self.lake, bucket.shards["images"])
+            for record in from_parquet(images, ["row", "data_hash"]).to_pylist():
                 found.setdefault(record["data_hash"], {})[record["row"]] = source[record["row"]]
         return found
 
@@ -99,19 +129,19 @@ class State:
             )
 
 
-def rank(entry: ExportEntry) -> tuple[str, str]:
-    """What orders exports: the greatest time of their events, then their ids."""
-    return (entry.latest, entry.id)
+def _identity(row: BucketRow) -> str:
+    return row.row
 
 
 class Join:
     """Which event decides each label row, whatever the order in which events come."""
 
-    def __init__(self, state: State, entries: Mapping[str, ExportEntry]) -> None:
+    def __init__(self, state: State, joined: Iterator[ExportEntry]) -> None:
         self.state = state
         self.best: dict[str, RowEvent] = {}  # of this run, by row identity
         self._accounted: dict[str, RowEvent] = {}  # of exports that the log accounts for, as far as they were read
-        self._unread = sorted(entries.values(), key=lambda entry: entry.latest)
+        self._unread = joined  # the latest first
+        self._next = next(joined, None)
 
     def rival(self, event: RowEvent) -> RowEvent | None:
         """The greatest known event of the same row, None where none is known that could beat this one."""
@@ -122,13 +152,13 @@ class Join:
 
     def is_new(self, event: RowEvent) -> bool:
         """Whether the event carries other content than the version has for its row."""
-        held = self.state.row(identity.row_identity(event.label_hash, event.branch_name))
-        return held is None or held.fingerprint != event.fingerprint
+        return self.state.fingerprint(identity.row_identity(event.label_hash, event.branch_name)) != event.fingerprint
 
     def _read_not_older_than(self, time: str) -> None:
         """Learn accounted events that an event of `time` might lose to; in the usual case there are none."""
-        while self._unread and self._unread[-1].latest >= time:
-            for event in accepted(read_events(self.state.lake, self._unread.pop().events)):
+        while self._next and self._next.latest >= time:
+            for event in accepted(read_events(self.state.lake, self._next.events)):
                 key = identity.row_identity(event.label_hash, event.branch_name)
                 if key not in self._accounted or order(event) > order(self._accounted[key]):
                     self._accounted[key] = event
+            self._next = next(self._unread, None)

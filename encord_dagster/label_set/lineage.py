@@ -13,8 +13,8 @@ from encord_dagster.encord.notes import quote
 from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import HistoryDamaged, UsageError
 from encord_dagster.findings import Finding
-from encord_dagster.label_set import history as log_of
 from encord_dagster.label_set import objects
+from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.decided import Decided, deciding
 from encord_dagster.label_set.events import event_of, findings_of, order, read_events
 from encord_dagster.label_set.made_by import head_at, maker, records
@@ -22,6 +22,7 @@ from encord_dagster.label_set.manifest import Bucket, BucketRow, ExportEntry, Lo
 from encord_dagster.label_set.read import LabelSet, Version
 from encord_dagster.label_set.sources import sources
 from encord_dagster.label_set.touched import Fate, content_of, fate_of, touched
+from encord_dagster.label_set.tree import Tree
 from encord_dagster.landing import Export
 from encord_dagster.storage.protocol import ObjectStore
 
@@ -141,7 +142,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True):
 def _events(label_set: LabelSet, row: str) -> list[_Event]:
     """The events of one row in all exports that the log accounts for, oldest first."""
     found: list[_Event] = []
-    for entry in log_of.accounted(label_set.lake, label_set.name, label_set.head).values():
+    for entry in Accounted(label_set.lake, label_set.name, label_set.head).all().values():
         table = read_events(label_set.lake, entry.events)
         table = table.filter(pc.equal(table["row"], pa.scalar(row)))
         for place, record in enumerate(table.to_pylist()):
@@ -280,7 +281,7 @@ def _root(lake: ObjectStore, ref: ObjectRef | None) -> Root | None:
 
 def _held(lake: ObjectStore, root: Root | None, row: str) -> BucketRow | None:
     """What a version holds of one row."""
-    named = root.buckets.get(row[: root.prefix_length]) if root else None
+    named = Tree(lake, root).bucket(row) if root else None
     if named is None:
         return None
     bucket = msgspec.json.decode(objects.read(lake, named.ref), type=Bucket)

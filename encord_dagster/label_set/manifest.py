@@ -1,6 +1,7 @@
-"""What a version is made of: root manifest -> row buckets -> shards, and the log record that commits it.
+"""What a version is made of: root manifest -> nodes -> row buckets -> shards, and the log record that commits it.
 
-All of it is content: no clock, no run id, no key or time of an export. `format_version` is 1.
+All of it is content: no clock, no run id, no key or time of an export. `format_version` 1 had no nodes, and
+checkpoints that list every export.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ import msgspec
 from encord_dagster.findings import Finding
 from encord_dagster.formats.fragment import Category, ClassCount
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ROWS_PER_BUCKET = 256  # a set splits its buckets when they hold more on average
 
 
@@ -53,12 +54,33 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BucketRef(msgspec.Struct, frozen=True, kw_only=True):
-    """A bucket as the root names it; `digest` is the tree digest of its rows."""
+    """A bucket as a root or node names it; `digest` is the tree digest of its rows."""
 
     ref: ObjectRef
     rows: int
     digest: str
     coco_size: int
+
+
+class NodeRef(msgspec.Struct, frozen=True, kw_only=True):
+    """A node as a root or another node names it, and the sums over the buckets below it."""
+
+    ref: ObjectRef
+    rows: int
+    digest: str
+    coco_size: int
+    buckets: int
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Names what lies below one prefix, by prefixes that are one hex digit longer: other nodes, or buckets."""
+
+    format_version: int
+    nodes: dict[str, NodeRef] = {}
+    buckets: dict[str, BucketRef] = {}
+
+
+Children = Mapping[str, BucketRef] | Mapping[str, NodeRef]
 
 
 class Root(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,7 +90,7 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     content_digest: str
     config_digest: str
     prefix_length: int  # hex digits of the row identity that name a bucket
-    buckets: dict[str, BucketRef]
+    buckets: dict[str, BucketRef]  # none where there are so many that nodes name them
     categories: tuple[Category, ...]
     classes: tuple[ClassCount, ...]  # objects by class and by the name they carry
     datasets: tuple[str, ...]
@@ -81,6 +103,7 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     losses: dict[str, int] = {}  # those of its rows, by code
     coco_rows: int = 0  # rows that came as COCO
     defined: tuple[str, ...] = ()  # feature hashes of the categories that an ontology names, also without objects
+    nodes: dict[str, NodeRef] = {}
 
 
 class ExportEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,15 +216,15 @@ def join_digests(children: Mapping[str, tuple[int, str]]) -> str:
     return sha256("".join(f"{digit}{held[digit][1]}" for digit in sorted(held)).encode())
 
 
-def content_digest(buckets: Mapping[str, BucketRef], config_digest: str) -> str:
+def content_digest(children: Children, config_digest: str) -> str:
     """What "the same version" means: row identities, fingerprints, tombstones and configuration."""
-    tree = nodes(buckets, 0).get("", (0, ""))[1]
+    tree = nodes(children, 0).get("", (0, ""))[1]
     return sha256(f"{config_digest}\0{tree}".encode())
 
 
-def nodes(buckets: Mapping[str, BucketRef], depth: int) -> dict[str, tuple[int, str]]:
-    """(rows, digest) of the trie's nodes whose prefixes have `depth` hex digits; buckets have as many or more."""
-    level = {prefix: (ref.rows, ref.digest) for prefix, ref in buckets.items()}
+def nodes(children: Children, depth: int) -> dict[str, tuple[int, str]]:
+    """(rows, digest) of the trie's nodes whose prefixes have `depth` hex digits; the children have as many or more."""
+    level = {prefix: (ref.rows, ref.digest) for prefix, ref in children.items()}
     for length in range(max((len(prefix) for prefix in level), default=0), depth, -1):
         parents: dict[str, dict[str, tuple[int, str]]] = {}
         for prefix, child in level.items():

@@ -8,13 +8,15 @@ from encord_dagster import layout
 from encord_dagster.encord.notes import quote
 from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import HistoryDamaged, UsageError
-from encord_dagster.label_set import condemned, history, manifest, objects
+from encord_dagster.label_set import accounted, condemned, history, manifest, objects
+from encord_dagster.label_set.accounted import Accounted, rank
 from encord_dagster.label_set.events import accepted, order, read_events
 from encord_dagster.label_set.history import Head
-from encord_dagster.label_set.join import Join, State, rank
+from encord_dagster.label_set.join import Join, State
 from encord_dagster.label_set.manifest import Bucket, ExportEntry, LogRecord, ObjectRef, Op, Root
 from encord_dagster.label_set.publish import epoch, without
 from encord_dagster.label_set.standing import in_order, retired_rows, row_of, standing
+from encord_dagster.label_set.tree import Tree
 from encord_dagster.storage.protocol import ObjectStore
 from encord_dagster.storage.selftest import refuse_unsafe
 
@@ -35,7 +37,7 @@ def operate(lake: ObjectStore, name: str, operation: Operation) -> LogRecord:
         state = State(lake, head)
         state.refuse_newer()
         record = operation(state, head.record)
-        return history.commit(lake, name, record) if record else head
+        return accounted.commit(lake, name, record) if record else head
 
     done = history.committed(lake, attempt).record
     if done is None:
@@ -82,13 +84,11 @@ def rollback(lake: ObjectStore, name: str, to_version: int, reason: str) -> LogR
 
 def _publishing(state: State, name: str, version: int) -> Head:
     """The record that made a version."""
-    records = history.records(state.lake, name, state.head)
-    found = next((one for one in records if one.version == version and one.root), None)
+    found = history.first_of(state.lake, name, state.head, version)
     if found is None:
         newest = state.head.record.version if state.head.record else 0
         raise UsageError(f"label set {name!r} has no version {version}; it has 1 to {newest}")
-    later = next((one for one in records if one.seq == found.seq + 1), None)
-    return Head(found.seq, found, later.previous if later else state.head.digest)
+    return found
 
 
 def _gone_back(state: State, record: LogRecord, name: str, target: Head, reason: str) -> LogRecord:
@@ -97,9 +97,9 @@ def _gone_back(state: State, record: LogRecord, name: str, target: Head, reason:
         raise UsageError(f"label set {name!r} has nothing to go back to")
     lake = state.lake
     condemned.refuse(lake, then.root.key)  # a garbage collection may be about to delete it
-    entries = history.accounted(lake, name, state.head)
-    before = history.accounted(lake, name, target)
+    entries, before = Accounted(lake, name, state.head).all(), Accounted(lake, name, target)
     blocked = {*then.blocked, *_changing(state, name, target, then, entries, before)}
+    known = before.all()
     retired = in_order((*retired_rows(lake, record), *retired_rows(lake, then)))
     kept = State(lake, target)
     root = msgspec.json.decode(objects.read(lake, then.root), type=Root)
@@ -122,7 +122,7 @@ def _gone_back(state: State, record: LogRecord, name: str, target: Head, reason:
         config_digest=root.config_digest if root.config_digest == then.config_digest else "",
         content=then.content,
         # of exports that were read again since, the log speaks as it did then
-        exports=tuple(entry for key, entry in sorted(before.items()) if entries[key] != entry),
+        exports=tuple(entry for key, entry in sorted(known.items()) if entries[key] != entry),
         findings=(),
         held=None,
         held_findings=(),
@@ -139,14 +139,14 @@ def _changing(
     target: Head,
     then: LogRecord,
     entries: dict[str, ExportEntry],
-    before: dict[str, ExportEntry],
+    before: Accounted,
 ) -> list[str]:
     """Exports that were accounted for since a version and would change its content, or were read by other choices."""
     kept = State(state.lake, target)
     kept.build_on(kept.published)
     stood = standing(state.lake, then, before, stale=False)
-    newest = max(map(rank, stood.joined.values()), default=("", ""))
-    join = Join(kept, stood.joined)
+    newest = next(map(rank, stood.joined()), ("", ""))
+    join = Join(kept, stood.joined())
     records = history.records(state.lake, name, state.head, after=target.seq)
     choices = {entry.id: one.config_digest for one in records for entry in one.exports}
 
@@ -167,7 +167,7 @@ def _changing(
 def _refuse_damaged(lake: ObjectStore, root: Root, version: int) -> None:
     """HistoryDamaged where something of a version is not there any more: it must not become the newest one."""
     named: list[ObjectRef] = list(root.files.values())
-    for ref in root.buckets.values():
+    for _, ref in Tree(lake, root).buckets():
         named += msgspec.json.decode(objects.read(lake, ref.ref), type=Bucket).shards.values()
     for one in named:
         if lake.head(one.key) is None:
@@ -186,7 +186,8 @@ def unblock(lake: ObjectStore, name: str, export_ids: Collection[str], reason: s
     why, wanted = said(reason), set(export_ids)
 
     def operation(state: State, record: LogRecord) -> LogRecord | None:
-        entries = history.accounted(lake, name, state.head)
+        known = Accounted(lake, name, state.head)
+        entries = {key: entry for key in wanted if (entry := known.get(key))}
         if unknown := sorted(wanted - entries.keys()):
             raise UsageError(f"label set {name!r} accounts for no export {', '.join(map(quote, unknown[:10]))}")
         blocked = wanted.intersection(record.blocked)

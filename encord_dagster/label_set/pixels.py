@@ -4,7 +4,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
@@ -20,6 +20,7 @@ from encord_dagster.geometry import LARGEST_MASK, Polygon, Ring
 from encord_dagster.label_set import objects, shards
 from encord_dagster.label_set.images import described
 from encord_dagster.label_set.manifest import Bucket, ObjectRef, Root
+from encord_dagster.label_set.tree import Tree
 from encord_dagster.storage.protocol import ObjectStore
 
 if TYPE_CHECKING:
@@ -68,12 +69,16 @@ class Pixels:
 
     def __init__(self, lake: ObjectStore, root: Root) -> None:
         self.lake = lake
-        self._refs = [named.ref for named in root.buckets.values()]
+        self._root = root
         self._lock = threading.Lock()  # an index is made once, by whoever comes first
         self._ids: dict[str, _Ids] = {}
         self._names: dict[str, int] = {}
         self._opened = lru_cache(OPEN_BUCKETS)(self._open)
         self._shapes = lru_cache(OPEN_SHAPES)(self._read_shapes)
+
+    @cached_property
+    def _refs(self) -> list[ObjectRef]:
+        return [named.ref for _, named in Tree(self.lake, self._root).buckets()]
 
     def mask(self, image: int | str, kind: Kind) -> "NDArray[np.uint16]":
         """The mask of an image by id or file name, indexed [y, x], as a checkout writes it."""

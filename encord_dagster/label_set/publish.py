@@ -11,7 +11,7 @@ from encord_dagster.errors import IdClash
 from encord_dagster.findings import Finding
 from encord_dagster.formats import losses
 from encord_dagster.formats.fragment import Category, Fragment
-from encord_dagster.label_set import document, history, ids, manifest, objects, shards, totals
+from encord_dagster.label_set import accounted, document, ids, manifest, objects, shards, totals, tree
 from encord_dagster.label_set.compare import compare
 from encord_dagster.label_set.described import described
 from encord_dagster.label_set.history import Head
@@ -72,7 +72,7 @@ def publish(state: State, *, config: LabelSetConfig, changes: Changes, exports: 
     )
     if root and changed:
         record = _judged(state, config, root, record)
-    return history.commit(state.lake, config.name, record)
+    return accounted.commit(state.lake, config.name, record)
 
 
 def _candidate(state: State, config: LabelSetConfig, changes: Changes) -> tuple[Root | None, int]:
@@ -139,8 +139,11 @@ def next_root(state: State, terms: Terms, changes: Changes) -> tuple[Root, int]:
     numbers = ids.Written()
     written = _write_buckets(state, terms.name, length, changes, numbers)
     emptied = {key[:length] for key in changes.removed} - set(written)
-    kept = old.buckets if old.prefix_length == length else {}
-    buckets = {prefix: ref for prefix, ref in kept.items() if prefix not in emptied} | written
+
+    def write(data: bytes) -> ObjectRef:
+        return objects.write(state.lake, terms.name, epoch(state), data)
+
+    names = tree.grown(state.tree, {**dict.fromkeys(emptied), **written}, length=length, write=write)
     classes = totals.classes(old.classes, before.values(), changes.rows.values())
 
     before_defined = {one.feature_hash: one for one in old.categories if one.feature_hash in old.defined}
@@ -151,10 +154,11 @@ def next_root(state: State, terms: Terms, changes: Changes) -> tuple[Root, int]:
 
     root = Root(
         format_version=manifest.FORMAT_VERSION,
-        content_digest=manifest.content_digest(buckets, terms.config_digest),
+        content_digest=manifest.content_digest(names.nodes or names.buckets, terms.config_digest),
         config_digest=terms.config_digest,
         prefix_length=length,
-        buckets=dict(sorted(buckets.items())),
+        buckets=names.buckets,
+        nodes=names.nodes,
         categories=totals.categories(classes, changes.categories, defined),
         defined=tuple(sorted(defined)),
         classes=classes,
@@ -210,9 +214,8 @@ def _write_buckets(
     old = state.root
     split = old is not None and old.prefix_length != length
     by_prefix: dict[str, dict[str, BucketRow]] = defaultdict(dict)
-    for prefix in old.buckets if old and split else ():
-        bucket = state.bucket(prefix)
-        for row in bucket.rows if bucket else ():
+    for bucket in state.buckets() if split else ():
+        for row in bucket.rows:
             by_prefix[row.row[:length]][row.row] = row
     version = 1 + (state.head.record.version if state.head.record else 0)
     for key, changed in changes.rows.items():
@@ -237,7 +240,7 @@ def _write_buckets(
 
 
 def _plain_files(state: State, terms: Terms, root: Root) -> dict[str, ObjectRef]:
-    if sum(ref.coco_size for ref in root.buckets.values()) > terms.inline_coco_bytes:
+    if sum(named.coco_size for named in tree.upper(root).values()) > terms.inline_coco_bytes:
         return {}
     data = b"".join(document.coco_document(state.lake, root))
     return {document.INSTANCES: objects.write(state.lake, terms.name, epoch(state), data)}

@@ -11,6 +11,7 @@ from encord_dagster.encord.packed import unpack
 from encord_dagster.errors import HistoryDamaged, UsageError
 from encord_dagster.findings import Finding
 from encord_dagster.label_set import history, objects
+from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.manifest import FORMAT_VERSION, encode, sha256
 from encord_dagster.landing import Export
 from encord_dagster.storage.protocol import ObjectStore
@@ -87,7 +88,7 @@ def held_in_quarantine(lake: ObjectStore, name: str) -> list[Record]:
 
     Of exports that the log accounts for: what their newest reading left there. Of others: why none of it can be used.
     """
-    entries = history.accounted(lake, name, history.head(lake, name))
+    entries = Accounted(lake, name, history.head(lake, name)).all()
     keys = {entry.id: entry.quarantine for entry in entries.values() if entry.quarantine}
     start, written = len(layout.quarantine(name)), dict[str, str]()
     for info in lake.list(layout.quarantine(name)):

@@ -16,11 +16,13 @@ from encord_dagster.formats import tables
 from encord_dagster.formats.fragment import Category
 from encord_dagster.label_set import document, events, history, objects, sources
 from encord_dagster.label_set import which as which_version
+from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.cache import Cache, Through
 from encord_dagster.label_set.checkout import FORMATS, Progress, checkout
 from encord_dagster.label_set.manifest import Bucket, BucketRow, ExportEntry, LogRecord, Root
 from encord_dagster.label_set.pixels import Kind, Pixels
 from encord_dagster.label_set.seen import remembered_head
+from encord_dagster.label_set.tree import Tree
 from encord_dagster.storage.open import open_store
 from encord_dagster.storage.protocol import ObjectStore
 
@@ -117,7 +119,7 @@ class Version:
 
     def buckets(self) -> Iterator[Bucket]:
         """The buckets, in order of row identity."""
-        for ref in self.root.buckets.values():
+        for _, ref in Tree(self.lake, self.root).buckets():
             yield msgspec.json.decode(objects.read(self.lake, ref.ref), type=Bucket)
 
     def label_rows(self) -> Iterator[BucketRow]:
@@ -172,7 +174,7 @@ class Version:
     def exports(self) -> dict[str, ExportEntry]:
         """The exports that had been accounted for when the version was committed, or by later observes of it."""
         upto = history.Head(*self._opened_at())
-        return history.accounted(self.lake, self.label_set.name, upto)
+        return Accounted(self.lake, self.label_set.name, upto).all()
 
     def _opened_at(self) -> tuple[int, LogRecord, str]:
         found = history.read_record(self.lake, self.label_set.name, self.record.seq)

@@ -7,6 +7,7 @@ import msgspec
 from encord_dagster.encord.notes import quote
 from encord_dagster.errors import UsageError
 from encord_dagster.label_set import history, manifest, objects
+from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.events import read_events, rows_of
 from encord_dagster.label_set.join import State
 from encord_dagster.label_set.manifest import LogRecord, ObjectRef, RetiredRow, Root
@@ -118,7 +119,7 @@ def restore(lake: ObjectStore, name: str, label_hashes: Collection[str], reason:
         back = {row_of(row) for row in known if row.label_hash in wanted}
         entries = [
             entry
-            for entry in history.accounted(lake, name, state.head).values()
+            for entry in Accounted(lake, name, state.head).all().values()
             if back & rows_of(read_events(lake, entry.events, ["row"])) and entry.id not in record.blocked
         ]
         refuse_without_copy(lake, entries)

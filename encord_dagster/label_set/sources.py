@@ -5,6 +5,7 @@ import msgspec
 from encord_dagster import layout
 from encord_dagster.errors import UsageError
 from encord_dagster.label_set import history
+from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.manifest import FORMAT_VERSION, encode, sha256
 from encord_dagster.landing import Export
 from encord_dagster.storage.protocol import Create, ObjectStore
@@ -53,7 +54,9 @@ def known_bytes(lake: ObjectStore, name: str, digest: str) -> str | None:
     if data is None:
         return None
     first = msgspec.json.decode(data, type=RawPointer).export.id
-    return first if first in accounted(lake, name) else None
+    if first in Accounted(lake, name, history.head(lake, name)):
+        return first
+    return first if any(lake.list(layout.quarantined_whole(name, first))) else None
 
 
 def record_duplicate(lake: ObjectStore, name: str, export: Export, *, first_id: str) -> None:
@@ -64,7 +67,7 @@ def record_duplicate(lake: ObjectStore, name: str, export: Export, *, first_id: 
 
 def accounted(lake: ObjectStore, name: str) -> set[str]:
     """Ids of the exports that a version, an observe, the quarantine or an equal export accounts for."""
-    held = set(history.accounted(lake, name, history.head(lake, name)))
+    held = set(Accounted(lake, name, history.head(lake, name)).all())
     start = len(layout.quarantine(name))
     for info in lake.list(layout.quarantine(name)):
         export_id, _, file = info.key[start:].partition("/")

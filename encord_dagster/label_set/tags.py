@@ -31,8 +31,8 @@ def tag(lake: ObjectStore, name: str, tag: str, version: int) -> Tag:
             f"tag {tag!r}: use letters, digits, dots, _ and -, at most 63, letter or digit first, not digits alone and "
             "not latest"
         )
-    records = history.records(lake, name, history.head(lake, name))
-    made = next((record for record in records if record.version == version and record.root), None)
+    found = history.first_of(lake, name, history.head(lake, name), version)
+    made = found.record if found else None
     if made is None or made.root is None:
         raise UsageError(f"label set {name!r} of {lake.url} has no version {version}")
     condemned.refuse(lake, made.root.key)  # a garbage collection may be about to delete it

@@ -7,6 +7,7 @@ import msgspec
 
 from encord_dagster.label_set import manifest, objects
 from encord_dagster.label_set.manifest import Bucket, BucketRef, BucketRow, Root
+from encord_dagster.label_set.tree import UPPER, Tree, upper
 from encord_dagster.storage.protocol import ObjectStore
 
 Buckets = Mapping[str, BucketRef]
@@ -33,11 +34,21 @@ def touched(lake: ObjectStore, before: Root | None, after: Root) -> Iterator[Tou
 
     Digests speak of labels, so under another configuration only buckets that are one object are the same.
     """
-    old = before.buckets if before else {}
-    depth = min(before.prefix_length, after.prefix_length) if before else after.prefix_length
     exact = before is None or before.config_digest == after.config_digest
-    was, now = manifest.nodes(old, depth), manifest.nodes(after.buckets, depth)
-    parts_before, parts_after = _below(old, depth), _below(after.buckets, depth)
+    depth = min(UPPER, after.prefix_length, before.prefix_length if before else UPPER)
+    was, now = manifest.nodes(upper(before) if before else {}, depth), manifest.nodes(upper(after), depth)
+    old, new = Tree(lake, before) if before else None, Tree(lake, after)
+    for prefix in sorted({*was, *now}):
+        if not exact or was.get(prefix) != now.get(prefix):
+            parts = dict(old.below(prefix) if old else ()), dict(new.below(prefix))
+            yield from _within(lake, *parts, exact=exact)
+
+
+def _within(lake: ObjectStore, old: Buckets, new: Buckets, *, exact: bool) -> Iterator[Touched]:
+    """The places that differ below one prefix."""
+    depth = min(len(prefix) for prefix in (*old, *new))
+    was, now = manifest.nodes(old, depth), manifest.nodes(new, depth)
+    parts_before, parts_after = _below(old, depth), _below(new, depth)
     for prefix in sorted({*was, *now}):
         if exact and was.get(prefix) == now.get(prefix):
             continue

@@ -2,16 +2,16 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from encord_dagster import layout
 from encord_dagster.errors import HistoryDamaged
 from encord_dagster.formats.fragment import Category
-from encord_dagster.label_set import condemned, manifest, objects
+from encord_dagster.label_set import condemned, manifest, objects, tree
 from encord_dagster.label_set.chain import Chain, decoded, numbers
-from encord_dagster.label_set.manifest import Bucket, BucketRef, LogRecord, ObjectRef, Root, sha256
+from encord_dagster.label_set.manifest import Bucket, BucketRef, LogRecord, Node, NodeRef, ObjectRef, Root, sha256
 from encord_dagster.storage.protocol import ObjectStore
 
 CLAIM = re.compile(r"([1-9]\d*)\.json")
@@ -158,28 +158,50 @@ class _Verification:
             return
         for file in root.files.values():
             self._holds(file)
-        for prefix, named in root.buckets.items():
-            if named.ref.key not in self.sound:
-                self._bucket(prefix, named, root.prefix_length)
+        self._children({**root.nodes, **root.buckets})
         self._categories(ref.key, root)
-        if all(named.ref.key in self.totals for named in root.buckets.values()):
+        if all(named.ref.key in self.totals for named in tree.upper(root).values()):
             self._counts(ref.key, root)
-        if len({manifest.content_digest(root.buckets, root.config_digest), root.content_digest, *content}) > 1:
+        if len({manifest.content_digest(tree.upper(root), root.config_digest), root.content_digest, *content}) > 1:
             self._problem(f"{ref.key}: its buckets do not give the content digest that it or a record states")
 
     def _counts(self, key: str, root: Root) -> None:
-        held = sum((self.totals[named.ref.key] for named in root.buckets.values()), Counter())
+        held = sum((self.totals[named.ref.key] for named in tree.upper(root).values()), Counter())
         stated = Counter(rows=root.rows, tombstones=root.tombstones, images=root.images, annotations=root.annotations)
         stated.update({f"loss {code}": count for code, count in root.losses.items()}, coco_rows=root.coco_rows)
         if held != stated:
             self._problem(f"{key}: it states {dict(stated)}, its buckets hold {dict(held)}")
 
-    def _bucket(self, prefix: str, named: BucketRef, depth: int) -> None:
+    def _children(self, children: Mapping[str, BucketRef | NodeRef]) -> None:
+        """What a root or node names; versions share most of it, and it is looked at once."""
+        for prefix, named in children.items():
+            if named.ref.key in self.sound:
+                continue
+            if isinstance(named, NodeRef):
+                self._node(prefix, named)
+            else:
+                self._bucket(prefix, named)
+
+    def _node(self, prefix: str, named: NodeRef) -> None:
+        data = self._read(named.ref)
+        node = decoded(named.ref.key, data, Node, self._problem) if data else None
+        if node is None:
+            return
+        children: dict[str, BucketRef | NodeRef] = {**node.nodes, **node.buckets}
+        if any(len(key) != len(prefix) + 1 or not key.startswith(prefix) for key in children):
+            self._problem(f"{named.ref.key}: it names what does not lie below {prefix}")
+        elif tree.summary(prefix, node.nodes or node.buckets, named.ref) != named:
+            self._problem(f"{named.ref.key}: what it names does not give the sums that are stated of it")
+        self._children(children)
+        if all(child.ref.key in self.totals for child in children.values()):
+            self.totals[named.ref.key] = sum((self.totals[child.ref.key] for child in children.values()), Counter())
+
+    def _bucket(self, prefix: str, named: BucketRef) -> None:
         data = self._read(named.ref)
         bucket = decoded(named.ref.key, data, Bucket, self._problem) if data else None
         if bucket is None:
             return
-        if manifest.tree_digest(bucket.rows, depth) != named.digest or len(bucket.rows) != named.rows:
+        if manifest.tree_digest(bucket.rows, len(prefix)) != named.digest or len(bucket.rows) != named.rows:
             self._problem(f"{named.ref.key}: rows do not give the count and digest that a root states")
         self.totals[named.ref.key] = _counted(bucket)
         for problem in _unaccounted(bucket, prefix):

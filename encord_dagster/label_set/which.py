@@ -36,7 +36,7 @@ def record_of(lake: ObjectStore, name: str, head: Head, which: int | str) -> Log
         return head.record
     found = None
     if str(which).isdecimal():
-        found = next((one for one in backwards(lake, name, head) if one.version == int(which) and one.root), None)
+        found = _newest_of(lake, name, head, int(which))
     elif tag := read_tag(lake, name, str(which)):
         return _tagged(lake, name, head, tag, str(which))
     else:
@@ -46,6 +46,19 @@ def record_of(lake: ObjectStore, name: str, head: Head, which: int | str) -> Log
         what = "version" if str(which).isdecimal() else "version, tag or export hash"
         raise UsageError(f"label set {name!r} has no {what} {which!r}; it has versions 1 to {newest}, or say latest")
     return found
+
+
+def _newest_of(lake: ObjectStore, name: str, head: Head, version: int) -> LogRecord | None:
+    """The newest record of a version: its own, or that of an observe behind it."""
+    if head.record and head.record.version == version:
+        return head.record if head.record.root else None
+    behind = history.first_of(lake, name, head, version + 1)
+    found = history.at(lake, name, behind.seq - 1) if behind and behind.record else None
+    if behind and behind.record and found and behind.record.previous != found.digest:
+        key = layout.log(name, found.seq)
+        raise HistoryDamaged(f"{lake.url}: {key} was altered; run `verify` and restore the log")
+    record = found.record if found else None
+    return record if record and record.version == version and record.root else None
 
 
 def backwards(lake: ObjectStore, name: str, head: Head) -> Iterator[LogRecord]:
@@ -76,7 +89,7 @@ def read_tag(lake: ObjectStore, name: str, tag: str) -> Tag | None:
 def _tagged(lake: ObjectStore, name: str, head: Head, tag: Tag, called: str) -> LogRecord:
     if tag.seq > head.seq:
         raise UsageError(f"tag {called!r} is of record {tag.seq}, made after this label set was opened; open it again")
-    found = next((one for one in backwards(lake, name, head) if one.version == tag.version and one.root), None)
+    found = _newest_of(lake, name, head, tag.version)
     if found is None or found.seq < tag.seq or found.root != tag.root:
         raise HistoryDamaged(
             f"{lake.url}: tag {called!r} is of version {tag.version}, record {tag.seq}, and the log has another one "

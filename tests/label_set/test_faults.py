@@ -11,7 +11,8 @@ import pytest
 from encord_dagster import layout
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.errors import AccessDenied, CommitStateUnknown, HistoryDamaged, StorageError
-from encord_dagster.label_set import history
+from encord_dagster.label_set import accounted, history
+from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.verify import verify
 from encord_dagster.landing import Export
 from encord_dagster.pipeline import ingest
@@ -416,16 +417,16 @@ def test_a_record_missing_behind_a_lagging_hint_stops_publishers(missing: int) -
 @pytest.mark.parametrize("damage", ["garbage", "another log"])
 def test_a_checkpoint_that_does_not_fit_the_log_is_not_believed(damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is accounted for is then read out of the records themselves."""
-    monkeypatch.setattr(history, "CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr(accounted, "CHECKPOINT_EVERY", 2)
     desk, lake = sound_lake(FIRST, SECOND, FOREIGN)
     key = layout.checkpoint(NAME, 2)
-    good = msgspec.json.decode(lake.get(key) or b"", type=history.Checkpoint)
-    expected = history.accounted(lake, NAME, history.head(lake, NAME))
+    good = msgspec.json.decode(lake.get(key) or b"", type=accounted.Checkpoint)
+    expected = Accounted(lake, NAME, history.head(lake, NAME)).all()
     lake.delete(key)
     bad = msgspec.structs.replace(good, record="0" * 64, exports=())
     lake.create(key, b"{" if damage == "garbage" else msgspec.json.encode(bad))
 
-    found = history.accounted(lake, NAME, history.head(lake, NAME))
+    found = Accounted(lake, NAME, history.head(lake, NAME)).all()
 
     assert found == expected
     assert len(found) == 3

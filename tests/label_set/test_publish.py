@@ -7,7 +7,8 @@ import pytest
 
 from encord_dagster.config import LabelSetConfig, Thresholds
 from encord_dagster.formats import losses
-from encord_dagster.label_set import history
+from encord_dagster.label_set import accounted, history
+from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.described import FILES
 from encord_dagster.label_set.manifest import Root
 from encord_dagster.label_set.verify import verify
@@ -221,18 +222,18 @@ def test_another_configuration_converts_everything_again() -> None:
 
 def test_a_checkpoint_gives_the_same_lineage_as_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a checkpoint says is accounted for is what all records say."""
-    monkeypatch.setattr(history, "CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr(accounted, "CHECKPOINT_EVERY", 2)
     desk = Desk()
     data = images_export(3)
     for number in range(5):
         desk.bring(f"{number}.json", exported_again(data, days=number + 1))
 
     head = history.head(desk.lake, "street")
-    with_checkpoint = history.accounted(desk.lake, "street", head)
-    monkeypatch.setattr(history, "CHECKPOINT_EVERY", 1000)
+    with_checkpoint = Accounted(desk.lake, "street", head).all()
+    monkeypatch.setattr(accounted, "CHECKPOINT_EVERY", 1000)
 
     assert any("checkpoints" in key for key in desk.written())
-    assert with_checkpoint == history.accounted(desk.lake, "street", head)
+    assert with_checkpoint == Accounted(desk.lake, "street", head).all()
     assert len(with_checkpoint) == 5
 
 

@@ -8,7 +8,7 @@ import pytest
 from encord_dagster import layout
 from encord_dagster.errors import HistoryDamaged
 from encord_dagster.formats.fragment import Category
-from encord_dagster.label_set import history, manifest
+from encord_dagster.label_set import accounted, history, manifest
 from encord_dagster.label_set.gc import gc
 from encord_dagster.label_set.manifest import Bucket, LogRecord, ObjectRef, Root
 from encord_dagster.label_set.verify import Report, verify
@@ -23,7 +23,7 @@ Told = Callable[[str, object], None]
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     """Three versions and a checkpoint."""
-    monkeypatch.setattr(history, "CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr(accounted, "CHECKPOINT_EVERY", 2)
     desk = Desk(MemoryStore(), CONFIG)
     for number, data in enumerate((FIRST, SECOND, FOREIGN)):
         desk.bring(f"{number}.json", data)
@@ -246,7 +246,7 @@ def test_something_else_in_the_log_is_named(desk: Desk) -> None:
 def test_an_altered_checkpoint_is_named(desk: Desk) -> None:
     """One that leaves an export out, one that speaks of another record, and one that cannot be read."""
     key = layout.checkpoint(NAME, 2)
-    good = msgspec.json.decode(desk.lake.get(key) or b"", type=history.Checkpoint)
+    good = msgspec.json.decode(desk.lake.get(key) or b"", type=accounted.Checkpoint)
     forged = (
         manifest.encode(msgspec.structs.replace(good, exports=good.exports[1:])),
         manifest.encode(msgspec.structs.replace(good, record="0" * 64)),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
+from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.sources import find_export
 from encord_dagster.landing import exports_in
 from encord_dagster.orchestration import names
@@ -24,7 +25,7 @@ def evaluate(ticking: World) -> list[dg.RunRequest]:
 
 
 def _account(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
-    monkeypatch.setattr("encord_dagster.label_set.history.accounted", lambda lake, name, upto: dict.fromkeys(ids))
+    monkeypatch.setattr(Accounted, "all", lambda self: dict.fromkeys(ids))
 
 
 def test_an_export_that_no_sensor_saw_becomes_a_partition_with_a_source_and_a_run(ticking: World) -> None:

@@ -5,8 +5,9 @@ import hashlib
 import pytest
 
 from encord_dagster.label_set import sources
+from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.sources import find_export
-from encord_dagster.landing import exports_in
+from encord_dagster.landing import Export, exports_in
 from encord_dagster.orchestration import names
 from tests.orchestration.world import NAME, PARTITIONS, World
 
@@ -140,6 +141,11 @@ def test_a_lost_partition_gets_a_run_with_another_run_key(ticking: World) -> Non
     assert second.run_key != first.run_key
 
 
+def _account(monkeypatch: pytest.MonkeyPatch, export: Export) -> None:
+    monkeypatch.setattr(Accounted, "all", lambda self: {export.id: None})
+    monkeypatch.setattr(Accounted, "__contains__", lambda self, export_id: export_id == export.id)
+
+
 def test_bytes_that_are_accounted_for_become_a_second_source_without_a_run(
     ticking: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +155,7 @@ def test_bytes_that_are_accounted_for_become_a_second_source_without_a_run(
     ticking.tick()
     (first,) = exports_in(ticking.landing)
     sources.claim_bytes(ticking.lake, hashlib.sha256(data).hexdigest(), first)
-    monkeypatch.setattr("encord_dagster.label_set.history.accounted", lambda lake, name, upto: {first.id: None})
+    _account(monkeypatch, first)
     ticking.deliver("b.json", data=data)
 
     result = ticking.tick()
@@ -172,7 +178,7 @@ def test_new_exports_stay_neighbours_when_a_duplicate_lies_between_them(
     ticking.tick()
     (first,) = exports_in(ticking.landing)
     sources.claim_bytes(ticking.lake, hashlib.sha256(data).hexdigest(), first)
-    monkeypatch.setattr("encord_dagster.label_set.history.accounted", lambda lake, name, upto: {first.id: None})
+    _account(monkeypatch, first)
     ticking.deliver("a.json", "b.json", "d.json", "e.json")
     ticking.deliver("c.json", data=data)
 
