@@ -41,7 +41,8 @@ def add_commands(add: Add) -> None:
     gc = add("gc", _gc, "Delete what no kept version names; needs a role that may delete.")
     gc.add_argument("--dry-run", action="store_true", help="only say what would go")
     gc.add_argument("--keep", type=int, help="keep the last so many versions and the tagged ones; default: all")
-    add("quarantine", _quarantine, "List what is in quarantine: where it lies, and why.")
+    quarantine = add("quarantine", _quarantine, "List what is in quarantine, or show what of one export is there.")
+    quarantine.add_argument("export", nargs="?", help="the id of an export")
 
 
 def _label_set(arguments: argparse.Namespace) -> "LabelSet":
@@ -66,14 +67,18 @@ def _diff(arguments: argparse.Namespace) -> object:
 
 def _why(arguments: argparse.Namespace) -> object:
     from encord_dagster.label_set.lineage import why
+    from encord_dagster.upkeep_reports import why_text
 
-    return why(_label_set(arguments), arguments.version)
+    found = why(_label_set(arguments), arguments.version)
+    return found if arguments.json else why_text(found)
 
 
 def _history(arguments: argparse.Namespace) -> object:
     from encord_dagster.label_set.lineage import history
+    from encord_dagster.upkeep_reports import history_text
 
-    return history(_label_set(arguments), arguments.label_hash, arguments.branch)
+    found = history(_label_set(arguments), arguments.label_hash, arguments.branch)
+    return found if arguments.json else history_text(found)
 
 
 def _tag(arguments: argparse.Namespace) -> object:
@@ -84,8 +89,10 @@ def _tag(arguments: argparse.Namespace) -> object:
 
 def _tags(arguments: argparse.Namespace) -> object:
     from encord_dagster.label_set.tags import tags
+    from encord_dagster.upkeep_reports import tags_text
 
-    return tags(_store(arguments), arguments.name)
+    found = tags(_store(arguments), arguments.name)
+    return found if arguments.json else tags_text(found)
 
 
 def _rollback(arguments: argparse.Namespace) -> object:
@@ -126,9 +133,18 @@ def _gc(arguments: argparse.Namespace) -> object:
 
 
 def _quarantine(arguments: argparse.Namespace) -> object:
+    from encord_dagster.encord.notes import quote
+    from encord_dagster.errors import UsageError
     from encord_dagster.label_set.quarantine import held_in_quarantine
+    from encord_dagster.upkeep_reports import quarantine_text, record_text
 
-    return held_in_quarantine(_store(arguments), arguments.name)
+    records = held_in_quarantine(_store(arguments), arguments.name)
+    if arguments.export is None:
+        return records if arguments.json else quarantine_text(records)
+    found = next((record for record in records if record.export.id == arguments.export), None)
+    if found is None:
+        raise UsageError(f"nothing of export {quote(arguments.export)} is in quarantine; list what is")
+    return found if arguments.json else record_text(found)
 
 
 def show(found: object) -> None:

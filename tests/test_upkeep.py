@@ -88,6 +88,34 @@ def test_quarantine_is_listed_and_replayed(
     assert [outcome["status"] for outcome in batch["outcomes"]] == ["quarantined"]
 
 
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a command prints for people."""
+    capsys.readouterr()
+    assert main(list(arguments)) == 0
+    return capsys.readouterr().out
+
+
+def test_people_are_told_in_lines(street: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lineage, tags and quarantine: what, where, and what to do next."""
+    (tmp_path / "landing" / "ann@example.com.json").write_bytes(b"<html>")
+    assert main(["ingest", "-q", str(tmp_path / "landing" / "ann@example.com.json"), *street]) == 1
+    answer(capsys, "tag", "gold", "1", *street)
+    listed = answer(capsys, "diff", "1", "2", *street)["listed"]
+    row = next(one["label_hash"] for one in listed if one["fate"] == "changed")
+    (held,) = answer(capsys, "quarantine", *street)
+
+    assert "made of version 1 by record 2 (publish)" in told(capsys, "why", "2", *street)
+    history = told(capsys, "history", row, *street)
+    assert "changed in versions 1, 2" in history
+    assert [line[0] for line in history.splitlines() if "accepted" in line] == [" ", "*"]
+    assert told(capsys, "tags", *street).startswith("gold  version 1  ")
+    quarantine = told(capsys, "quarantine", *street)
+    assert "1 html_not_json" in quarantine
+    assert "ann@example" not in quarantine
+    assert "download it again" in told(capsys, "quarantine", held["export"]["id"], *street)
+    assert main(["quarantine", "20240101T000000Z-000000000000", *street]) == 2
+
+
 def test_an_operation_without_a_reason_is_refused(street: list[str]) -> None:
     """The reason is for whoever reads the log next year."""
     assert main(["release", "--reason", " ", *street]) == 2
