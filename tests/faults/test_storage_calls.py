@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Callable
 from random import Random
 
-import msgspec
 import pytest
 
 from encord_dagster import layout
@@ -315,11 +314,7 @@ def test_a_flipped_bit_in_a_read_is_never_used(backend: Backend, part: int, surv
     survived(spoiled_reads(backend, "publish on top", lambda data: flipped(data, len(data) * part // 4)))
 
 
-CLAIM_DEFECT = "a category claim has no digest: read wrong, it escapes as a msgspec error or becomes a wrong version"
-
-
-@pytest.mark.xfail(reason=CLAIM_DEFECT, strict=True, raises=(msgspec.DecodeError, AssertionError))
-@pytest.mark.faults("F13", on=("memory",))
+@pytest.mark.faults("F13", on=EVERY)
 @pytest.mark.parametrize(
     "spoil",
     [lambda data: data[: len(data) // 2], lambda data: flipped(data, data.index(b'"feature_hash":"') + 16)],
