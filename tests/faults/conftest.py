@@ -15,7 +15,11 @@ from encord_dagster.storage.protocol import ObjectStore
 from tests.faults.registry import FAULTS
 from tests.faults.stage import Backend
 
-MARK = "faults(*ids, on, slow_on): the faults of the registry that a test shows, and the stores it shows them on"
+MARK = (
+    "faults(*ids, on, slow_on, every_case): the faults of the registry that a test shows, the stores it shows them on, "
+    "and whether the quick run takes all cases over a disk or a network too"
+)
+SLOW_STORES = ("local", "s3", "radosgw")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,6 +35,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     slow = mark.kwargs.get("slow_on", ())
     stores = [pytest.param(name, marks=[pytest.mark.slow] if name in slow else []) for name in mark.kwargs["on"]]
     metafunc.parametrize("backend", stores, indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Over a disk or a network the quick run takes the first case of each test; memory takes all."""
+    first: set[tuple[str, str]] = set()
+    for item in items:
+        mark, callspec = item.get_closest_marker("faults"), getattr(item, "callspec", None)
+        store = callspec.params.get("backend") if callspec else None
+        if mark is None or store not in SLOW_STORES or mark.kwargs.get("every_case") or item.get_closest_marker("slow"):
+            continue
+        test = (item.nodeid.partition("[")[0], store)
+        if test in first:
+            item.add_marker(pytest.mark.slow)
+        first.add(test)
 
 
 @pytest.fixture
