@@ -103,8 +103,10 @@ POINTS = {
 def child(*arguments: str, before: tuple[str, ...] = (), preload: Path | None = None) -> dict[str, object]:
     """What a child process says."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | ({"LD_PRELOAD": str(preload)} if preload else {})
+    # a thread that pyarrow's allocator starts while pyarrow is loaded can wait for the loader inside libfiu, for ever
+    environment["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
     command = [*before, sys.executable, "-m", "tests.faults.work", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     said: dict[str, object] = json.loads(done.stdout)
     return said
