@@ -20,7 +20,7 @@ from tests.servers import ServerDidNotStart, free_port
 
 PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "ceph-authtool", "monmaptool", "radosgw", "radosgw-admin")
 MISSING = "apt-get install --no-install-recommends radosgw ceph-mon ceph-osd ceph-common"
-KEY, SECRET = "test", "test"
+KEY, SECRET = "test", "test"  # as for any other server of the tests
 START_SECONDS = 90.0
 
 CONFIG = """[global]
@@ -30,9 +30,7 @@ mon host = [v2:127.0.0.1:{mon}]
 mon data avail crit = 1
 mon data avail warn = 1
 mon allow pool size one = true
-auth cluster required = none
-auth service required = none
-auth client required = none
+auth allow insecure global id reclaim = false
 osd objectstore = memstore
 memstore device bytes = 2147483648
 osd pool default size = 1
@@ -60,6 +58,7 @@ rgw thread pool size = 32
 mon data = {folder}/mon
 [osd.0]
 osd data = {folder}/osd
+keyring = {folder}/osd/keyring
 """
 
 
@@ -69,25 +68,25 @@ def installed() -> bool:
 
 
 @contextmanager
-def radosgw() -> Iterator[str]:
-    """A running gateway; yields its endpoint url. Credentials KEY and SECRET, path-style addressing."""
+def running() -> Iterator[str]:
+    """A gateway; yields its endpoint url. Credentials KEY and SECRET, path-style addressing."""
     with tempfile.TemporaryDirectory(prefix="radosgw-") as name:
         folder, port, mon = Path(name), free_port(), free_port()
         fsid = str(uuid.uuid4())
         config = folder / "ceph.conf"
         config.write_text(CONFIG.format(fsid=fsid, mon=mon, port=port, folder=folder))
-        running: list[subprocess.Popen[bytes]] = []
+        started: list[subprocess.Popen[bytes]] = []
         try:
-            _start(folder, config, fsid, mon, running)
+            _start(folder, config, fsid, mon, started)
             url = f"http://127.0.0.1:{port}"
-            _wait_for(url, running[-1], folder)
+            _wait_for(url, started[-1], folder)
             yield url
         finally:
-            for process in reversed(running):
+            for process in reversed(started):
                 _stop(process)
 
 
-def _start(folder: Path, config: Path, fsid: str, mon: int, running: list["subprocess.Popen[bytes]"]) -> None:
+def _start(folder: Path, config: Path, fsid: str, mon: int, started: list["subprocess.Popen[bytes]"]) -> None:
     for part in ("mon", "osd", "rgw"):
         (folder / part).mkdir()
 
@@ -101,7 +100,7 @@ def _start(folder: Path, config: Path, fsid: str, mon: int, running: list["subpr
 
     def daemon(*command: str) -> None:
         log = (folder / f"{command[0]}.out").open("wb")
-        running.append(
+        started.append(
             subprocess.Popen(
                 [command[0], "-c", str(config), "-f", *command[1:]],
                 stdin=subprocess.DEVNULL,
@@ -120,8 +119,21 @@ def _start(folder: Path, config: Path, fsid: str, mon: int, running: list["subpr
     daemon("ceph-mon", "-i", "a")
     disk = str(uuid.uuid4())
     run("ceph", "osd", "new", disk)
+    run(
+        "ceph",
+        "auth",
+        "get-or-create",
+        "osd.0",
+        "mon",
+        "allow profile osd",
+        "osd",
+        "allow *",
+        "-o",
+        f"{folder}/osd/keyring",
+    )
     run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", disk)  # another uuid leaves it down for ever
     daemon("ceph-osd", "-i", "0")
+    shutil.copy(folder / "keyring", folder / "rgw" / "keyring")  # where the gateway looks for it
     daemon("radosgw", "-n", "client.admin")
     created = ("user", "create", "--uid", "tests", "--display-name", "tests", "--access-key", KEY, "--secret", SECRET)
     run("radosgw-admin", *created)

@@ -14,7 +14,7 @@ from encord_dagster.label_set.verify import verify
 from encord_dagster.storage.protocol import ObjectStore
 from tests.effort import EFFORT
 from tests.faults.registry import EVERY
-from tests.faults.stage import CONFIG, FIRST, FOREIGN, NAME, SECOND, Backend, flipped, seen, sound_lake
+from tests.faults.stage import FIRST, FOREIGN, NAME, SECOND, Backend, flipped, seen, sound_lake
 from tests.lakes import Desk, exported_again
 
 Survived = Callable[[int], None]
@@ -139,7 +139,8 @@ def test_readers_refuse_a_flipped_object(backend: Backend, part: int, survived: 
 
 
 NEWEST = (
-    "the newest record has no successor that names its digest: what of it root and digests do not repeat can change"
+    "the newest record has no successor that names its digest: what of it root and digests do not repeat can change; "
+    "the hint could name the digest of its record, or a record its own"
 )
 
 
@@ -217,7 +218,7 @@ def test_an_older_head_beside_a_newer_hint_is_refused(backend: Backend) -> None:
 def test_a_whole_older_state_is_refused_by_a_reader_that_saw_a_newer_one(
     backend: Backend, instead: bytes | None, tmp_path: Path
 ) -> None:
-    """Log and hint are those of last week, and fit each other: only who remembers can tell, so a reader's state does."""
+    """Log and hint are those of last week and fit each other: only the state file of a reader can tell."""
     desk = sound_lake(FIRST, lake=backend.new())
     older = backend.copy(desk.lake)
     desk.bring("1.json", SECOND)

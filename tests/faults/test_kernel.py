@@ -5,6 +5,7 @@ installed the calls of the os module are made to fail instead, and only the cloc
 """
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from encord_dagster.errors import EncordDagsterError, UnsafeStore
+from encord_dagster.errors import EncordDagsterError, StorageError, UnsafeStore
 from encord_dagster.label_set import history
 from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.memory import MemoryStore
@@ -87,6 +88,33 @@ def test_a_call_of_the_os_that_fails_fails_the_run_cleanly(
 
     assert tried
     survived(tried)
+
+
+@pytest.mark.faults("F40", on=("local",))
+@pytest.mark.parametrize(("call", "error"), [("write", errno.ENOSPC), ("seek", errno.ENOSPC), ("read", errno.EIO)])
+def test_a_temporary_folder_that_fails_fails_the_run_cleanly(
+    backend: Backend, call: str, error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Converted rows wait there: the error is ours, nothing is published, and the next run publishes."""
+    desk = Desk(backend.new(), CONFIG)
+    export = desk.deliver("0.json", FIRST)
+
+    class Failing(io.BytesIO):
+        def close(self) -> None:
+            raise OSError(error, os.strerror(error))
+
+    def fail(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Failing, call, fail)
+        patch.setattr("encord_dagster.spool.tempfile.TemporaryFile", Failing)
+        with pytest.raises(StorageError, match="TMPDIR"):
+            desk.ingest(export)
+
+    assert published(desk.lake) == []
+    desk.ingest(export)
+    assert seen(desk.lake) == seen(sound_lake(FIRST).lake)
 
 
 POINTS = {

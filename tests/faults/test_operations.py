@@ -67,7 +67,7 @@ def littered(backend: Backend) -> Desk:
 
 def schedules(backend: Backend) -> list[Schedule]:
     """As many as the store is fast."""
-    step, chance = {"memory": (10, 3), "local": (32, 1), "s3": (64, 0)}[backend.name]
+    step, chance = {"memory": (10, 3), "local": (32, 1), "s3": (64, 0), "radosgw": (20 * EFFORT, 0)}[backend.name]
     return overtaken(max(1, step // EFFORT)) + by_chance(chance * EFFORT)
 
 

@@ -1,4 +1,4 @@
-"""Random sequences of all that is done to a label set, crashes among them, held against a model of plain dictionaries."""
+"""Random sequences of all that is done to a label set, crashes among them, held against a model of dictionaries."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -28,9 +28,7 @@ from tests.effort import EFFORT, examples
 from tests.faults.stage import NAME, Counting, Crash, Watched
 from tests.lakes import DAY, Desk
 
-CONFIG = LabelSetConfig(
-    name=NAME, masks=False, hold_back=("class_vanished",), thresholds=Thresholds(class_vanished=1)
-)
+CONFIG = LabelSetConfig(name=NAME, masks=False, hold_back=("class_vanished",), thresholds=Thresholds(class_vanished=1))
 CRASHES = st.none() | st.tuples(st.integers(1, 60), st.booleans())
 """The storage call at which the process dies, and whether after it."""
 ROWS = st.dictionaries(st.sampled_from("abc"), st.tuples(st.integers(1, 2), st.integers(0, 1)), min_size=1)
@@ -275,9 +273,7 @@ class LabelSetMachine(RuleBasedStateMachine):
         row = data.draw(st.sampled_from(sorted(self.model.retired)))
         new, why = self.model.copy(), self.why()
         new.retired.discard(row)
-        new.again |= {
-            key for key in new.accounted - new.blocked if any(event.row == row for event in self.events[key])
-        }
+        new.again |= {key for key in new.accounted - new.blocked if any(event.row == row for event in self.events[key])}
         self.do(crash, lambda lake: restore(lake, NAME, [row], why), new)
 
     @precondition(lambda self: self.model.version)
@@ -351,8 +347,10 @@ class LabelSetMachine(RuleBasedStateMachine):
         """The newest version, each earlier one by number, and the tags."""
         assert self.seen() == (self.model.version, _labels(self.model.content))
         label_set = self.desk.label_set()
-        for which, number in [*((number, number) for number in self.at), *self.tags.items()]:
-            self.is_as_it_was(label_set, which, number)
+        for number in self.at:
+            self.is_as_it_was(label_set, number, number)
+        for name, number in self.tags.items():
+            self.is_as_it_was(label_set, name, number)
         for pinned, number in self.pinned[-3:]:
             self.is_as_it_was(pinned, "latest", number)
 
