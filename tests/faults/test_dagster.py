@@ -1,4 +1,4 @@
-"""Faults of Dagster: ticks that come twice, daemons that die, runs that fail for good, lost databases and cursors.
+"""Faults of Dagster: ticks that come twice, daemons that die, runs that fail for good, cursors that are lost.
 
 What is in the lake decides: whatever Dagster has forgotten or done twice, the same content comes of it.
 """
@@ -12,16 +12,12 @@ import pytest
 
 from encord_dagster import open_label_set
 from encord_dagster.config import LabelSetConfig
-from encord_dagster.label_set import history
-from encord_dagster.label_set.history import Head
-from encord_dagster.label_set.manifest import LogRecord
 from encord_dagster.label_set.verify import verify
 from encord_dagster.landing import exports_in
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.sweep import Cursor
-from encord_dagster.storage.protocol import ObjectStore
-from tests.faults.stage import FIRST, FOREIGN, SECOND, Crash
-from tests.lakes import Desk, exported_again, images_export
+from tests.faults.stage import FIRST, FOREIGN, SECOND
+from tests.lakes import Desk, exported_again
 from tests.orchestration.test_reconcile import evaluate
 from tests.orchestration.world import NAME, PARTITIONS, World
 
@@ -146,26 +142,6 @@ def test_an_export_whose_run_failed_for_good_is_asked_for_under_another_run_key(
     assert (versions(world), content(world)) == (1, in_order(FIRST))
 
 
-@pytest.mark.faults("F27", on=("memory",))
-def test_a_lost_database_costs_no_run(world: World, tmp_path: Path) -> None:
-    """A new instance learns from the lake what is done; what comes later is asked for as ever."""
-    for name, data in {"a": FIRST, "b": SECOND}.items():
-        world.deliver(f"{name}.json", data=data)
-        settle(world)
-    before = versions(world)
-    (tmp_path / "new").mkdir()
-
-    with dg.DagsterInstance.local_temp(str(tmp_path / "new")) as fresh:
-        world.instance = fresh
-        asked = settle(world)
-        world.deliver("c.json", data=FOREIGN)
-        later = settle(world)
-
-        assert (asked, later) == (0, 1)
-        assert versions(world) == before + 1
-        assert content(world) == in_order(FIRST, SECOND, FOREIGN)
-
-
 CURSORS = {
     "lost": None,
     "garbage": "{",
@@ -190,32 +166,3 @@ def test_a_cursor_that_is_lost_ahead_or_garbage_costs_a_pass(world: World, curso
     assert len(requests) == 1
     assert settle(world) == 0
     assert (versions(world), content(world)) == (2, in_order(FIRST, SECOND))
-
-
-@pytest.mark.faults("F51", on=("memory",))
-def test_a_backfill_that_is_cancelled_half_way_can_be_resumed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The third of five partitions dies before its commit; a new export comes in; the rest is run later."""
-    exports = [images_export(1, seed=50 + number) for number in range(5)]
-    for number, data in enumerate(exports):
-        world.deliver(f"{number}.json", data=data)
-    world.tick()
-    keys = sorted(export.id for export in exports_in(world.landing))
-    for key in keys[:2]:
-        assert world.run(keys=[key]).success
-
-    def dies(lake: ObjectStore, name: str, record: LogRecord) -> Head | None:
-        raise Crash
-
-    with monkeypatch.context() as patch:
-        patch.setattr(history, "commit", dies)
-        assert not world.run(keys=[keys[2]]).success
-    cancelled = open_label_set(world.lake, NAME).version()
-    world.deliver("new.json", data=FOREIGN)
-    run_all(world, world.tick().requests)
-    meanwhile = open_label_set(world.lake, NAME).version()
-    for key in keys:
-        assert world.run(keys=[key]).success
-
-    assert (cancelled.number, meanwhile.number, versions(world)) == (2, 3, 6)
-    assert settle(world) == 0
-    assert content(world) == in_order(*exports, FOREIGN)
