@@ -66,7 +66,7 @@ class Intake:
         self.removes_others = False  # whether the version becomes what the draft holds, and nothing else
         self.new_entries: dict[str, ExportEntry] = {}
         self._ontologies: dict[str, bytes | None] = {}  # by key in the landing prefix
-        self.categories = Categories(lake, config.name)
+        self.categories = Categories(lake, config.name, of=self.state.root.categories if self.state.root else ())
         if self.stale or not publish:
             self.state.start_over()
         self.draft = self.empty_draft()

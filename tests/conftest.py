@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import radosgw
 from tests.servers import ministack
 
 if TYPE_CHECKING:
@@ -21,12 +22,31 @@ def s3_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def s3_client(s3_server: str) -> "S3Client":
     """A client of the running S3 server."""
+    return _client(s3_server)
+
+
+@pytest.fixture(scope="session")
+def radosgw_server() -> Iterator[str]:
+    """The endpoint url of a running Ceph gateway; tests that need it are skipped where it is not installed."""
+    if not radosgw.installed():
+        pytest.skip(radosgw.MISSING)
+    with radosgw.running() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def radosgw_client(radosgw_server: str) -> "S3Client":
+    """A client of the running Ceph gateway."""
+    return _client(radosgw_server)
+
+
+def _client(url: str) -> "S3Client":
     import boto3
     from botocore.config import Config
 
     return boto3.session.Session().client(
         "s3",
-        endpoint_url=s3_server,
+        endpoint_url=url,
         aws_access_key_id="test",
         aws_secret_access_key="test",
         region_name="us-east-1",

@@ -38,7 +38,7 @@ def ministack(*, executable: Path = MINISTACK) -> Iterator[str]:
 def _start(executable: Path, *, folder: Path) -> tuple["subprocess.Popen[bytes]", str]:
     log = folder / "ministack.log"
     for _ in range(TRIES):
-        port = _free_port()
+        port = free_port()
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [executable],
@@ -99,7 +99,8 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

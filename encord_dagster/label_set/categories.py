@@ -1,23 +1,42 @@
-"""Category ids: small, from 1, claimed once by feature hash, never renumbered and never reused."""
+"""Category ids: small, from 1, claimed once by feature hash, never renumbered and never reused.
 
-from collections.abc import Mapping
+A claim ends in the sha256 of its own bytes without that field, as nothing else vouches for it before a version does.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from encord_dagster import layout
+from encord_dagster.errors import HistoryDamaged
 from encord_dagster.formats.fragment import Category
-from encord_dagster.label_set.manifest import encode
+from encord_dagster.label_set.manifest import encode, sha256
 from encord_dagster.storage.protocol import Create, ObjectStore
+
+_DIGEST = re.compile(rb',"sha256":"([0-9a-f]{64})"\}\n\Z')
+
+
+class _WithoutDigest(Category, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A claim of an older release: a digest whose name or form was damaged makes none of a newer one."""
 
 
 class Categories:
-    """The claims of one label set as far as this process has read them."""
+    """The claims of one label set as far as this process has read them.
 
-    def __init__(self, lake: ObjectStore, name: str) -> None:
+    Raises HistoryDamaged where a claim was altered, or is missing though one behind it or a version (`of`) has it.
+    """
+
+    def __init__(self, lake: ObjectStore, name: str, *, of: Iterable[Category] = ()) -> None:
         self.lake, self.name = lake, name
         self.claimed: dict[str, Category] = {}
         for number in range(1, 1 + sum(1 for _ in lake.list(layout.categories(name)))):
             self._read(number)
+        for held in of:
+            claim = self.claimed.get(held.feature_hash)
+            if claim is None or claim.id != held.id:
+                key = layout.category(name, held.id)
+                raise HistoryDamaged(f"{lake.url}: {key} does not claim what the newest version has it for; restore it")
 
     def claim(self, wanted: Mapping[str, Category]) -> dict[str, Category]:
         """The category of each wanted class; a new class takes the next free number."""
@@ -27,14 +46,43 @@ class Categories:
         while wanted.feature_hash not in self.claimed:
             number = len(self.claimed) + 1
             mine = msgspec.structs.replace(wanted, id=number)
-            if self.lake.create(layout.category(self.name, number), encode(mine)) is Create.DIFFERENT:
+            if self.lake.create(layout.category(self.name, number), claim_bytes(mine)) is Create.DIFFERENT:
                 self._read(number)
             else:
                 self.claimed[mine.feature_hash] = mine
         return self.claimed[wanted.feature_hash]
 
     def _read(self, number: int) -> None:
-        data = self.lake.get(layout.category(self.name, number))
-        if data:
-            category = msgspec.json.decode(data, type=Category)
-            self.claimed[category.feature_hash] = category
+        category = read_claim(self.lake, self.name, number)
+        self.claimed[category.feature_hash] = category
+
+
+def claim_bytes(category: Category) -> bytes:
+    """A claim as it is stored."""
+    data = encode(category)
+    return data[:-2] + b',"sha256":"%s"}\n' % sha256(data).encode()
+
+
+def read_claim(lake: ObjectStore, name: str, number: int) -> Category:
+    """A claim. HistoryDamaged where it is missing or altered; older releases wrote claims without a digest."""
+    key = layout.category(name, number)
+    data = lake.get(key)
+    if data is None:
+        raise HistoryDamaged(f"{lake.url}: {key} is missing; restore it")
+    try:
+        category = _checked(data)
+    except msgspec.DecodeError as error:
+        raise HistoryDamaged(f"{lake.url}: {key} cannot be read as a category claim: {error}; restore it") from error
+    if category is None or category.id != number:
+        what = "was altered" if category is None else f"holds the claim of {category.id}"
+        raise HistoryDamaged(f"{lake.url}: {key} {what}; restore it")
+    return category
+
+
+def _checked(data: bytes) -> Category | None:
+    """A claim that its digest holds for, None where it does not."""
+    category = msgspec.json.decode(data, type=Category)
+    if digest := _DIGEST.search(data):
+        return category if sha256(data[: digest.start()] + b"}\n") == digest[1].decode() else None
+    msgspec.json.decode(data, type=_WithoutDigest)
+    return category

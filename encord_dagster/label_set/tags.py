@@ -25,7 +25,12 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def tag(lake: ObjectStore, name: str, tag: str, version: int) -> Tag:
-    """Name a version, for good. UsageError where the name stands for another version, or there is no such version."""
+    """Name a version, for good.
+
+    Raises:
+        UsageError: the name stands for another version, or there is no such version.
+        VersionGone: a garbage collection dropped the version, or does so now; then the name is used up all the same.
+    """
     if not NAME.fullmatch(tag):
         raise UsageError(
             f"tag {tag!r}: use letters, digits, dots, _ and -, at most 63, letter or digit first, not digits alone and "
@@ -35,12 +40,13 @@ def tag(lake: ObjectStore, name: str, tag: str, version: int) -> Tag:
     made = found.record if found else None
     if made is None or made.root is None:
         raise UsageError(f"label set {name!r} of {lake.url} has no version {version}")
-    condemned.refuse(lake, made.root.key)  # a garbage collection may be about to delete it
+    condemned.refuse(lake, made.root.key)  # no name is used up for what is gone
     new = Tag(name=tag, seq=made.seq, version=version, root=made.root, content_digest=made.content_digest)
     if lake.create(layout.tag(name, tag), encode(new)) is Create.DIFFERENT:
         there = read_tag(lake, name, tag)
         stands = f"version {there.version}" if there else "something else"
         raise UsageError(f"tag {tag!r} stands for {stands}, and tags do not move; choose another name")
+    condemned.refuse(lake, made.root.key)  # one that committed since may have looked at the tags before this one came
     return new
 
 

@@ -10,6 +10,7 @@ from encord_dagster import layout
 from encord_dagster.errors import HistoryDamaged
 from encord_dagster.formats.fragment import Category
 from encord_dagster.label_set import condemned, manifest, objects, tree
+from encord_dagster.label_set.categories import read_claim
 from encord_dagster.label_set.chain import Chain, decoded, numbers
 from encord_dagster.label_set.manifest import Bucket, BucketRef, LogRecord, Node, NodeRef, ObjectRef, Root, sha256
 from encord_dagster.storage.protocol import ObjectStore
@@ -104,14 +105,15 @@ class _Verification:
         last = max(numbers(keys, CLAIM, self._problem), default=0)
         classes: dict[str, int] = {}
         for number in range(1, last + 1):
-            key = layout.category(self.name, number)
-            claim = decoded(key, self.lake.get(key), Category, self._problem)
-            if claim is None:
+            try:
+                claim = read_claim(self.lake, self.name, number)
+            except HistoryDamaged as error:
+                self._problem(str(error))
                 continue
             self.claims[number] = claim
             first = classes.setdefault(claim.feature_hash, number)
-            if claim.id != number or first != number:
-                self._problem(f"{key} was altered: it claims {claim.id} for a class that claim {first} is of")
+            if first != number:
+                self._problem(f"{layout.category(self.name, number)} is of a class that claim {first} is of")
 
     def _quarantine(self) -> None:
         for info in self.lake.list(layout.quarantine(self.name)):

@@ -87,7 +87,7 @@ def publisher(desk: Desk, key: str) -> Callable[[Around], object]:
 
 def overtaken(step: int, *, calls: int = 64) -> list[Schedule]:
     """One of two works is overtaken at each of its calls, and goes on when the other is done."""
-    places = range(0, calls, step)
+    places = range(step // 2, calls, step)
     return [[first] * at + [1 - first] * 500 for first in (0, 1) for at in places]
 
 

@@ -67,7 +67,7 @@ def littered(backend: Backend) -> Desk:
 
 def schedules(backend: Backend) -> list[Schedule]:
     """As many as the store is fast."""
-    step, chance = {"memory": (3, 6), "local": (16, 1), "s3": (32, 0)}[backend.name]
+    step, chance = {"memory": (10, 3), "local": (32, 1), "s3": (64, 0), "radosgw": (20 * EFFORT, 0)}[backend.name]
     return overtaken(max(1, step // EFFORT)) + by_chance(chance * EFFORT)
 
 
@@ -116,7 +116,7 @@ def test_a_collection_killed_at_any_call_is_finished_by_the_next(
     done = backend.copy(desk.lake)
     gc(Watched(done, counting), NAME)
     left = {info.key for info in done.list() if "/objects/" in info.key}
-    step = 1 if backend.name == "memory" or EFFORT > 1 else 12
+    step = max(1, {"memory": 3, "local": 24, "s3": 24}[backend.name] // EFFORT)
 
     for at in range(1, counting.calls + 1, step):
         lake = backend.copy(desk.lake)

@@ -14,11 +14,12 @@ from encord_dagster.label_set.verify import verify
 from encord_dagster.landing import exports_in
 from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.protocol import ObjectStore
-from tests.faults.stage import CONFIG, FIRST, NAME, SECOND, Backend, published, seen, sound_lake
+from tests.faults.stage import CONFIG, FIRST, NAME, SECOND, Backend, content, published, seen, sound_lake
 from tests.faults.work import numbered_export, publish_all, store_of
 from tests.lakes import Desk
 
 Survived = Callable[[int], None]
+KILLS = 200  # on each store, half of them in one label set
 
 
 @pytest.fixture(scope="module")
@@ -109,14 +110,75 @@ def killed(
     return hits, late
 
 
+def killed_in_a_row(
+    backend: Backend, request: pytest.FixtureRequest, processes: ForkServerContext, *, times: int
+) -> int:
+    """Kill so many processes, one after the other, that publish to one label set; how many were hit.
+
+    What one leaves undone is left to the next. Versions that were seen stay, and in the end nothing is lost.
+    """
+    landing_url, lake_url, server = url_of(backend, request)
+    landing, lake = store_of(landing_url, server), store_of(lake_url, server)
+    sound_lake(FIRST, lake=lake)
+    random, hits, delivered, known = Random(secrets.randbits(32)), 0, 2, published(lake)
+    lasts = _duration(backend, lake, processes, landing_url, server, key=_next(landing, 1))
+    for number in range(times):
+        accounted = Desk(lake, CONFIG).label_set().accounted()
+        pending = [export.key for export in exports_in(landing) if export.id not in accounted]
+        while len(pending) < 2:
+            pending.append(_next(landing, delivered))
+            delivered += 1
+        process = processes.Process(target=publish_all, args=(landing_url, lake_url, server, pending[:2]))
+        process.start()
+        process.join(random.uniform(0, 1.5 * lasts))
+        process.kill()
+        process.join()
+        hits += process.exitcode != 0
+        before, known = known, published(lake)
+        assert known[: len(before)] == before
+        assert len(known) - len(before) <= 2
+        version = Desk(lake, CONFIG).label_set().version()
+        assert version.table("annotations").num_rows == version.root.annotations
+        assert number % 10 or verify(lake, NAME).problems == []
+    _nothing_is_lost(landing, lake)
+    return hits
+
+
+def _nothing_is_lost(landing: ObjectStore, lake: ObjectStore) -> None:
+    """A last run leaves what one run over all exports makes."""
+    desk, whole = Desk(lake, CONFIG), sound_lake(FIRST)
+    desk.landing = whole.landing = landing
+    exports = list(exports_in(landing))
+    desk.ingest(*exports)
+    whole.ingest(*exports)
+
+    assert {export.id for export in exports} <= desk.label_set().accounted()
+    assert verify(lake, NAME).problems == []
+    assert content(lake) == content(whole.lake)
+    assert desk.label_set().version().coco() == whole.label_set().version().coco()
+
+
+def _next(landing: ObjectStore, number: int) -> str:
+    """The key of one more delivered export."""
+    key = f"{number:04}.json"
+    landing.put_hint(key, numbered_export(number))
+    return key
+
+
 def _duration(
-    backend: Backend, base: ObjectStore, processes: ForkServerContext, landing_url: str, server: str | None
+    backend: Backend,
+    base: ObjectStore,
+    processes: ForkServerContext,
+    landing_url: str,
+    server: str | None,
+    *,
+    key: str = "swept.json",
 ) -> float:
     """How long such a process takes, the second time."""
     for _ in range(2):
         lake = backend.copy(base)
         began = time.monotonic()
-        process = processes.Process(target=publish_all, args=(landing_url, lake.url, server, ["swept.json"]))
+        process = processes.Process(target=publish_all, args=(landing_url, lake.url, server, [key]))
         process.start()
         process.join()
         assert process.exitcode == 0
@@ -134,20 +196,34 @@ def _again(landing: ObjectStore, lake: ObjectStore) -> None:
 def test_a_run_that_is_killed_at_a_random_time_leaves_a_whole_version(
     backend: Backend, request: pytest.FixtureRequest, processes: ForkServerContext, survived: Survived
 ) -> None:
-    """SIGKILL, ten times on disk; the next run gives exactly one version."""
-    hits, _ = killed(backend, request, processes, times=10 if backend.name == "local" else 3)
+    """SIGKILL, some times; the next run gives exactly one version."""
+    hits, _ = killed(backend, request, processes, times=4 if backend.name == "local" else 2)
+    survived(max(1, hits))
+
+
+@pytest.mark.faults("F25", on=("local", "s3"))
+@pytest.mark.parametrize(
+    "times", [pytest.param(3, id="some"), pytest.param(KILLS // 2, id="many", marks=pytest.mark.slow)]
+)
+def test_runs_that_are_killed_one_after_the_other_lose_nothing(
+    backend: Backend, request: pytest.FixtureRequest, processes: ForkServerContext, survived: Survived, times: int
+) -> None:
+    """Each in the same label set, on top of what the one before left."""
+    hits = killed_in_a_row(backend, request, processes, times=times)
+
+    assert hits >= times // 4
     survived(max(1, hits))
 
 
 @pytest.mark.slow
 @pytest.mark.faults("F25", on=("local", "s3"))
-def test_two_hundred_runs_that_are_killed_leave_whole_versions(
+def test_many_runs_that_are_killed_leave_whole_versions(
     backend: Backend, request: pytest.FixtureRequest, processes: ForkServerContext, survived: Survived
 ) -> None:
-    """The same often enough to hit every stage, before and after the commit."""
-    hits, late = killed(backend, request, processes, times=200)
+    """Often enough to hit every stage, before and after the commit."""
+    hits, late = killed(backend, request, processes, times=KILLS // 2)
 
-    assert hits > 100
+    assert hits > KILLS // 4
     assert 0 < late < hits
     survived(hits)
 

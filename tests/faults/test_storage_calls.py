@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Callable
 from random import Random
 
-import msgspec
 import pytest
 
 from encord_dagster import layout
@@ -37,21 +36,22 @@ bases = pytest.mark.parametrize("base", BASES)
 landed = pytest.mark.parametrize("lands", [True, False], ids=["landed", "did not land"])
 
 
-def places(calls: int, backend: Backend, *, start: int = 3) -> range:
+def places(calls: int, backend: Backend, *, start: int = 3, memory: int = 3) -> range:
     """Every call of a run; in the quick run some of those over a network or a disk."""
-    steps = {"memory": 1, "local": 8, "s3": 16} if EFFORT == 1 else {}
-    return range(start, calls + 1, steps[backend.name]) if steps.get(backend.name, 1) > 1 else range(1, calls + 1)
+    step = max(1, {"memory": memory, "local": 8, "s3": 16, "radosgw": 12 * EFFORT}[backend.name] // EFFORT)
+    return range(start if step > 1 else 1, calls + 1, step)
 
 
-def crash_everywhere(backend: Backend, base: str, *, after: bool) -> int:
+def crash_everywhere(backend: Backend, base: str, *, after: bool, memory: int) -> int:
     """Die around each call in turn; readers see one version whole, and the next run mends it."""
     sweep = sweep_of(backend, base)
-    for at in places(sweep.calls, backend):
+    tried = places(sweep.calls, backend, memory=memory)
+    for at in tried:
         lake = sweep.lake()
         sweep.crash(lake, at, after=after)
         sweep.recovers(lake)
     assert sweep.calls > 25
-    return len(places(sweep.calls, backend))
+    return len(tried)
 
 
 @pytest.mark.faults("F01", on=EVERY)
@@ -60,14 +60,14 @@ def test_a_crash_before_any_storage_call_leaves_a_whole_version(
     backend: Backend, base: str, survived: Survived
 ) -> None:
     """Readers see the old or the new version whole, and the next run gives exactly one version of the same content."""
-    survived(crash_everywhere(backend, base, after=False))
+    survived(crash_everywhere(backend, base, after=False, memory=1))
 
 
 @pytest.mark.faults("F02", on=EVERY)
 @bases
 def test_a_crash_after_any_storage_call_leaves_a_whole_version(backend: Backend, base: str, survived: Survived) -> None:
-    """The same where the call was made and its answer never read."""
-    survived(crash_everywhere(backend, base, after=True))
+    """The same where the call was made and its answer never read: what dying before the next call leaves."""
+    survived(crash_everywhere(backend, base, after=True, memory=4))
 
 
 @pytest.mark.faults("F03", on=EVERY)
@@ -75,7 +75,7 @@ def test_a_crash_after_any_storage_call_leaves_a_whole_version(backend: Backend,
 def test_two_crashes_in_a_row_leave_a_whole_version(backend: Backend, base: str, survived: Survived) -> None:
     """A second crash, in the run that repairs the first one, changes nothing of it."""
     sweep, random = sweep_of(backend, base), Random(5)
-    count = examples({"memory": 25, "local": 5, "s3": 3}[backend.name])
+    count = examples({"memory": 10, "local": 2, "s3": 1}[backend.name])
     pairs = [(random.randint(1, sweep.calls), random.randint(1, sweep.calls)) for _ in range(count)]
 
     for first, second in pairs:
@@ -90,15 +90,15 @@ def test_two_crashes_in_a_row_leave_a_whole_version(backend: Backend, base: str,
 @pytest.mark.slow
 @pytest.mark.faults("F03", on=("memory",))
 @bases
-def test_every_pair_of_crashes_leaves_a_whole_version(backend: Backend, base: str, survived: Survived) -> None:
-    """All places of a first crash with all places of a second one, before and after the call."""
+def test_many_pairs_of_crashes_leave_a_whole_version(backend: Backend, base: str, survived: Survived) -> None:
+    """Places of two crashes, a sixth of all; dying after a call leaves what dying before the next one does."""
     sweep, pairs = sweep_of(backend, base), 0
-    for first in range(2 * sweep.calls):
+    for first in range(1, sweep.calls + 2, 2):
         died = sweep.lake()
-        sweep.crash(died, 1 + first // 2, after=first % 2 == 1)
-        for second in range(2 * sweep.calls):
+        sweep.crash(died, first, after=False)
+        for second in range(1 + first % 3, sweep.calls + 2, 3):
             lake = backend.copy(died)
-            sweep.crash(lake, 1 + second // 2, after=second % 2 == 1)
+            sweep.crash(lake, second, after=False)
             sweep.recovers(lake)
             pairs += 1
 
@@ -114,7 +114,8 @@ def test_an_outage_at_any_storage_call_fails_the_run_cleanly(
     """Whatever call the store gives up on, the error is ours, readers see one version whole, the next run publishes."""
     sweep = sweep_of(backend, base)
     found = 0
-    for at in places(sweep.calls, backend):
+    tried = places(sweep.calls, backend, memory=5)
+    for at in tried:
         lake = sweep.lake()
         outage = Counting(at, after=lands, error=lambda: StorageError("503 for longer than the retries"))
         try:
@@ -126,8 +127,8 @@ def test_an_outage_at_any_storage_call_fails_the_run_cleanly(
         assert seen(lake) in (sweep.old, sweep.new)
         sweep.recovers(lake)
 
-    assert found > len(places(sweep.calls, backend)) / 2
-    survived(len(places(sweep.calls, backend)))
+    assert found > len(tried) / 2
+    survived(len(tried))
 
 
 @pytest.mark.faults("F16", on=("memory", "local"))
@@ -135,7 +136,7 @@ def test_an_outage_at_any_storage_call_fails_the_run_cleanly(
 def test_credentials_that_end_in_mid_run_fail_it_cleanly(backend: Backend, base: str, survived: Survived) -> None:
     """From some call on every answer is no: AccessDenied or a failed export, and with new credentials it publishes."""
     sweep = sweep_of(backend, base)
-    tried = places(sweep.calls, backend)[::3]
+    tried = places(sweep.calls, backend)[::2]
     for at in tried:
         lake, left = sweep.lake(), [at]
 
@@ -315,11 +316,7 @@ def test_a_flipped_bit_in_a_read_is_never_used(backend: Backend, part: int, surv
     survived(spoiled_reads(backend, "publish on top", lambda data: flipped(data, len(data) * part // 4)))
 
 
-CLAIM_DEFECT = "a category claim has no digest: read wrong, it escapes as a msgspec error or becomes a wrong version"
-
-
-@pytest.mark.xfail(reason=CLAIM_DEFECT, strict=True, raises=(msgspec.DecodeError, AssertionError))
-@pytest.mark.faults("F13", on=("memory",))
+@pytest.mark.faults("F13", on=EVERY)
 @pytest.mark.parametrize(
     "spoil",
     [lambda data: data[: len(data) // 2], lambda data: flipped(data, data.index(b'"feature_hash":"') + 16)],
@@ -360,6 +357,8 @@ def test_any_torn_object_of_a_version_is_stored_again_beside(backend: Backend, s
     sound = sound_lake(FIRST)
     keys = [info.key for info in sound.lake.list(f"{layout.label_set(NAME)}objects/")]
 
+    if backend.name == "radosgw" or (backend.name != "memory" and EFFORT == 1):
+        keys = keys[::5]
     for key in keys:
         desk = Desk(backend.new(), CONFIG)
         desk.lake.put_hint(key, (sound.lake.get(key) or b"")[:-1])

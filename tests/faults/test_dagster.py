@@ -1,0 +1,168 @@
+"""Faults of Dagster: ticks that come twice, daemons that die, runs that fail for good, cursors that are lost.
+
+What is in the lake decides: whatever Dagster has forgotten or done twice, the same content comes of it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import msgspec
+import pytest
+
+from encord_dagster import open_label_set
+from encord_dagster.config import LabelSetConfig
+from encord_dagster.label_set.verify import verify
+from encord_dagster.landing import exports_in
+from encord_dagster.orchestration import names
+from encord_dagster.orchestration.sweep import Cursor
+from tests.faults.stage import FIRST, FOREIGN, SECOND
+from tests.lakes import Desk, exported_again
+from tests.orchestration.test_reconcile import evaluate
+from tests.orchestration.world import NAME, PARTITIONS, World
+
+THIRD = exported_again(SECOND, days=2, changed=1)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Definitions over stores in memory, and an instance on disk, as sensors and schedules open theirs by reference."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield World(instance)
+
+
+def run_all(world: World, requests: list[dg.RunRequest]) -> None:
+    """Run what was asked for."""
+    for request in requests:
+        ends = (request.tags.get(names.RANGE_START_TAG), request.tags.get(names.RANGE_END_TAG))
+        keys = [request.partition_key] if request.partition_key else list(ends)
+        assert world.run(keys=[key for key in keys if key]).success
+
+
+def settle(world: World) -> int:
+    """Ticks and reconciling until nothing is asked for; how many runs that took."""
+    asked = 0
+    for _ in range(10):
+        requests = world.tick().requests
+        run_all(world, requests)
+        missed = evaluate(world)
+        run_all(world, missed)
+        if not requests and not missed:
+            return asked
+        asked += len(requests) + len(missed)
+    raise AssertionError("it never comes to rest")
+
+
+def content(world: World) -> str:
+    """The content digest that readers see, of a lake that is sound and accounts for every delivered export."""
+    label_set = open_label_set(world.lake, NAME)
+    assert verify(world.lake, NAME).problems == []
+    assert {export.id for export in exports_in(world.landing)} <= label_set.accounted()
+    return label_set.version().root.content_digest
+
+
+def versions(world: World) -> int:
+    """How many versions there are."""
+    return open_label_set(world.lake, NAME).version().number
+
+
+def in_order(*exports: bytes) -> str:
+    """The content digest that these exports come to one after the other, without Dagster and without a fault."""
+    desk = Desk(config=LabelSetConfig(name=NAME))
+    for number, data in enumerate(exports):
+        desk.bring(f"{number}.json", data)
+    return desk.label_set().version().root.content_digest
+
+
+@pytest.mark.faults("F22", on=("memory",))
+def test_a_tick_that_is_evaluated_twice_brings_one_version(world: World) -> None:
+    """The second evaluation knows nothing of the first: its request runs as well, and is a no-op."""
+    world.deliver("a.json", data=FIRST)
+
+    first = world.tick().requests
+    world.instance.delete_dynamic_partition(PARTITIONS, first[0].partition_key or "")
+    second = world.tick().requests
+    run_all(world, [*first, *second])
+
+    assert first[0].run_key == second[0].run_key  # Dagster itself would drop the second
+    assert settle(world) == 0
+    assert (versions(world), content(world)) == (1, in_order(FIRST))
+
+
+@pytest.mark.faults("F23", on=("memory",))
+def test_deliveries_twice_and_out_of_order_come_to_the_content_of_time_order(world: World) -> None:
+    """The newest first, then older ones, then all of them again under other keys."""
+    exports = {"third": THIRD, "first": FIRST, "foreign": FOREIGN, "second": SECOND}
+    for name, data in exports.items():
+        world.deliver(f"{name}.json", data=data)
+        settle(world)
+    before = versions(world)
+    for name, data in exports.items():
+        world.deliver(f"again-{name}.json", data=data)
+    settle(world)
+
+    assert versions(world) == before
+    assert content(world) == in_order(FIRST, SECOND, FOREIGN, THIRD)
+
+
+@pytest.mark.faults("F24", on=("memory",))
+@pytest.mark.parametrize("stage", ["evaluated", "partitions added", "run created", "run started", "run done"])
+def test_a_daemon_that_dies_between_the_stages_of_a_tick_loses_nothing(world: World, stage: str) -> None:
+    """What Dagster's database holds after each stage is all that the next daemon finds."""
+    world.deliver("a.json", data=FIRST)
+    (request,) = world.tick().requests
+    key = request.partition_key or ""
+    job = world.defs.resolve_job_def("street_ingest")
+    if stage == "evaluated":
+        world.instance.delete_dynamic_partition(PARTITIONS, key)
+    if stage in ("run created", "run started"):  # run monitoring finds them dead, and says so
+        world.instance.create_run_for_job(job, tags=dict(request.tags), status=dg.DagsterRunStatus.FAILURE)
+    if stage == "run done":
+        run_all(world, [request])
+
+    asked = settle(world)
+
+    assert asked == (stage != "run done")
+    assert (versions(world), content(world)) == (1, in_order(FIRST))
+
+
+@pytest.mark.faults("F26", on=("memory",))
+def test_an_export_whose_run_failed_for_good_is_asked_for_under_another_run_key(world: World) -> None:
+    """Dagster drops a repeated run key without a word, also that of a failed run."""
+    world.deliver("a.json", data=FIRST)
+    (request,) = world.tick().requests
+    job = world.defs.resolve_job_def("street_ingest")
+    world.instance.create_run_for_job(job, tags=dict(request.tags), status=dg.DagsterRunStatus.FAILURE)
+
+    (again,) = evaluate(world)
+    run_all(world, [again])
+
+    assert again.run_key != request.run_key
+    assert settle(world) == 0
+    assert (versions(world), content(world)) == (1, in_order(FIRST))
+
+
+CURSORS = {
+    "lost": None,
+    "garbage": "{",
+    "of something else": '{"after": 7}',
+    "ahead": msgspec.json.encode(Cursor(after="zzzz")).decode(),
+}
+
+
+@pytest.mark.faults("F28", on=("memory",))
+@pytest.mark.parametrize("cursor", CURSORS.values(), ids=CURSORS)
+def test_a_cursor_that_is_lost_ahead_or_garbage_costs_a_pass(world: World, cursor: str | None) -> None:
+    """What is new is found by the next tick at the latest, and what is done is not asked for again."""
+    world.deliver("a.json", data=FIRST)
+    settle(world)
+    world.deliver("b.json", data=SECOND)
+
+    first = world.tick(cursor)
+    second = world.tick(first.cursor)
+    requests = [*first.requests, *second.requests]
+    run_all(world, requests)
+
+    assert len(requests) == 1
+    assert settle(world) == 0
+    assert (versions(world), content(world)) == (2, in_order(FIRST, SECOND))
