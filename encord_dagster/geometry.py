@@ -3,6 +3,7 @@
 Fractions of the export become pixels in `encord/`; nothing after it knows fractions.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -79,9 +80,12 @@ class Skeleton(msgspec.Struct, frozen=True, tag="skeleton"):
 
 
 class Bitmask(msgspec.Struct, frozen=True, tag="bitmask"):
-    """Row-major runs over the whole frame, zeros first; their sum is width x height of the frame."""
+    """Row-major runs over the whole frame, zeros first; their sum is width x height of the frame.
 
-    runs: tuple[int, ...]
+    Masks that were decoded many at once have them in an array of 64-bit integers.
+    """
+
+    runs: Sequence[int]
 
 
 Geometry = Box | RotatedBox | Ellipse | Polygon | Polyline | Point | Skeleton | Bitmask
