@@ -47,9 +47,8 @@ def event_of(row: ImageRow | FilmRow, piece: RowSlice, fingerprint: str) -> RowE
 
 def branch_of(row: ImageRow | FilmRow) -> str:
     """The branch of the row."""
-    if row.branch_name is UNSET or row.branch_name is None or row.branch_name == "main":
-        return "main"
-    return clean(row.branch_name) if present(row.branch_name) else "main"
+    stated = None if row.branch_name is UNSET else row.branch_name
+    return clean(stated) if stated is not None and present(stated) else "main"
 
 
 def statuses(row: ImageRow | FilmRow) -> tuple[str, str | None]:
