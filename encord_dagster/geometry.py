@@ -15,7 +15,7 @@ LONGEST_OUTLINE = 2**22  # pixels round one object: pycocotools needs 60 bytes f
 Visibility = Literal["visible", "occluded", "self_occluded", "invisible"]
 
 
-class Box(msgspec.Struct, frozen=True, tag="bounding_box"):
+class Box(msgspec.Struct, frozen=True, gc=False, tag="bounding_box"):
     """Axis-parallel box; x, y is its top-left corner."""
 
     x: float

@@ -109,6 +109,8 @@ def time(text: str) -> str:
     """A time in ISO 8601, UTC."""
     if len(text) == 29 and text[16] == " " and text[25:] in (" UTC", " GMT"):
         return _day(text[:17]) + _clock(text[17:25])
+    if len(text) == 19 and text[10] in " T":
+        return _date(text[:10]) + _clock(text[11:])
     return _whole_time(text)
 
 
@@ -125,9 +127,18 @@ def _day(text: str) -> str:
     return _whole_time(f"{text}00:00:00 UTC")[:11]
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=4096)
+def _date(text: str) -> str:
+    return _whole_time(f"{text} 00:00:00")[:11]
+
+
 def _clock(text: str) -> str:
-    return _whole_time(f"Mon, 02 Oct 2023 {text} UTC")[11:]
+    hour, minute, second = text[:2], text[3:5], text[6:]
+    digits = hour + minute + second
+    sound = len(digits) == 6 and digits.isascii() and digits.isdigit() and text[2] == text[5] == ":"
+    if not (sound and hour < "24" and minute < "60" and second < "60"):
+        raise Odd
+    return f"{text}Z"
 
 
 def _history(given: list[Exported] | UnsetType, current: HistoryEntry | None) -> tuple[HistoryEntry, ...]:

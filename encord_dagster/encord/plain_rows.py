@@ -47,7 +47,20 @@ class PlainReader:
         """The rows; None for each that the tolerant reader has to read."""
         rows = [self._decoded(piece) for piece in pieces]
         masks = _masks_of(rows)
-        return [self._reading(row, piece, masks) if row else None for row, piece in zip(rows, pieces, strict=True)]
+        found = [self._reading(row, piece, masks) if row else None for row, piece in zip(rows, pieces, strict=True)]
+        read = [(piece.raw, one[1]) for piece, one in zip(pieces, found, strict=True) if one]
+        if not _have_keys(b"".join([raw for raw, _ in read]), sum(keys for _, keys in read)):
+            found = [
+                one if one and _have_keys(piece.raw, one[1]) else None for piece, one in zip(pieces, found, strict=True)
+            ]
+        return [self._marked(one[0], piece) if one else None for piece, one in zip(pieces, found, strict=True)]
+
+    def _marked(self, reading: RowReading, piece: RowSlice) -> RowReading:
+        """The reading with its fingerprint, if that is wanted."""
+        if not self._fingerprints:
+            return reading
+        event = msgspec.structs.replace(reading.event, fingerprint=fingerprint(piece.raw))
+        return RowReading(event, reading.row, reading.findings)
 
     def _decoded(self, piece: RowSlice) -> Row | None:
         if not self._able or piece.length > LARGEST_ROW or not _is_utf8(piece.raw):
@@ -57,19 +70,23 @@ class PlainReader:
         except UNREADABLE:
             return None
 
-    def _reading(self, row: Row, piece: RowSlice, masks: dict[int, Bitmask]) -> RowReading | None:
+    def _reading(self, row: Row, piece: RowSlice, masks: dict[int, Bitmask]) -> tuple[RowReading, int] | None:
+        """The row, and how many keys it should have."""
         notes = Notes(row.label_hash, keep_going=self._keep_going, disclosure=self._disclosure)
         try:
             event = event_of(row, piece, "")
             made = _Reader(row, notes, self._known, self._classes, masks)
             label_row = made.read()
-            if keys_in(piece.raw) != made.keys:
-                return None
-            if self._fingerprints:
-                event = msgspec.structs.replace(event, fingerprint=fingerprint(piece.raw))
         except _NEVER:
             return None
-        return RowReading(event, label_row, tuple(notes.findings))
+        return RowReading(event, label_row, tuple(notes.findings)), made.keys
+
+
+def _have_keys(text: bytes, expected: int) -> bool:
+    try:
+        return keys_in(text) == expected
+    except Odd:
+        return False
 
 
 def _is_utf8(raw: bytes) -> bool:
@@ -213,14 +230,14 @@ class _Reader:
             self.keys += keys
             made.append(
                 ObjectInstance(
-                    object_hash=one.object_hash,
-                    feature_hash=one.feature_hash,
-                    name=clean(one.name),
-                    shape=shape,
-                    geometry=geometry,
-                    confidence=one.confidence,
-                    manual=one.manual_annotation,
-                    attributes=at(one.object_hash, frame),
+                    one.object_hash,
+                    one.feature_hash,
+                    clean(one.name),
+                    shape,
+                    geometry,
+                    one.confidence,
+                    one.manual_annotation,
+                    at(one.object_hash, frame),
                 )
             )
         return tuple(made)

@@ -6,6 +6,7 @@ Source: cocodataset.org "Data format" and pycocotools 2.0.11; deviations from En
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from encord_dagster.formats.fragment import Category
 from encord_dagster.geometry import Ring
 
 Answer = str | float | list[str] | None
+_ENCODER = msgspec.json.Encoder()
 _MOST_KNOWN = 20_000  # answers
 EXTENSIONS = {"image/jpeg": ".jpg", "image/jpg": ".jpg", "image/png": ".png", "image/tiff": ".tif", "image/bmp": ".bmp"}
 
@@ -89,13 +91,18 @@ class Annotation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     polyline: Ring | None = None
 
 
+@lru_cache(maxsize=4096)
+def _quoted(text: str) -> str:
+    return quote(text, safe="")
+
+
 def file_name(frame: Frame, data_type: str) -> str:
     """A stable relative name. Encord's file names may hold personal data, so it is made of hashes only.
 
     Members of a data group lie under the group and their space: `groups/<group>/<space>` is an image, whose kind and
     so extension the export does not say, `groups/<group>/<space>/<frame>.jpg` a frame, without `.jpg` a slice.
     """
-    data_hash = quote(frame.data_hash, safe="")
+    data_hash = _quoted(frame.data_hash)
     if frame.space is not None:
         return f"groups/{data_hash}/{quote(frame.space, safe='')}{_within_space(frame)}"
     if data_type in ("image", "img_group"):
@@ -145,7 +152,7 @@ def _as_list(answer: str | float | None) -> list[str]:
 def annotation(item: ObjectInstance, category: Category, *, image: Image, row: LabelRow) -> Annotation:
     """The COCO annotation of one object on one image."""
     form = form_of(item.geometry, category, width=image.width, height=image.height)
-    (made,) = RowAnnotations(row, {item.feature_hash: category}, answers).on_image([item], iter([form]), image)
+    (made,) = RowAnnotations(row, {item.feature_hash: category.id}, answers).on_image([item], iter([form]), image)
     return made
 
 
@@ -171,11 +178,10 @@ class RowAnnotations:
     def __init__(
         self,
         row: LabelRow,
-        categories: Mapping[str, Category],
+        category_ids: Mapping[str, int],
         answers: Callable[[Sequence[Attribute]], dict[str, Answer] | msgspec.Raw],
     ) -> None:
-        self.row, self.answers = row, answers
-        self.category_ids = {key: category.id for key, category in categories.items()}
+        self.row, self.answers, self.category_ids = row, answers, category_ids
         self.number = identity.numbering("annotation", row.label_hash, row.branch_name)
         self.track = identity.numbering("track", row.label_hash, row.branch_name)
         self.tracks: dict[str, int] = {}
@@ -263,7 +269,7 @@ def image(frame: Frame, row: LabelRow) -> Image | None:
 
 def lines(records: Sequence[Image] | Sequence[Annotation]) -> bytes:
     """Records as JSON, each with a line feed behind it and none in it."""
-    return msgspec.json.Encoder().encode_lines(records)
+    return _ENCODER.encode_lines(records)
 
 
 def category_record(category: Category) -> dict[str, object]:

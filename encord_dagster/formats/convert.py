@@ -23,7 +23,7 @@ def convert(
     """
     tables = RowTables(row)
     forms = iter(forms_of([row], categories))
-    annotations_of = coco.RowAnnotations(row, categories, coco.written_answers())
+    annotations_of = coco.RowAnnotations(row, {key: one.id for key, one in categories.items()}, coco.written_answers())
     images: list[coco.Image] = []
     annotations: list[coco.Annotation] = []
     pictures: list[MaskImage] = []

@@ -13,7 +13,7 @@ import msgspec
 from encord_dagster.encord.container import RowSlice
 from encord_dagster.encord.spans import BLANKS
 
-CHUNK = 8 * 2**20  # bytes read at a time; a row that is larger is read whole
+CHUNK = 2**20  # bytes read at a time; a row that is larger is read whole
 _HEAD = re.compile(rb'(?:\xef\xbb\xbf)?[ \t\r\n]*\[[ \t\r\n]*(\{[ \t\r\n]*"[^"\\]{1,64}"[ \t\r\n]*:)')
 _LOOK = 2**16
 _ROWS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -51,16 +51,18 @@ def rows(
     """The rows of a range, a chunk of them at a time; `last`: it ends the array. Unusual where it holds else."""
     with path.open("rb") as file:
         file.seek(start)
-        held, at, left = b"", start, end - start
+        held, at, left, step = b"", start, end - start, chunk
         while left or held:
-            data = file.read(min(chunk, left))
+            data = file.read(min(step, left))
             if left and not data:
                 raise Unusual("the file has become shorter")
             left -= len(data)
             held += data
             cut = held.rfind(opening, 1) if left else len(held)
-            if cut < 0:
+            if cut < 0:  # a large row: read on in steps that grow with it
+                step *= 2
                 continue
+            step = chunk
             yield _rows(held[:cut], at, more=cut < len(held) or not last)
             at, held = at + cut, held[cut:]
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.formats.forms import Form
 from encord_dagster.formats.losses import losses
+from encord_dagster.formats.raster import needs_rle
 from encord_dagster.geometry import LARGEST_MASK, Bitmask, Box, Point, Polygon, Polyline, Skeleton
+from encord_dagster.rules.rows import is_flat
 
 _PLAIN = frozenset({Box, Polygon, Bitmask})  # whose losses are few
 _FINE = frozenset({*_PLAIN, Polyline, Point, Skeleton})
@@ -18,7 +20,7 @@ class Look:
 
     def __init__(self, row: LabelRow, forms: Sequence[Form]) -> None:
         self.row, self.forms = row, forms
-        items = [item for frame in row.frames for item in frame.objects]
+        self.items = items = [item for frame in row.frames for item in frame.objects]
         self.pairs = Counter([(item.feature_hash, item.name) for item in items])
         self.shapes = [type(item.geometry) for item in items]
         self.kinds = set(self.shapes)
@@ -34,7 +36,7 @@ class Look:
             return False
         if row.data_type != "image" and not all(frame.objects for frame in row.frames):
             return False
-        if Polygon in self.kinds and not self._are_solid(Polygon):
+        if any(is_flat(shape) for shape in self._involved()):
             return False
         if Bitmask in self.kinds and not all(
             form.area for form, shape in zip(self.forms, self.shapes, strict=True) if shape is Bitmask
@@ -42,9 +44,13 @@ class Look:
             return False
         return Box not in self.kinds or self._boxes_differ()
 
-    def _are_solid(self, kind: type) -> bool:
-        pairs = zip(self.forms, self.shapes, strict=True)
-        return all(form.simple and form.area > _FLAT for form, shape in pairs if shape is kind)
+    def _involved(self) -> list[Polygon]:
+        """The polygons that are not known to be one simple outline with an area."""
+        if Polygon not in self.kinds:
+            return []
+        pairs = zip(self.items, self.forms, strict=True)
+        simple = [item for item, form in pairs if not (form.simple and form.area > _FLAT)]
+        return [item.geometry for item in simple if isinstance(item.geometry, Polygon)]
 
     def _boxes_differ(self) -> bool:
         for frame in self.row.frames:
@@ -56,12 +62,14 @@ class Look:
     def losses(self, *, masks: bool) -> dict[str, int]:
         """What the formats cannot hold of the row."""
         row = self.row
-        plain = self.kinds <= _PLAIN and self.sized and bool(row.frames) and not row.excluded and not row.texts_left_out
-        plain = plain and row.source == "labels" and (Polygon not in self.kinds or self._are_solid(Polygon))
+        plain = self.kinds <= _PLAIN and self.sized and bool(row.frames) and row.source == "labels"
+        plain = plain and not row.excluded and not row.texts_left_out
         if not plain or any((frame.width or 0) * (frame.height or 0) > LARGEST_MASK for frame in row.frames):
             return losses(row, masks=masks)
         outlines = len(self.shapes) - self.shapes.count(Box)
-        return {"tables:outline": outlines} if outlines else {}
+        holed = sum(map(needs_rle, self._involved()))
+        counted = {"coco:polygon_with_holes_as_rle": holed, "tables:outline": outlines}
+        return {code: count for code, count in counted.items() if count}
 
     def names(self) -> dict[str, int]:
         """Objects by the name of their class."""

@@ -31,6 +31,7 @@ from encord_dagster.stream.judge import Look
 from encord_dagster.validation import apply_severities, validate
 
 ENTRY = struct.Struct("<32sqqqqB")  # row identity; start and length of images, then of annotations; flag
+_BUFFER = 2**20  # bytes of each spool that are written together
 CONVERTED, HELD, NEW_CLASS = 0, 1, 2  # flags: an event that cannot be used; a row with a class not known before
 
 
@@ -81,7 +82,7 @@ def convert_range(job: Job, progress: Progress) -> Done:
     """Convert a range. Unusual where its bytes are no rows."""
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    files = [(folder / name).open("wb") for name in Spools.__struct_fields__]
+    files = [(folder / name).open("wb", buffering=_BUFFER) for name in Spools.__struct_fields__]
     try:
         work = _Work(job, Spools(*files))
         for pieces in rows(Path(job.path), job.start, job.end, job.opening.encode(), last=job.last):
@@ -113,6 +114,7 @@ class _Work:
         self.judges_late = self.ontology is None and not job.config.min_area_pixels
         self.counts = Counts()
         self.categories = {category.feature_hash: category for category in job.categories}
+        self.category_ids = {category.feature_hash: category.id for category in job.categories}
         self.known_before = frozenset(self.categories)
         self.answers = coco.written_answers()
         self.at = [0, 0]  # bytes of images and of annotations
@@ -151,7 +153,8 @@ class _Work:
         if not hashes <= self.categories.keys():
             for key, wanted in classes_of(row, self.ontology.ontology if self.ontology else None).items():
                 if key not in self.categories:
-                    self.categories[key] = msgspec.structs.replace(wanted, id=len(self.categories) + 1)
+                    self.category_ids[key] = number = len(self.categories) + 1
+                    self.categories[key] = msgspec.structs.replace(wanted, id=number)
         skeletons = any(isinstance(item.geometry, Skeleton) for frame in row.frames for item in frame.objects)
         return fitted(row, self.categories) if skeletons else row
 
@@ -182,7 +185,7 @@ class _Work:
             reading = self._judged(reading, reading.row or row)
         known = [found for held in row.quarantined for found in held.findings if found.rule == "skeleton_joint_unknown"]
         found = apply_severities(known, self.config.severities)
-        self._write(row, iter(forms))
+        self._write(row, iter(forms), is_new=not self.known_before.issuperset(key for key, _ in look.pairs))
         for path, data in pictures.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
@@ -194,10 +197,10 @@ class _Work:
         add(self.counts.names, look.names())
         add(self.counts.losses, look.losses(masks=self.config.masks))
 
-    def _write(self, row: LabelRow, forms: Iterator[Form]) -> None:
+    def _write(self, row: LabelRow, forms: Iterator[Form], *, is_new: bool) -> None:
         images: list[coco.Image] = []
         made: list[coco.Annotation] = []
-        writer = coco.RowAnnotations(row, self.categories, self.answers)
+        writer = coco.RowAnnotations(row, self.category_ids, self.answers)
         for frame in () if row.deleted else row.frames:
             image = coco.image(frame, row)
             if image is not None:
@@ -208,8 +211,7 @@ class _Work:
         self.spools.annotations.write(records[1])
         self.spools.image_ids.write(array("q", [image.id for image in images]))
         self.spools.annotation_ids.write(array("q", [one.id for one in made]))
-        new = any(item.feature_hash not in self.known_before for frame in row.frames for item in frame.objects)
-        self._note(row.label_hash, row.branch_name, *map(len, records), flag=NEW_CLASS if new else CONVERTED)
+        self._note(row.label_hash, row.branch_name, *map(len, records), flag=NEW_CLASS if is_new else CONVERTED)
         self.counts.converted += not row.deleted
         self.counts.images += len(images)
         self.counts.coco_bytes += sum(map(len, records)) - 2 * (len(images) + len(made))
@@ -222,10 +224,9 @@ class _Work:
 
     def _pictures(self, row: LabelRow) -> dict[Path, bytes]:
         """The mask pictures of a row by their paths."""
-        ids = {key: category.id for key, category in self.categories.items()}
         made: dict[Path, bytes] = {}
         for frame in () if row.deleted else row.frames:
-            if painted := mask_pngs(frame, ids):
+            if painted := mask_pngs(frame, self.category_ids):
                 name = coco.file_name(frame, row.data_type)
                 for kind, data in (("semantic", painted.semantic), ("instance", painted.instance)):
                     made[Path(self.job.masks or "", kind, name).with_suffix(".png")] = data
