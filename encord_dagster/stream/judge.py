@@ -16,10 +16,11 @@ _FLAT = 1e-3  # square pixels: a polygon of more is not flat by any rounding
 
 
 class Look:
-    """A row at a glance; `forms` are those of its objects."""
+    """A row at a glance. `forms` are those of its objects: to be given before more is asked than what it holds."""
 
-    def __init__(self, row: LabelRow, forms: Sequence[Form]) -> None:
-        self.row, self.forms = row, forms
+    def __init__(self, row: LabelRow) -> None:
+        self.row = row
+        self.forms: Sequence[Form] = ()
         self.items = items = [item for frame in row.frames for item in frame.objects]
         self.pairs = Counter([(item.feature_hash, item.name) for item in items])
         self.shapes = [type(item.geometry) for item in items]

@@ -71,7 +71,7 @@ class _Row(msgspec.Struct):
     """A row on its way: as it was read, and as it is converted, if it is; `is_judged`: whether its findings are all."""
 
     reading: Reading
-    row: LabelRow | None
+    look: Look | None
     is_judged: bool
 
 
@@ -123,13 +123,13 @@ class _Work:
         """Convert some rows that were read together."""
         offered = [self.offered(*read) for read in reads]
         try:
-            forms = iter(forms_of([one.row for one in offered if one.row], self.categories))
+            forms = iter(forms_of([one.look.row for one in offered if one.look], self.categories))
         except RowError:  # one of them holds what no format can hold
             for one in offered:
                 self._alone(one)
             return
         for one in offered:
-            sized = (frame for frame in one.row.frames if frame.width and frame.height) if one.row else ()
+            sized = (frame for frame in one.look.row.frames if frame.width and frame.height) if one.look else ()
             self._settle(one, list(islice(forms, sum(len(frame.objects) for frame in sized))))
 
     def offered(self, offset: int, length: int, read: RowReading | UnusableRow) -> _Row:
@@ -147,16 +147,15 @@ class _Work:
         except RowError as error:
             return _Row(_refused(reading, error, self.config), None, is_judged)
 
-    def _claimed(self, row: LabelRow) -> LabelRow:
+    def _claimed(self, row: LabelRow) -> Look:
         """The row without what its categories cannot hold, once all of them are known."""
-        hashes = {item.feature_hash for frame in row.frames for item in frame.objects}
-        if not hashes <= self.categories.keys():
+        look = Look(row)
+        if not self.categories.keys() >= {key for key, _ in look.pairs}:
             for key, wanted in classes_of(row, self.ontology.ontology if self.ontology else None).items():
                 if key not in self.categories:
                     self.category_ids[key] = number = len(self.categories) + 1
                     self.categories[key] = msgspec.structs.replace(wanted, id=number)
-        skeletons = any(isinstance(item.geometry, Skeleton) for frame in row.frames for item in frame.objects)
-        return fitted(row, self.categories) if skeletons else row
+        return Look(fitted(row, self.categories)) if Skeleton in look.kinds else look
 
     def _judged(self, reading: Reading, row: LabelRow) -> Reading:
         """The reading with what the rules find in the row as it was read."""
@@ -165,34 +164,37 @@ class _Work:
 
     def _alone(self, one: _Row) -> None:
         try:
-            self._settle(one, forms_of([one.row] if one.row else [], self.categories))
+            self._settle(one, forms_of([one.look.row] if one.look else [], self.categories))
         except RowError as error:
             self._settle(_Row(_refused(one.reading, error, self.config), None, is_judged=True), [])
 
     def _settle(self, one: _Row, forms: list[Form]) -> None:
         """Count a row, and write its records where it has some."""
-        if one.row is not None:
-            self._finish(one.reading, one.row, forms, is_judged=one.is_judged)
+        if one.look is not None:
+            one.look.forms = forms
+            self._finish(one.reading, one.look, is_judged=one.is_judged)
         elif one.reading.row is not None:
             self._count(one.reading, one.reading.row)
         else:
             self._hold_back(one.reading)
 
-    def _finish(self, reading: Reading, row: LabelRow, forms: list[Form], *, is_judged: bool) -> None:
-        look = Look(row, forms)
+    def _finish(self, reading: Reading, look: Look, *, is_judged: bool) -> None:
+        row = look.row
         pictures = self._pictures(row) if self.job.masks else {}  # first: it can refuse the row
         if not is_judged and not (row is reading.row and look.is_fine):
             reading = self._judged(reading, reading.row or row)
-        known = [found for held in row.quarantined for found in held.findings if found.rule == "skeleton_joint_unknown"]
-        found = apply_severities(known, self.config.severities)
-        self._write(row, iter(forms), is_new=not self.known_before.issuperset(key for key, _ in look.pairs))
+        unfit = [found for held in row.quarantined for found in held.findings if found.rule == "skeleton_joint_unknown"]
+        if unfit:
+            found = apply_severities(unfit, self.config.severities)
+            reading = msgspec.structs.replace(reading, findings=(*reading.findings, *found))
+        self._write(row, iter(look.forms), is_new=not self.known_before.issuperset(key for key, _ in look.pairs))
         for path, data in pictures.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
                 raise Unusual("two label rows describe one image")
             path.write_bytes(data)
             self.counts.mask_bytes += len(data)
-        self._count(msgspec.structs.replace(reading, findings=(*reading.findings, *found)), row)
+        self._count(reading, row)
         self.counts.add_classes(look.class_counts())
         add(self.counts.names, look.names())
         add(self.counts.losses, look.losses(masks=self.config.masks))
@@ -246,7 +248,7 @@ class _Work:
         if reading.event:
             self.counts.add_event(reading.event)
         self.counts.rows += 1
-        left_out, objects = excluded(row), sum(len(frame.objects) for frame in row.frames)
+        left_out, objects = excluded(row) if row.excluded else {}, sum(len(frame.objects) for frame in row.frames)
         if reading.status == "other_branch":
             left_out = {**left_out, reading.status: objects}
         else:
