@@ -5,7 +5,7 @@ Equal, mask by mask, to what `rle` and the reader make of a single one; a mask t
 
 from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Ints = NDArray[np.int64]
+    Ints = NDArray[np.signedinteger[Any]]
 
 AT_ONCE = 64  # masks: more of them leave the processor's cache
+_HALF_SIZE = 2**31  # places that 32 bits can hold, which are twice as fast
+_MOST_AT_ONCE = 2**22  # pieces of masks: more of them are left to one mask after the other
 _GROUPS = 7  # of 5 bits: 35 bits, more than the largest mask needs
 
 
@@ -82,6 +84,8 @@ def _turned(masks: Sequence[Sequence[int]], width: int, height: int) -> list[Tur
     stops = counts.cumsum()
     if (np.add.reduceat(runs, stops - counts) != width * height).any() or runs.min() < 0:
         return [_alone(one, width, height) for one in masks]  # says which, and why
+    if len(masks) * (width + 1) * (height + 2) < _HALF_SIZE:
+        runs = runs.astype(np.int32)
     pieces = _pieces(runs, counts, width, height)
     if pieces is None:
         return [_alone(one, width, height) for one in masks]
@@ -109,20 +113,20 @@ def encode_all(runs: "Ints", counts: "Ints") -> list[str]:
     place = np.arange(len(runs)) - np.repeat(counts.cumsum() - counts, counts)
     later = np.flatnonzero(place > 2)
     numbers[later] -= runs[later - 2]
-    size = np.ones(len(numbers), dtype=np.int64)
-    folded = np.where(numbers < 0, ~numbers, numbers)  # bits beside the sign
+    size = np.ones(len(numbers), dtype=numbers.dtype)
+    folded = numbers ^ numbers >> 8 * numbers.itemsize - 1  # bits beside the sign
     for groups in range(1, _GROUPS):
         if not (more := folded >= 1 << 5 * groups - 1).any():
             break
         size += more
-    ends = size.cumsum()
+    ends = size.cumsum(dtype=np.int64)
     text = np.empty(ends[-1], dtype=np.uint8)
     starts = ends - size
-    chosen = np.arange(len(numbers))
-    for group in range(int(size.max())):
-        chosen = chosen[size[chosen] > group] if group else chosen
-        follows = (size[chosen] > group + 1) << 5
-        text[starts[chosen] + group] = (numbers[chosen] >> 5 * group & 31 | follows) + 48
+    text[starts] = (numbers & 31) + 48 + 32 * (size > 1)
+    for group in range(1, int(size.max())):
+        chosen = np.flatnonzero(size > group)
+        follows = 32 * (size[chosen] > group + 1)
+        text[starts[chosen] + group] = (numbers[chosen] >> 5 * group & 31) + 48 + follows
     whole = text.tobytes().decode("ascii")
     stops = ends[counts.cumsum() - 1].tolist()
     return [whole[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
@@ -144,8 +148,7 @@ def _numbers(at: "Ints", last: "Ints") -> "tuple[Ints, Ints]":
         longer = np.flatnonzero(groups > group)
         numbers[longer] |= (at[first[longer] + group] & 31) << 5 * group
     long = groups > _GROUPS
-    negative = at[last] & 16 != 0
-    numbers[negative] -= 1 << 5 * np.minimum(groups[negative], _GROUPS)
+    numbers -= (at[last] >> 4 & 1) << 5 * np.minimum(groups, _GROUPS)  # two's complement
     return numbers, long.astype(np.int64)
 
 
@@ -159,9 +162,9 @@ def _undone(numbers: "Ints", firsts: "Ints", counts: "Ints") -> "Ints":
         if not len(chosen):
             continue
         summed = numbers[chosen].cumsum()
-        opens = place[chosen] <= 2  # the first of its mask: what came before is not its own
-        before = summed[opens] - numbers[chosen][opens]
-        runs[chosen] = summed - before[opens.cumsum() - 1]
+        opens = np.flatnonzero(place[chosen] <= 2)  # the first of its mask: what came before is not its own
+        before = summed[opens] - numbers[chosen[opens]]
+        runs[chosen] = summed - np.repeat(before, np.diff(opens, append=len(chosen)))
     return runs
 
 
@@ -169,30 +172,29 @@ def _pieces(runs: "Ints", counts: "Ints", width: int, height: int) -> "tuple[Int
     """Mask, row, left and right edge of each piece that runs leave in a row; None where there are too many."""
     import numpy as np
 
-    pixels = width * height
-    ends = runs.cumsum()  # mask after mask, as if they were one long frame
+    ends = runs.cumsum(dtype=runs.dtype)  # mask after mask, as if they were one long frame
     place = np.arange(len(runs)) - np.repeat(counts.cumsum() - counts, counts)
     ones = np.flatnonzero(place & 1)
     starts, stops = ends[ones - 1], ends[ones]
-    filled = stops > starts
-    if not filled.all():
+    filled = np.flatnonzero(stops > starts)
+    if len(filled) < len(ones):
         starts, stops = starts[filled], stops[filled]
     first, last = starts // width, (stops - 1) // width
     rows = last - first + 1
     total = int(rows.sum())
-    if total > 2**22:
+    if total > _MOST_AT_ONCE:
         return None
     if total == len(rows):
         row, left, right = first, starts - first * width, stops - first * width
     else:
-        cut = rows.cumsum()
-        row = np.repeat(first - cut + rows, rows) + np.arange(total)
-        left = np.zeros(total, dtype=np.int64)
+        cut = rows.cumsum(dtype=rows.dtype)
+        row = np.repeat(first - cut + rows, rows) + np.arange(total, dtype=rows.dtype)
+        left = np.zeros(total, dtype=rows.dtype)
         left[cut - rows] = starts - first * width
-        right = np.full(total, width, dtype=np.int64)
+        right = np.full(total, width, dtype=rows.dtype)
         right[cut - 1] = stops - last * width
     mask = row // height
-    return (mask, row - mask * height, left, right) if pixels else None
+    return mask, row - mask * height, left, right
 
 
 def _by_column(
@@ -204,28 +206,30 @@ def _by_column(
     """
     import numpy as np
 
-    stride = width + 1
-    if len(row) * 64 > width * height * (int(mask[-1]) + 1 if len(mask) else 1):
+    stride, kind = width + 1, mask.dtype
+    if not len(row) or len(row) * 64 > width * height * (int(mask[-1]) + 1):
         return None
     base = (mask * (height + 1) + row) * stride
     edges = np.concatenate((base + left, base + right))
     edges = np.concatenate((edges, edges + stride))
     edges.sort()
     starts, lengths = edges[0::2], edges[1::2] - edges[0::2]
-    total = lengths.cumsum()
-    if not len(total) or total[-1] > 2**22:
+    total = lengths.cumsum(dtype=np.int64)
+    if not total[-1] or total[-1] * height > _MOST_AT_ONCE * 256:
         return None
-    spread = np.repeat(edges[1::2] - total, lengths) + np.arange(total[-1])
-    boundary = np.repeat(starts // stride, lengths)
+    boundary = starts // stride
     owner = boundary // (height + 1)
     span = width * height + 1
-    ends = owner * span + (spread - boundary * stride) * height + (boundary - owner * (height + 1))
+    # the pixels of a pair of edges are neighbours in a row, so `height` apart by columns
+    places = (starts - boundary * stride) * height + (boundary - owner * (height + 1)) + owner * span
+    ends = np.repeat(places - height * (total - lengths).astype(kind), lengths)
+    ends += np.arange(total[-1], dtype=kind) * kind.type(height)
     ends.sort()
     same = ends[1:] == ends[:-1]  # the run goes on from the foot of one column to the head of the next
     keep = np.ones(len(ends), dtype=np.bool_)
     keep[1:] &= ~same
     keep[:-1] &= ~same
-    ends = ends[keep]
+    ends = ends[np.flatnonzero(keep)]
     owner = ends // span
     return owner, ends - owner * span
 
@@ -234,16 +238,13 @@ def _as_runs(owner: "Ints", at: "Ints", masks: int, pixels: int) -> "tuple[Ints,
     """Runs of masks out of the places where the value changes, and how many each has."""
     import numpy as np
 
-    closed = at == pixels  # a last run of ones: its end is the frame's
-    changes = np.bincount(owner[~closed], minlength=masks)
-    counts = changes + 1
+    inner = np.flatnonzero(at != pixels)  # a last run of ones ends where the frame does
+    owner, at = owner[inner], at[inner]
+    counts = np.bincount(owner, minlength=masks) + 1
     stops = counts.cumsum()
-    ends = np.empty(int(stops[-1]), dtype=np.int64)
-    inner = np.ones(len(ends), dtype=np.bool_)
-    inner[stops - 1] = False
-    ends[inner] = at[~closed]
+    ends = np.empty(int(stops[-1]), dtype=at.dtype)
+    ends[np.arange(len(at)) + owner] = at
     ends[stops - 1] = pixels
-    runs = np.diff(ends, prepend=0)
-    firsts = stops[:-1]
-    runs[firsts] = ends[firsts]
+    runs = np.diff(ends, prepend=at.dtype.type(0))
+    runs[stops[:-1]] = ends[stops[:-1]]
     return runs, counts
