@@ -22,20 +22,20 @@ class Known:
 
     def __init__(self, relations: frozenset[str]) -> None:
         self._relations = relations
-        self._read: dict[bytes, tuple[Given, int]] = {}
+        self.seen: dict[bytes, tuple[Given, int]] = {}
 
     def static(self, raw: Raw) -> tuple[Given, int]:
         """The answers that hold at all frames; Odd where something is to be said about them."""
         text = bytes(raw)
-        found = self._read.get(text)
+        found = self.seen.get(text)
         if found is None:
             notes = Notes(None, relations=self._relations)
             found = read_answers(raw, notes.at(), notes), keys_of_part(text)
             if notes.findings:
                 raise Odd
-            if len(self._read) >= _MOST_KNOWN:
-                self._read.clear()
-            self._read[text] = found
+            if len(self.seen) >= _MOST_KNOWN:
+                self.seen.clear()
+            self.seen[text] = found
         return found
 
     def dynamic(self, raw: Raw) -> tuple[tuple[Action, ...], int]:
@@ -54,19 +54,21 @@ class PlainAnswers:
         self.keys = 0
         self.static: dict[str, Given] = {}
         self._spans: dict[str, _Spans] = {}
-        read = known.static
+        seen = known.seen
         for key, given in answers.items():
-            self.static[key], keys = read(given.classifications)
-            self.keys += keys
+            found = seen.get(bytes(given.classifications)) or known.static(given.classifications)
+            self.static[key] = found[0]
+            self.keys += found[1]
         for key, changing in actions.items():
-            found, keys = known.dynamic(changing.actions)
-            self._spans[key] = _Spans(self.static.get(key, ()), found)
+            held, keys = known.dynamic(changing.actions)
+            self._spans[key] = _Spans(self.static.get(key, ()), held)
             self.keys += keys
 
     def at(self, object_hash: str, frame: int) -> Given:
         """The attributes of an object at a frame, as `ObjectAnswers.at` has them."""
-        spans = self._spans.get(object_hash)
-        return spans.at(frame) if spans else self.static.get(object_hash, ())
+        if self._spans and (spans := self._spans.get(object_hash)):
+            return spans.at(frame)
+        return self.static.get(object_hash, ())
 
 
 class _Spans:

@@ -195,15 +195,16 @@ class RowAnnotations:
             image.encord.frame,
         )
         space, image_id, tracks, number = image.encord.space, image.id, self.tracks, self.number
+        hashes = [item.object_hash for item in objects]
+        if new := [key for key in hashes if key not in tracks]:
+            tracks.update(zip(new, self.track(new), strict=True))
         behind = f"\0{image_id}"
+        numbers = number([key + behind for key in hashes])
         made = []
-        for item, form in zip(objects, forms, strict=False):
+        for item, one, form in zip(objects, numbers, forms, strict=False):
             object_hash, feature_hash = item.object_hash, item.feature_hash
-            track = tracks.get(object_hash)
-            if track is None:
-                track = tracks[object_hash] = self.track(object_hash)
             attributes = AnnotationAttributes(
-                track,
+                tracks[object_hash],
                 item.confidence,
                 item.manual,
                 self.answers(item.attributes),  # type: ignore[arg-type]  # or its JSON, which is written as it is
@@ -215,7 +216,7 @@ class RowAnnotations:
             )
             made.append(
                 Annotation(
-                    number(object_hash + behind),
+                    one,
                     image_id,
                     self.category_ids[feature_hash],
                     form.bbox,
