@@ -1,0 +1,266 @@
+"""One range of an export: its rows read, judged and converted; records on a spool, and an index of what lies where."""
+
+import struct
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from encord_dagster import identity
+from encord_dagster.accounting import Read, Reading, RowReader, excluded, judged, some_at_once
+from encord_dagster.config import LabelSetConfig
+from encord_dagster.encord.container import RowSlice
+from encord_dagster.encord.label_rows import RowReading, UnusableRow
+from encord_dagster.encord.model import LabelRow
+from encord_dagster.encord.ontology import read_ontology
+from encord_dagster.encord.resolve import Index
+from encord_dagster.errors import RowError
+from encord_dagster.findings import Finding, Location
+from encord_dagster.formats import coco
+from encord_dagster.formats.forms import Form, forms_of
+from encord_dagster.formats.fragment import Category, classes_of, fitted
+from encord_dagster.formats.masks import mask_pngs
+from encord_dagster.geometry import Skeleton
+from encord_dagster.stream.counts import Counts, add
+from encord_dagster.stream.cut import Unusual, rows
+from encord_dagster.stream.judge import Look
+from encord_dagster.validation import apply_severities, validate
+
+ENTRY = struct.Struct("<32sqqqqB")  # row identity; start and length of images, then of annotations; flag
+_BUFFER = 2**20  # bytes of each spool that are written together
+CONVERTED, HELD, NEW_CLASS = 0, 1, 2  # flags: an event that cannot be used; a row with a class not known before
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A range to convert. `categories` are those that are known, `folder` takes spools, `masks` pictures, if wanted."""
+
+    path: str
+    start: int
+    end: int
+    last: bool  # whether the range ends the array
+    opening: str  # what rows open with
+    config: LabelSetConfig
+    ontology: str | None
+    categories: tuple[Category, ...]
+    folder: str
+    masks: str | None
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a range; `categories` are those that it knew in the end."""
+
+    counts: Counts
+    categories: tuple[Category, ...]
+
+
+class Spools(msgspec.Struct, frozen=True):
+    """The files of a range: records, each with what separates them behind it; ids; and where the rows' are."""
+
+    images: BinaryIO
+    annotations: BinaryIO
+    image_ids: BinaryIO
+    annotation_ids: BinaryIO
+    index: BinaryIO
+
+
+class _Row(msgspec.Struct):
+    """A row on its way: as it was read, and as it is converted, if it is; `is_judged`: whether its findings are all."""
+
+    reading: Reading
+    look: Look | None
+    is_judged: bool
+
+
+Progress = Callable[[Counts, int], None]  # what was counted, and how many bytes of the range are done
+
+
+def convert_range(job: Job, progress: Progress) -> Done:
+    """Convert a range. Unusual where its bytes are no rows."""
+    folder = Path(job.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [(folder / name).open("wb", buffering=_BUFFER) for name in Spools.__struct_fields__]
+    try:
+        work = _Work(job, Spools(*files))
+        for pieces in rows(Path(job.path), job.start, job.end, job.opening.encode(), last=job.last):
+            for some in some_at_once(pieces):
+                work.convert(list(work.reader.read(some)))
+                progress(work.counts, some[-1].offset + some[-1].length - job.start)
+    finally:
+        for file in files:
+            file.close()
+    return Done(counts=work.counts, categories=tuple(work.categories.values()))
+
+
+def claims(job: Job, pieces: Sequence[RowSlice]) -> tuple[Category, ...]:
+    """The categories that are known after some rows; nothing is written."""
+    work = _Work(job, None)
+    for read in work.reader.read(pieces):
+        work.offered(*read)
+    return tuple(work.categories.values())
+
+
+class _Work:
+    """The rows of one range, some at a time."""
+
+    def __init__(self, job: Job, spools: Spools | None) -> None:
+        self.job, self.config = job, job.config
+        self.spools = spools or Spools(*(BytesIO() for _ in Spools.__struct_fields__))
+        self.ontology = Index(read_ontology(job.ontology.encode())) if job.ontology else None
+        self.reader = RowReader(job.config, self.ontology, fingerprints=False)
+        self.judges_late = self.ontology is None and not job.config.min_area_pixels
+        self.counts = Counts()
+        self.categories = {category.feature_hash: category for category in job.categories}
+        self.category_ids = {category.feature_hash: category.id for category in job.categories}
+        self.known_before = frozenset(self.categories)
+        self.answers = coco.written_answers()
+        self.at = [0, 0]  # bytes of images and of annotations
+
+    def convert(self, reads: Sequence[Read]) -> None:
+        """Convert some rows that were read together."""
+        offered = [self.offered(*read) for read in reads]
+        try:
+            forms = iter(forms_of([one.look.row for one in offered if one.look], self.categories))
+        except RowError:  # one of them holds what no format can hold
+            for one in offered:
+                self._alone(one)
+            return
+        for one in offered:
+            sized = (frame for frame in one.look.row.frames if frame.width and frame.height) if one.look else ()
+            self._settle(one, list(islice(forms, sum(len(frame.objects) for frame in sized))))
+
+    def offered(self, offset: int, length: int, read: RowReading | UnusableRow) -> _Row:
+        """A row as it was read, and as it is to be converted, if it is."""
+        reading = judged(offset, length, read, self.ontology, self.config, rules=not self.judges_late)
+        row, is_judged = reading.row, not self.judges_late
+        if row is None or isinstance(read, UnusableRow):
+            return _Row(reading, None, is_judged)
+        if not is_judged and (row.frames is not read.row.frames or reading.status != "accepted"):
+            reading, is_judged = self._judged(reading, read.row), True
+        if reading.status != "accepted":
+            return _Row(reading, None, is_judged)
+        try:
+            return _Row(reading, self._claimed(row), is_judged)
+        except RowError as error:
+            return _Row(_refused(reading, error, self.config), None, is_judged)
+
+    def _claimed(self, row: LabelRow) -> Look:
+        """The row without what its categories cannot hold, once all of them are known."""
+        look = Look(row)
+        if not self.categories.keys() >= {key for key, _ in look.pairs}:
+            for key, wanted in classes_of(row, self.ontology.ontology if self.ontology else None).items():
+                if key not in self.categories:
+                    self.category_ids[key] = number = len(self.categories) + 1
+                    self.categories[key] = msgspec.structs.replace(wanted, id=number)
+        return Look(fitted(row, self.categories)) if Skeleton in look.kinds else look
+
+    def _judged(self, reading: Reading, row: LabelRow) -> Reading:
+        """The reading with what the rules find in the row as it was read."""
+        found = apply_severities(validate(row), self.config.severities)
+        return msgspec.structs.replace(reading, findings=(*reading.findings, *found))
+
+    def _alone(self, one: _Row) -> None:
+        try:
+            self._settle(one, forms_of([one.look.row] if one.look else [], self.categories))
+        except RowError as error:
+            self._settle(_Row(_refused(one.reading, error, self.config), None, is_judged=True), [])
+
+    def _settle(self, one: _Row, forms: list[Form]) -> None:
+        """Count a row, and write its records where it has some."""
+        if one.look is not None:
+            one.look.forms = forms
+            self._finish(one.reading, one.look, is_judged=one.is_judged)
+        elif one.reading.row is not None:
+            self._count(one.reading, one.reading.row)
+        else:
+            self._hold_back(one.reading)
+
+    def _finish(self, reading: Reading, look: Look, *, is_judged: bool) -> None:
+        row = look.row
+        pictures = self._pictures(row) if self.job.masks else {}  # first: it can refuse the row
+        if not is_judged and not (row is reading.row and look.is_fine):
+            reading = self._judged(reading, reading.row or row)
+        unfit = [found for held in row.quarantined for found in held.findings if found.rule == "skeleton_joint_unknown"]
+        if unfit:
+            found = apply_severities(unfit, self.config.severities)
+            reading = msgspec.structs.replace(reading, findings=(*reading.findings, *found))
+        self._write(row, iter(look.forms), is_new=not self.known_before.issuperset(key for key, _ in look.pairs))
+        for path, data in pictures.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                raise Unusual("two label rows describe one image")
+            path.write_bytes(data)
+            self.counts.mask_bytes += len(data)
+        self._count(reading, row)
+        self.counts.add_classes(look.class_counts())
+        add(self.counts.names, look.names())
+        add(self.counts.losses, look.losses(masks=self.config.masks))
+
+    def _write(self, row: LabelRow, forms: Iterator[Form], *, is_new: bool) -> None:
+        images: list[coco.Image] = []
+        made: list[coco.Annotation] = []
+        writer = coco.RowAnnotations(row, self.category_ids, self.answers)
+        for frame in () if row.deleted else row.frames:
+            image = coco.image(frame, row)
+            if image is not None:
+                images.append(image)
+                made += writer.on_image(frame.objects, forms, image)
+        records = [coco.lines(some).replace(b"\n", coco.BETWEEN) for some in (images, made)]
+        self.spools.images.write(records[0])
+        self.spools.annotations.write(records[1])
+        self.spools.image_ids.write(array("q", [image.id for image in images]))
+        self.spools.annotation_ids.write(array("q", [one.id for one in made]))
+        self._note(row.label_hash, row.branch_name, *map(len, records), flag=NEW_CLASS if is_new else CONVERTED)
+        self.counts.converted += not row.deleted
+        self.counts.images += len(images)
+        self.counts.coco_bytes += sum(map(len, records)) - 2 * (len(images) + len(made))
+
+    def _note(self, label_hash: str, branch: str, images: int, annotations: int, *, flag: int) -> None:
+        """Add to the index where the records of a row are."""
+        row = bytes.fromhex(identity.row_identity(label_hash, branch))
+        self.spools.index.write(ENTRY.pack(row, self.at[0], images, self.at[1], annotations, flag))
+        self.at = [self.at[0] + images, self.at[1] + annotations]
+
+    def _pictures(self, row: LabelRow) -> dict[Path, bytes]:
+        """The mask pictures of a row by their paths."""
+        made: dict[Path, bytes] = {}
+        for frame in () if row.deleted else row.frames:
+            if painted := mask_pngs(frame, self.category_ids):
+                name = coco.file_name(frame, row.data_type)
+                for kind, data in (("semantic", painted.semantic), ("instance", painted.instance)):
+                    made[Path(self.job.masks or "", kind, name).with_suffix(".png")] = data
+        return made
+
+    def _hold_back(self, reading: Reading) -> None:
+        """Count a row that cannot be used; where it has a name, another event of it would be told."""
+        if reading.event:
+            self.counts.add_event(reading.event)
+            self._note(reading.event.label_hash, reading.event.branch_name, 0, 0, flag=HELD)
+        self.counts.rows += 1
+        self.counts.rows_quarantined += 1
+        self.counts.add_findings(reading.findings)
+
+    def _count(self, reading: Reading, row: LabelRow) -> None:
+        """Count a row, as `Tally.add` does; its images are counted as they are written."""
+        if reading.event:
+            self.counts.add_event(reading.event)
+        self.counts.rows += 1
+        left_out, objects = excluded(row) if row.excluded else {}, sum(len(frame.objects) for frame in row.frames)
+        if reading.status == "other_branch":
+            left_out = {**left_out, reading.status: objects}
+        else:
+            self.counts.published += objects
+        self.counts.objects_in += row.objects_in
+        self.counts.quarantined += len(row.quarantined)
+        add(self.counts.excluded, left_out)
+        self.counts.add_findings(reading.findings)
+
+
+def _refused(reading: Reading, error: RowError, config: LabelSetConfig) -> Reading:
+    """A row that reads, and that no format can hold."""
+    place = Location(row=reading.event.label_hash if reading.event else None)
+    more = apply_severities([Finding(error.reason, "error", place, str(error))], config.severities)
+    return msgspec.structs.replace(reading, status="quarantined", row=None, findings=(*more, *reading.findings))
