@@ -27,34 +27,13 @@ from encord_dagster.formats.masks import mask_pngs
 from encord_dagster.geometry import Skeleton
 from encord_dagster.stream.counts import Counts, add
 from encord_dagster.stream.cut import Unusual, rows
+from encord_dagster.stream.job import Done, Job
 from encord_dagster.stream.judge import Look
 from encord_dagster.validation import apply_severities, validate
 
 ENTRY = struct.Struct("<32sqqqqB")  # row identity; start and length of images, then of annotations; flag
 _BUFFER = 2**20  # bytes of each spool that are written together
 CONVERTED, HELD, NEW_CLASS = 0, 1, 2  # flags: an event that cannot be used; a row with a class not known before
-
-
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A range to convert. `categories` are those that are known, `folder` takes spools, `masks` pictures, if wanted."""
-
-    path: str
-    start: int
-    end: int
-    last: bool  # whether the range ends the array
-    opening: str  # what rows open with
-    config: LabelSetConfig
-    ontology: str | None
-    categories: tuple[Category, ...]
-    folder: str
-    masks: str | None
-
-
-class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a range; `categories` are those that it knew in the end."""
-
-    counts: Counts
-    categories: tuple[Category, ...]
 
 
 class Spools(msgspec.Struct, frozen=True):
