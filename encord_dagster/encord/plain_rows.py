@@ -35,10 +35,10 @@ class PlainReader:
     def __init__(
         self, *, relations: frozenset[str], disclosure: Disclosure, keep_going: bool, fingerprints: bool = True
     ) -> None:
-        self._able = not (disclosure.titles or disclosure.links or disclosure.times or disclosure.key)
+        self.able = not (disclosure.titles or disclosure.links or disclosure.times or disclosure.key)
         self._disclosure, self._keep_going, self._fingerprints = disclosure, keep_going, fingerprints
-        self._known = Known(relations)
-        self._classes: set[str] = set()  # feature hashes that are hashes
+        self.known = Known(relations)
+        self.classes: set[str] = set()  # feature hashes that are hashes
 
     def read(self, pieces: Sequence[RowSlice]) -> list[RowReading | None]:
         """The rows; None for each that the tolerant reader has to read."""
@@ -60,7 +60,7 @@ class PlainReader:
         return RowReading(event, reading.row, reading.findings)
 
     def _decoded(self, piece: RowSlice) -> Row | None:
-        if not self._able or piece.length > LARGEST_ROW or not is_utf8(piece.raw):
+        if not self.able or piece.length > LARGEST_ROW or not is_utf8(piece.raw):
             return None
         try:
             return plain.decode(piece.raw)
@@ -72,21 +72,31 @@ class PlainReader:
         notes = Notes(row.label_hash, keep_going=self._keep_going, disclosure=self._disclosure)
         try:
             event = event_of(row, piece, "")
-            made = _Reader(row, notes, self._known, self._classes, masks)
+            made = LabelReader(row, notes, self.known, self.classes, masks)
             label_row = made.read()
         except _NEVER:
             return None
         return RowReading(event, label_row, tuple(notes.findings)), made.keys
 
 
-class _Reader:
+class LabelReader:
     """One row in the reading; `keys` grows to the number of keys in all that was read."""
 
-    def __init__(self, row: Row, notes: Notes, known: Known, classes: set[str], masks: dict[int, Bitmask]) -> None:
+    def __init__(
+        self,
+        row: Row,
+        notes: Notes,
+        known: Known,
+        classes: set[str],
+        masks: dict[int, Bitmask],
+        *,
+        whole: bool = True,
+    ) -> None:
         self.row, self.notes, self.classes, self.masks = row, notes, classes, masks
         self.answers = PlainAnswers(row.object_answers, row.object_actions, known)
         self.keys = plain.keys_of(row) + self.answers.keys
         self.seen: set[str] = set()
+        self._whole = whole  # whether all objects are on the frames that are read
         self._given = self._classifications()
 
     def read(self) -> LabelRow:
@@ -95,7 +105,7 @@ class _Reader:
         data_hash, dataset_hash = hashes(self.row)
         units = units_of(self.row)
         frames = self._images(units) if isinstance(self.row, plain.ImageRow) else self._films(units)
-        if not self.row.object_answers.keys() <= self.seen:
+        if self._whole and not self.row.object_answers.keys() <= self.seen:
             raise Odd
         return LabelRow(
             label_hash=self.row.label_hash,

@@ -28,7 +28,7 @@ from encord_dagster.stream import assemble, worker
 from encord_dagster.stream.counts import Counts, class_counts, outcome_of, together
 from encord_dagster.stream.cut import Unusual, cuts
 from encord_dagster.stream.job import Done, Job
-from encord_dagster.stream.work import convert_range
+from encord_dagster.stream.ranges import convert_range
 from encord_dagster.validation import apply_severities, ontology_missing
 
 LEAST_TO_SHARE = 32 * 2**20  # bytes for each process

@@ -17,7 +17,7 @@ from encord_dagster.formats.fragment import Category
 from encord_dagster.stream.counts import Counts
 from encord_dagster.stream.cut import Unusual, rows
 from encord_dagster.stream.job import Done, Job
-from encord_dagster.stream.work import claims, convert_range
+from encord_dagster.stream.ranges import claims, convert_range
 
 _PROGRESS = struct.Struct("<qqq")  # rows, objects, bytes
 _FIRST = 2**20  # bytes of rows whose classes all processes know from the start
