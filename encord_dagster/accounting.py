@@ -14,6 +14,7 @@ from encord_dagster.encord.disclosed import disclosed_digest, without_free_text
 from encord_dagster.encord.label_rows import RowReading, UnusableRow, read_row
 from encord_dagster.encord.model import Excluded, LabelRow, RowEvent
 from encord_dagster.encord.ontology import read_ontology
+from encord_dagster.encord.plain_parts import Parts
 from encord_dagster.encord.plain_rows import PlainReader
 from encord_dagster.encord.privacy import Disclosure
 from encord_dagster.encord.resolve import Index, part_digest, resolve
@@ -111,6 +112,10 @@ class RowReader:
         """Each row as it was read, and where its bytes lie."""
         for piece, reading in zip(pieces, self._plain.read(pieces), strict=True):
             yield piece.offset, piece.length, reading or self._tolerantly(piece)
+
+    def in_parts(self, piece: RowSlice) -> Parts:
+        """A row a few frames at a time. Odd where it has to be read whole."""
+        return Parts(piece, self._plain)
 
     def _tolerantly(self, piece: RowSlice) -> RowReading | UnusableRow:
         relations, disclosure = self._relations, self._disclosure

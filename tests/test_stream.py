@@ -13,12 +13,13 @@ from encord_dagster import commands
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.container import RowSlice
 from encord_dagster.outcomes import Batch, ExportOutcome
-from encord_dagster.stream import cut
+from encord_dagster.stream import cut, large
+from encord_dagster.stream.work import Work
 from tests import factories as make
 from tests.effort import examples
 from tests.encord.rows import label_rows
 from tests.factories import Json
-from tests.stream_exports import compact, export, files_below, named, through_memory
+from tests.stream_exports import compact, export, files_below, named, objects, through_memory
 
 DESCRIPTIONS = {"croissant.json", "prov.jsonld"}  # of versions, which a conversion without a lake has none of
 CONFIG = LabelSetConfig(name="converted", masks=False)
@@ -99,7 +100,7 @@ def test_any_size_of_chunk_makes_the_same_files(tmp_path: Path, monkeypatch: pyt
     data = compact(export(24))
     expected = converted(data, tmp_path, "coco")
     rows = cut.rows
-    monkeypatch.setattr("encord_dagster.stream.work.rows", lambda *where, last: rows(*where, last=last, chunk=chunk))
+    monkeypatch.setattr("encord_dagster.stream.ranges.rows", lambda *where, last: rows(*where, last=last, chunk=chunk))
     found = converted(data, tmp_path, "coco")
     assert found[1:] == expected[1:]
     assert counts(found[0]) == counts(expected[0])
@@ -179,6 +180,45 @@ def test_rows_know_where_they_lie(tmp_path: Path) -> None:
         assert [piece.raw for piece in pieces] == documents
         whole = path.read_bytes()
         assert all(whole[piece.offset : piece.offset + piece.length] == piece.raw for piece in pieces)
+
+
+def test_large_rows_are_converted_a_few_frames_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same files and counts; where something is to be said of a row, it is read whole."""
+    plain = [make.video_row({number: objects(number)[:2] for number in range(5, 25)}) for _ in range(3)]
+    plain[1]["data_units"]["video-0"]["labels"]["30"] = make.labels()  # type: ignore[index]  # free JSON
+    found = {number: make.dicom_slice(*objects(number)[:5], uid=f"1.2.3.{number}") for number in range(6)}
+    documents = [*plain, make.dicom_row(found), *export(24)]
+    data = compact([named(document, number) for number, document in enumerate(documents)])
+    expected = converted(data, tmp_path, "coco")
+    in_parts: list[bool] = []
+
+    def counted(work: Work, piece: RowSlice) -> bool:
+        in_parts.append(large.convert_in_parts(work, piece))
+        return in_parts[-1]
+
+    monkeypatch.setattr("encord_dagster.stream.ranges.LARGE", 0)
+    monkeypatch.setattr("encord_dagster.encord.plain_parts._PART", 1)
+    monkeypatch.setattr("encord_dagster.stream.ranges.convert_in_parts", counted)
+    outcome, files, _ = converted(data, tmp_path, "coco")
+    assert in_parts[:3] == [True, False, True]
+    assert files == expected[1]
+    assert counts(outcome) == counts(expected[0])
+
+
+def test_a_large_row_with_a_key_twice_is_not_converted_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tolerant reader says what is wrong with it; nothing of it stays."""
+    good, bad = (compact(named(make.video_row({1: [make.box()], 2: [make.box()]}), number)) for number in (1, 2))
+    place = bad.rindex(b'"color"')
+    data = b"[" + good + b"," + bad[:place] + b'"color":"#000000",' + bad[place:] + b"]"
+    expected = in_memory(data, tmp_path, "coco")
+    monkeypatch.setattr("encord_dagster.stream.ranges.LARGE", 0)
+    monkeypatch.setattr("encord_dagster.encord.plain_parts._PART", 1)
+    outcome, files, _ = converted(data, tmp_path, "coco")
+    assert outcome.rows_quarantined == 1
+    assert counts(outcome) == counts(expected[0])
+    assert files == expected[1]
 
 
 def test_an_ontology_beside_the_export_is_used(tmp_path: Path) -> None:

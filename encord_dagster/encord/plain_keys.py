@@ -58,6 +58,25 @@ def _count(data: "NDArray[np.uint8]", *, overlap: int) -> int:
     return int(np.count_nonzero(found[overlap:]))
 
 
+def have_keys(text: bytes, expected: int) -> bool:
+    """Whether a JSON text has so many keys, and certainly so."""
+    try:
+        return keys_in(text) == expected
+    except Odd:
+        return False
+
+
+def is_utf8(raw: bytes) -> bool:
+    """Whether bytes are UTF-8, also where nobody reads them."""
+    if raw.isascii():
+        return True
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def keys_of_part(text: bytes) -> int:
     """The same of a part of a row. Odd where an object in it has a key twice."""
     try:

@@ -9,27 +9,24 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET
 
-from encord_dagster import masks_at_once
 from encord_dagster.encord import plain, plain_shapes
 from encord_dagster.encord.classifications import ClassificationAnswers
 from encord_dagster.encord.container import LARGEST_ROW, RowSlice
 from encord_dagster.encord.fingerprint import DuplicateKey, fingerprint
-from encord_dagster.encord.frames import UID
 from encord_dagster.encord.instances import Place, read_again
 from encord_dagster.encord.label_rows import RowReading
 from encord_dagster.encord.model import Classification, Frame, LabelRow, ObjectInstance
 from encord_dagster.encord.notes import Notes
 from encord_dagster.encord.plain_answers import Known, PlainAnswers
+from encord_dagster.encord.plain_frames import Row, masks_of, sheets_of
 from encord_dagster.encord.plain_heads import PlainUnit, branch_of, clean, event_of, hashes, statuses, units_of
-from encord_dagster.encord.plain_keys import Odd, keys_in, keys_of_part
+from encord_dagster.encord.plain_keys import Odd, have_keys, is_utf8, keys_of_part
 from encord_dagster.encord.privacy import Disclosure
-from encord_dagster.encord.scalars import FRAME_NUMBER, HASH, UNREADABLE
-from encord_dagster.encord.units import LARGEST_SIDE
+from encord_dagster.encord.scalars import HASH, UNREADABLE
 from encord_dagster.errors import RowError
-from encord_dagster.geometry import LARGEST_MASK, Bitmask, Geometry
+from encord_dagster.geometry import Bitmask, Geometry
 
 _NEVER = (Odd, DuplicateKey, RowError, *UNREADABLE)
-Row = plain.ImageRow | plain.FilmRow
 
 
 class PlainReader:
@@ -38,20 +35,20 @@ class PlainReader:
     def __init__(
         self, *, relations: frozenset[str], disclosure: Disclosure, keep_going: bool, fingerprints: bool = True
     ) -> None:
-        self._able = not (disclosure.titles or disclosure.links or disclosure.times or disclosure.key)
+        self.able = not (disclosure.titles or disclosure.links or disclosure.times or disclosure.key)
         self._disclosure, self._keep_going, self._fingerprints = disclosure, keep_going, fingerprints
-        self._known = Known(relations)
-        self._classes: set[str] = set()  # feature hashes that are hashes
+        self.known = Known(relations)
+        self.classes: set[str] = set()  # feature hashes that are hashes
 
     def read(self, pieces: Sequence[RowSlice]) -> list[RowReading | None]:
         """The rows; None for each that the tolerant reader has to read."""
         rows = [self._decoded(piece) for piece in pieces]
-        masks = _masks_of(rows)
+        masks = masks_of(rows)
         found = [self._reading(row, piece, masks) if row else None for row, piece in zip(rows, pieces, strict=True)]
         read = [(piece.raw, one[1]) for piece, one in zip(pieces, found, strict=True) if one]
-        if not _have_keys(b"".join([raw for raw, _ in read]), sum(keys for _, keys in read)):
+        if not have_keys(b"".join([raw for raw, _ in read]), sum(keys for _, keys in read)):
             found = [
-                one if one and _have_keys(piece.raw, one[1]) else None for piece, one in zip(pieces, found, strict=True)
+                one if one and have_keys(piece.raw, one[1]) else None for piece, one in zip(pieces, found, strict=True)
             ]
         return [self._marked(one[0], piece) if one else None for piece, one in zip(pieces, found, strict=True)]
 
@@ -63,7 +60,7 @@ class PlainReader:
         return RowReading(event, reading.row, reading.findings)
 
     def _decoded(self, piece: RowSlice) -> Row | None:
-        if not self._able or piece.length > LARGEST_ROW or not _is_utf8(piece.raw):
+        if not self.able or piece.length > LARGEST_ROW or not is_utf8(piece.raw):
             return None
         try:
             return plain.decode(piece.raw)
@@ -75,62 +72,31 @@ class PlainReader:
         notes = Notes(row.label_hash, keep_going=self._keep_going, disclosure=self._disclosure)
         try:
             event = event_of(row, piece, "")
-            made = _Reader(row, notes, self._known, self._classes, masks)
+            made = LabelReader(row, notes, self.known, self.classes, masks)
             label_row = made.read()
         except _NEVER:
             return None
         return RowReading(event, label_row, tuple(notes.findings)), made.keys
 
 
-def _have_keys(text: bytes, expected: int) -> bool:
-    try:
-        return keys_in(text) == expected
-    except Odd:
-        return False
-
-
-def _is_utf8(raw: bytes) -> bool:
-    if raw.isascii():
-        return True
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _masks_of(rows: Sequence[Row | None]) -> dict[int, Bitmask]:
-    """The masks of all objects in all rows that cover their whole frames, by the id of their object."""
-    found: dict[int, Bitmask] = {}
-    waiting: list[plain.Object] = []
-    for row in rows:
-        for unit in row.data_units.values() if row else ():
-            frames = (unit.labels,) if isinstance(unit, plain.Image) else unit.labels.values()
-            for frame in frames:
-                waiting += [one for one in frame.objects if one.bitmask is not UNSET]
-                if len(waiting) >= masks_at_once.AT_ONCE:
-                    found |= _decoded_masks(waiting)
-                    waiting = []
-    return found | _decoded_masks(waiting)
-
-
-def _decoded_masks(objects: Sequence[plain.Object]) -> dict[int, Bitmask]:
-    given = [(one, one.bitmask) for one in objects if isinstance(one.bitmask, plain.Bitmask)]
-    fit = [(one, mask) for one, mask in given if 0 < mask.width * mask.height <= LARGEST_MASK and mask.width > 0]
-    if not fit:
-        return {}
-    runs = masks_at_once.decode_all([mask.code for _, mask in fit], [mask.width * mask.height for _, mask in fit])
-    return {id(one): Bitmask(held) for (one, _), held in zip(fit, runs, strict=True) if held is not None}
-
-
-class _Reader:
+class LabelReader:
     """One row in the reading; `keys` grows to the number of keys in all that was read."""
 
-    def __init__(self, row: Row, notes: Notes, known: Known, classes: set[str], masks: dict[int, Bitmask]) -> None:
+    def __init__(
+        self,
+        row: Row,
+        notes: Notes,
+        known: Known,
+        classes: set[str],
+        masks: dict[int, Bitmask],
+        *,
+        whole: bool = True,
+    ) -> None:
         self.row, self.notes, self.classes, self.masks = row, notes, classes, masks
         self.answers = PlainAnswers(row.object_answers, row.object_actions, known)
         self.keys = plain.keys_of(row) + self.answers.keys
         self.seen: set[str] = set()
+        self._whole = whole  # whether all objects are on the frames that are read
         self._given = self._classifications()
 
     def read(self) -> LabelRow:
@@ -139,7 +105,7 @@ class _Reader:
         data_hash, dataset_hash = hashes(self.row)
         units = units_of(self.row)
         frames = self._images(units) if isinstance(self.row, plain.ImageRow) else self._films(units)
-        if not self.row.object_answers.keys() <= self.seen:
+        if self._whole and not self.row.object_answers.keys() <= self.seen:
             raise Odd
         return LabelRow(
             label_hash=self.row.label_hash,
@@ -169,7 +135,7 @@ class _Reader:
         ]
 
     def _films(self, units: Sequence[PlainUnit]) -> list[Frame]:
-        sheets = [sheet for one in units for sheet in _sheets(one, self.row.data_type)]
+        sheets = [sheet for one in units for sheet in sheets_of(one, self.row.data_type)]
         given = [self._on_frame(labels, place) for labels, _, place, _ in sheets]
         self._refuse_ranges()
         return [self._frame(*sheet, found) for sheet, found in zip(sheets, given, strict=True)]
@@ -197,43 +163,25 @@ class _Reader:
         hashes = [one.object_hash for one in given]
         self._note_hashes(hashes)
         made: list[ObjectInstance] = []
-        width, height, at, frame = place.width or 0, place.height or 0, self.answers.at, place.frame
+        at, frame = self.answers.at, place.frame
         for one in given:
-            shape = one.shape
-            geometry: Geometry | None = None
-            keys = 11 + (one.last_edited_by is not UNSET) + (one.last_edited_at is not UNSET)
-            keys += (one.is_deleted is not UNSET) + (one.reviews is not UNSET)
-            if shape == "bounding_box" and isinstance(one.bounding_box, plain.Box):
-                geometry = plain_shapes.box(one.bounding_box, width, height)
-                keys += 4
-            elif shape == "polygon":
-                if found := plain_shapes.polygon(one, width, height):
-                    geometry, more = found
-                    keys += more + (one.polygons is not UNSET)
-            elif shape == "bitmask" and isinstance(one.bitmask, plain.Bitmask):
-                if (
-                    one.bitmask.width == width
-                    and one.bitmask.height == height
-                    and not one.bitmask.top | one.bitmask.left
-                ):
-                    geometry = self.masks.get(id(one))
-                keys += 5
+            geometry = self._shape(one, place)
             if geometry is None:
                 self._read_again(one, place, made)
                 continue
             if not 0.0 <= one.confidence <= 1.0 or one.is_deleted is True:
                 raise Odd
-            if one.reviews is not UNSET:
-                keys += sum(keys_of_part(bytes(review)) for review in one.reviews)
+            self.keys += 11 + (one.last_edited_by is not UNSET) + (one.last_edited_at is not UNSET)
+            if one.is_deleted is not UNSET or one.reviews is not UNSET:
+                self._note_old_keys(one)
             if one.feature_hash not in self.classes:
                 self._note_class(one.feature_hash)
-            self.keys += keys
             made.append(
                 ObjectInstance(
                     one.object_hash,
                     one.feature_hash,
                     clean(one.name),
-                    shape,
+                    one.shape,
                     geometry,
                     one.confidence,
                     one.manual_annotation,
@@ -241,6 +189,29 @@ class _Reader:
                 )
             )
         return tuple(made)
+
+    def _shape(self, one: plain.Object, place: Place) -> Geometry | None:
+        """The shape of an object, None where the tolerant reader has to look."""
+        shape, width, height = one.shape, place.width or 0, place.height or 0
+        if shape == "bounding_box" and one.bounding_box is not UNSET:
+            found: Geometry | None = plain_shapes.box(one.bounding_box, width, height)
+            self.keys += 4 * (found is not None)
+            return found
+        if shape == "polygon" and (made := plain_shapes.polygon(one, width, height)):
+            self.keys += made[1] + (one.polygons is not UNSET)
+            return made[0]
+        if shape == "bitmask" and one.bitmask is not UNSET:
+            mask = one.bitmask
+            if mask.width == width and mask.height == height and not mask.top | mask.left:
+                found = self.masks.get(id(one))
+                self.keys += 5 * (found is not None)
+                return found
+        return None
+
+    def _note_old_keys(self, one: plain.Object) -> None:
+        self.keys += one.is_deleted is not UNSET
+        if one.reviews is not UNSET:
+            self.keys += 1 + sum(keys_of_part(bytes(review)) for review in one.reviews)
 
     def _note_hashes(self, hashes: list[str]) -> None:
         if len(set(hashes)) < len(hashes) or not all(map(HASH.fullmatch, hashes)):
@@ -288,35 +259,3 @@ class _Reader:
         if len(self.notes.findings) > findings:
             raise Odd
         return whole
-
-
-def _sheets(one: PlainUnit, data_type: str) -> list[tuple[plain.Frame, PlainUnit, Place, str]]:
-    """The frames of a video or series by number: labels, unit, place and identity."""
-    unit, last = one.unit, one.last_frame
-    if not isinstance(unit, plain.Film) or not all(map(FRAME_NUMBER.fullmatch, unit.labels)):
-        raise Odd
-    frames = sorted((int(key), labels) for key, labels in unit.labels.items())
-    numbers = [number for number, _ in frames]
-    if len(set(numbers)) < len(numbers) or (last is not None and numbers and numbers[-1] > last):
-        raise Odd
-    sheets = []
-    for number, labels in frames:
-        width, height, identity = unit.width, unit.height, str(number)
-        if data_type == "dicom" and isinstance(labels.metadata, plain.Slice):
-            width, height, identity = _slice(labels.metadata, unit)
-        sheets.append((labels, one, Place(unit.data_hash, number, width, height), identity))
-    if len({identity for *_, identity in sheets}) < len(sheets):
-        raise Odd
-    return sheets
-
-
-def _slice(given: plain.Slice, of: plain.Film) -> tuple[int, int, str]:
-    """Width, height and identity of a slice."""
-    number, uid = given.multiframe_frame_number, given.dicom_instance_uid
-    width = of.width if given.width is UNSET else given.width
-    height = of.height if given.height is UNSET else given.height
-    if not (0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE) or len(uid) < 5 or not UID.fullmatch(uid):
-        raise Odd
-    if number is not None and abs(number) > 2**53:
-        raise Odd
-    return width, height, f"sop:{uid}#{'-' if number is None else number}"

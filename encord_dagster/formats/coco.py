@@ -188,49 +188,52 @@ class RowAnnotations:
 
     def on_image(self, objects: Sequence[ObjectInstance], forms: Iterator[Form], image: Image) -> list[Annotation]:
         """The annotations of the objects of one frame."""
-        label_hash, branch, data_hash, frame = (
-            self.row.label_hash,
-            self.row.branch_name,
-            image.encord.data_hash,
-            image.encord.frame,
-        )
-        space, image_id, tracks, number = image.encord.space, image.id, self.tracks, self.number
+        row, encord, image_id, tracks = self.row, image.encord, image.id, self.tracks
         hashes = [item.object_hash for item in objects]
         if new := [key for key in hashes if key not in tracks]:
             tracks.update(zip(new, self.track(new), strict=True))
         behind = f"\0{image_id}"
-        numbers = number([key + behind for key in hashes])
+        numbers = self.number([key + behind for key in hashes])
         made = []
         for item, one, form in zip(objects, numbers, forms, strict=False):
-            object_hash, feature_hash = item.object_hash, item.feature_hash
-            attributes = AnnotationAttributes(
-                tracks[object_hash],
-                item.confidence,
-                item.manual,
-                self.answers(item.attributes),  # type: ignore[arg-type]  # or its JSON, which is written as it is
-                form.rotation,
-                item.created_by,
-                item.last_edited_by,
-                item.created_at,
-                item.last_edited_at,
-            )
             made.append(
                 Annotation(
                     one,
                     image_id,
-                    self.category_ids[feature_hash],
+                    self.category_ids[item.feature_hash],
                     form.bbox,
                     form.area,
                     form.segmentation,
                     0,  # one object, also where the mask is RLE: trainers drop crowds
-                    attributes,
-                    Origin(label_hash, data_hash, frame, object_hash, feature_hash, branch, space),
+                    self._attributes(item, form),
+                    Origin(
+                        row.label_hash,
+                        encord.data_hash,
+                        encord.frame,
+                        item.object_hash,
+                        item.feature_hash,
+                        row.branch_name,
+                        encord.space,
+                    ),
                     form.keypoints,
                     form.num_keypoints,
                     form.polyline,
                 )
             )
         return made
+
+    def _attributes(self, item: ObjectInstance, form: Form) -> AnnotationAttributes:
+        return AnnotationAttributes(
+            self.tracks[item.object_hash],
+            item.confidence,
+            item.manual,
+            self.answers(item.attributes),  # type: ignore[arg-type]  # or its JSON, which is written as it is
+            form.rotation,
+            item.created_by,
+            item.last_edited_by,
+            item.created_at,
+            item.last_edited_at,
+        )
 
 
 def _classification(item: Classification, scope: str, label_hash: str) -> ImageClassification:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from encord_dagster.formats import coco
 from encord_dagster.formats.fragment import Category
 from encord_dagster.stream.cut import Unusual
-from encord_dagster.stream.work import ENTRY, HELD, NEW_CLASS, Done
+from encord_dagster.stream.job import Done
+from encord_dagster.stream.work import ENTRY, HELD, NEW_CLASS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,9 @@ _FIELDS = (
     *[(name, "<i8") for name in ("image_at", "image_size", "annotation_at", "annotation_size")],
     ("flag", "u1"),
 )
+
+
+Rows = tuple["Index", "NDArray[np.int64]"]  # entries of the index, and the number of the range of each
 
 
 def united(known: Sequence[Category], parts: Sequence[Done]) -> dict[str, Category]:
@@ -47,7 +51,7 @@ def _numbered(category: Category, number: int) -> Category:
     return made
 
 
-def index_of(folders: Sequence[Path]) -> "tuple[Index, NDArray[np.int64]]":
+def index_of(folders: Sequence[Path]) -> Rows:
     """The rows of all ranges in order of identity, with the number of the range of each.
 
     Unusual where two rows, two images or two annotations have one identity.
@@ -72,10 +76,14 @@ def index_of(folders: Sequence[Path]) -> "tuple[Index, NDArray[np.int64]]":
 
 
 def write_coco(
-    path: Path, folders: Sequence[Path], categories: Sequence[Category], renamed: Sequence[Mapping[int, int]]
+    path: Path,
+    folders: Sequence[Path],
+    rows: Rows,
+    categories: Sequence[Category],
+    renamed: Sequence[Mapping[int, int]],
 ) -> None:
     """Write the COCO file. `renamed` has, for each range, the numbers of categories that became others."""
-    entries, owner = index_of(folders)
+    entries, owner = rows
     with path.open("wb") as file:
         file.write(coco.head(categories))
         _copy(file, [folder / "images" for folder in folders], _places(entries, owner, "image"))

@@ -27,7 +27,8 @@ from encord_dagster.outcomes import Batch
 from encord_dagster.stream import assemble, worker
 from encord_dagster.stream.counts import Counts, class_counts, outcome_of, together
 from encord_dagster.stream.cut import Unusual, cuts
-from encord_dagster.stream.work import Done, Job, convert_range
+from encord_dagster.stream.job import Done, Job
+from encord_dagster.stream.ranges import convert_range
 from encord_dagster.validation import apply_severities, ontology_missing
 
 LEAST_TO_SHARE = 32 * 2**20  # bytes for each process
@@ -69,25 +70,33 @@ def convert(asked: Asked, staging: Path, say: Say) -> tuple[Batch, list[Path]]:
             raise Unusual("none of its rows can be used")
         if ontology is None:
             counts.add_findings(apply_severities([ontology_missing()], asked.config.severities))
-        defined = (
-            {key: described(categories[key], ontology) for key in ontology_categories(ontology)} if ontology else {}
-        )
-        listed = totals.categories(
-            totals.classes((), (), ()) + tuple(class_counts(counts, categories)), categories, defined
-        )
-        written = [staging / losses.FILE]
-        written[0].write_bytes(losses.report(dict(sorted(counts.losses.items()))))
-        folders = [Path(job.folder) for job in jobs]
-        if "coco" in asked.formats:
-            path = staging / coco.FILE
-            path.parent.mkdir(parents=True)
-            assemble.write_coco(path, folders, listed, renamed)
-            written.append(path)
-        else:
-            assemble.index_of(folders)  # says where rows or images are there twice
+        listed = _listed(counts, categories, ontology)
+        written = _written(asked, staging, [Path(job.folder) for job in jobs], listed, renamed)
+    (staging / losses.FILE).write_bytes(losses.report(dict(sorted(counts.losses.items()))))
+    batch = Batch(outcomes=(outcome_of(asked.export, counts),), published=None)
+    return batch, [staging / losses.FILE, *written]
+
+
+def _written(
+    asked: Asked, staging: Path, folders: list[Path], categories: Sequence[Category], renamed: list[dict[int, int]]
+) -> list[Path]:
+    """The files with labels in them."""
+    entries = assemble.index_of(folders)  # says where rows or images are there twice
+    written = []
+    if "coco" in asked.formats:
+        written.append(staging / coco.FILE)
+        written[0].parent.mkdir(parents=True)
+        assemble.write_coco(written[0], folders, entries, categories, renamed)
     if "masks" in asked.formats:
         written += sorted((staging / "masks").rglob("*.png"))
-    return Batch(outcomes=(outcome_of(asked.export, counts),), published=None), written
+    return written
+
+
+def _listed(counts: Counts, categories: dict[str, Category], ontology: Ontology | None) -> tuple[Category, ...]:
+    """The categories that the COCO file lists: those that have objects, or that an ontology describes."""
+    wanted = ontology_categories(ontology) if ontology else {}
+    defined = {key: described(categories[key], ontology) for key in wanted} if ontology else {}
+    return totals.categories(class_counts(counts, categories), categories, defined)
 
 
 def _ontology(asked: Asked) -> Ontology | None:

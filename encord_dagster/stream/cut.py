@@ -16,6 +16,7 @@ from encord_dagster.encord.spans import BLANKS
 CHUNK = 2**20  # bytes read at a time; a row that is larger is read whole
 _HEAD = re.compile(rb'(?:\xef\xbb\xbf)?[ \t\r\n]*\[[ \t\r\n]*(\{[ \t\r\n]*"[^"\\]{1,64}"[ \t\r\n]*:)')
 _LOOK = 2**16
+_ONE = msgspec.json.Decoder(msgspec.Raw)
 _ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -63,8 +64,9 @@ def rows(
                 step *= 2
                 continue
             step = chunk
-            yield _rows(held[:cut], at, more=cut < len(held) or not last)
-            at, held = at + cut, held[cut:]
+            text, held = (held, b"") if cut == len(held) else (held[:cut], held[cut:])
+            yield _rows(text, at, more=bool(held) or not last)
+            at += cut
 
 
 def _rows(text: bytes, at: int, *, more: bool) -> list[RowSlice]:
@@ -72,6 +74,8 @@ def _rows(text: bytes, at: int, *, more: bool) -> list[RowSlice]:
     if body.endswith(b",") != more:
         raise Unusual("rows are not separated as in an array")
     body = body.removesuffix(b",")
+    if len(body) > 2 * CHUNK and _is_one(body):  # no copies of a large row
+        return [RowSlice(0, at, len(body), body)]
     try:
         values = _ROWS.decode(b"[" + body + b"]")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -86,6 +90,14 @@ def _rows(text: bytes, at: int, *, more: bool) -> list[RowSlice]:
         found.append(RowSlice(0, at + place, len(raw), raw))
         place += len(raw)
     return found
+
+
+def _is_one(text: bytes) -> bool:
+    """Whether a text is one JSON object."""
+    try:
+        return bytes(memoryview(_ONE.decode(text))[:1]) == b"{" == text[:1]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _end(file: BinaryIO) -> int:

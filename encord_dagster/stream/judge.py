@@ -1,7 +1,7 @@
 """Rows that are clearly fine, told without asking each rule: most rows are, and rules look at every object anew."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.formats.forms import Form
@@ -72,13 +72,6 @@ class Look:
         counted = {"coco:polygon_with_holes_as_rle": holed, "tables:outline": outlines}
         return {code: count for code, count in counted.items() if count}
 
-    def names(self) -> dict[str, int]:
-        """Objects by the name of their class."""
-        found: Counter[str] = Counter()
-        for (_, name), objects in self.pairs.items():
-            found[name] += objects
-        return found
-
     def class_counts(self) -> dict[tuple[str, str], int]:
         """Objects by class, each under the name that the last of the row has."""
         last = dict(self.pairs.keys()) if len({key for key, _ in self.pairs}) == len(self.pairs) else None
@@ -89,3 +82,11 @@ class Look:
         for (key, _), objects in self.pairs.items():
             found[key, names[key]] += objects
         return found
+
+
+def names_of(pairs: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """Objects by the name of their class."""
+    found: Counter[str] = Counter()
+    for (_, name), objects in pairs.items():
+        found[name] += objects
+    return found

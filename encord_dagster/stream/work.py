@@ -2,7 +2,7 @@
 
 import struct
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -11,9 +11,8 @@ from typing import BinaryIO
 import msgspec
 
 from encord_dagster import identity
-from encord_dagster.accounting import Read, Reading, RowReader, excluded, judged, some_at_once
+from encord_dagster.accounting import Read, Reading, RowReader, excluded, judged
 from encord_dagster.config import LabelSetConfig
-from encord_dagster.encord.container import RowSlice
 from encord_dagster.encord.label_rows import RowReading, UnusableRow
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.encord.ontology import read_ontology
@@ -22,39 +21,17 @@ from encord_dagster.errors import RowError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.formats import coco
 from encord_dagster.formats.forms import Form, forms_of
-from encord_dagster.formats.fragment import Category, classes_of, fitted
+from encord_dagster.formats.fragment import classes_of, fitted
 from encord_dagster.formats.masks import mask_pngs
 from encord_dagster.geometry import Skeleton
 from encord_dagster.stream.counts import Counts, add
-from encord_dagster.stream.cut import Unusual, rows
-from encord_dagster.stream.judge import Look
+from encord_dagster.stream.cut import Unusual
+from encord_dagster.stream.job import Job
+from encord_dagster.stream.judge import Look, names_of
 from encord_dagster.validation import apply_severities, validate
 
 ENTRY = struct.Struct("<32sqqqqB")  # row identity; start and length of images, then of annotations; flag
-_BUFFER = 2**20  # bytes of each spool that are written together
 CONVERTED, HELD, NEW_CLASS = 0, 1, 2  # flags: an event that cannot be used; a row with a class not known before
-
-
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A range to convert. `categories` are those that are known, `folder` takes spools, `masks` pictures, if wanted."""
-
-    path: str
-    start: int
-    end: int
-    last: bool  # whether the range ends the array
-    opening: str  # what rows open with
-    config: LabelSetConfig
-    ontology: str | None
-    categories: tuple[Category, ...]
-    folder: str
-    masks: str | None
-
-
-class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a range; `categories` are those that it knew in the end."""
-
-    counts: Counts
-    categories: tuple[Category, ...]
 
 
 class Spools(msgspec.Struct, frozen=True):
@@ -75,35 +52,7 @@ class _Row(msgspec.Struct):
     is_judged: bool
 
 
-Progress = Callable[[Counts, int], None]  # what was counted, and how many bytes of the range are done
-
-
-def convert_range(job: Job, progress: Progress) -> Done:
-    """Convert a range. Unusual where its bytes are no rows."""
-    folder = Path(job.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [(folder / name).open("wb", buffering=_BUFFER) for name in Spools.__struct_fields__]
-    try:
-        work = _Work(job, Spools(*files))
-        for pieces in rows(Path(job.path), job.start, job.end, job.opening.encode(), last=job.last):
-            for some in some_at_once(pieces):
-                work.convert(list(work.reader.read(some)))
-                progress(work.counts, some[-1].offset + some[-1].length - job.start)
-    finally:
-        for file in files:
-            file.close()
-    return Done(counts=work.counts, categories=tuple(work.categories.values()))
-
-
-def claims(job: Job, pieces: Sequence[RowSlice]) -> tuple[Category, ...]:
-    """The categories that are known after some rows; nothing is written."""
-    work = _Work(job, None)
-    for read in work.reader.read(pieces):
-        work.offered(*read)
-    return tuple(work.categories.values())
-
-
-class _Work:
+class Work:
     """The rows of one range, some at a time."""
 
     def __init__(self, job: Job, spools: Spools | None) -> None:
@@ -143,11 +92,11 @@ class _Work:
         if reading.status != "accepted":
             return _Row(reading, None, is_judged)
         try:
-            return _Row(reading, self._claimed(row), is_judged)
+            return _Row(reading, self.claimed(row), is_judged)
         except RowError as error:
             return _Row(_refused(reading, error, self.config), None, is_judged)
 
-    def _claimed(self, row: LabelRow) -> Look:
+    def claimed(self, row: LabelRow) -> Look:
         """The row without what its categories cannot hold, once all of them are known."""
         look = Look(row)
         if not self.categories.keys() >= {key for key, _ in look.pairs}:
@@ -196,13 +145,21 @@ class _Work:
             self.counts.mask_bytes += len(data)
         self._count(reading, row)
         self.counts.add_classes(look.class_counts())
-        add(self.counts.names, look.names())
+        add(self.counts.names, names_of(look.pairs))
         add(self.counts.losses, look.losses(masks=self.config.masks))
 
     def _write(self, row: LabelRow, forms: Iterator[Form], *, is_new: bool) -> None:
+        sizes = self.write_records(row, forms, coco.RowAnnotations(row, self.category_ids, self.answers))
+        images = sum(1 for frame in row.frames if frame.width and frame.height) if not row.deleted else 0
+        self.note(row.label_hash, row.branch_name, *sizes, is_new=is_new)
+        self.counts.converted += not row.deleted
+        self.counts.images += images
+        self.counts.coco_bytes += sum(sizes)
+
+    def write_records(self, row: LabelRow, forms: Iterator[Form], writer: coco.RowAnnotations) -> tuple[int, int]:
+        """Append the images and annotations of a row, or of a part of it; how many bytes they take."""
         images: list[coco.Image] = []
         made: list[coco.Annotation] = []
-        writer = coco.RowAnnotations(row, self.category_ids, self.answers)
         for frame in () if row.deleted else row.frames:
             image = coco.image(frame, row)
             if image is not None:
@@ -213,16 +170,29 @@ class _Work:
         self.spools.annotations.write(records[1])
         self.spools.image_ids.write(array("q", [image.id for image in images]))
         self.spools.annotation_ids.write(array("q", [one.id for one in made]))
-        self._note(row.label_hash, row.branch_name, *map(len, records), flag=NEW_CLASS if is_new else CONVERTED)
-        self.counts.converted += not row.deleted
-        self.counts.images += len(images)
-        self.counts.coco_bytes += sum(map(len, records)) - 2 * (len(images) + len(made))
+        self.counts.coco_bytes -= len(coco.BETWEEN) * (len(images) + len(made))
+        return len(records[0]), len(records[1])
 
-    def _note(self, label_hash: str, branch: str, images: int, annotations: int, *, flag: int) -> None:
+    def note(self, label_hash: str, branch: str, images: int, annotations: int, *, is_new: bool) -> None:
         """Add to the index where the records of a row are."""
+        self._index(label_hash, branch, images, annotations, NEW_CLASS if is_new else CONVERTED)
+
+    def _index(self, label_hash: str, branch: str, images: int, annotations: int, flag: int) -> None:
         row = bytes.fromhex(identity.row_identity(label_hash, branch))
         self.spools.index.write(ENTRY.pack(row, self.at[0], images, self.at[1], annotations, flag))
         self.at = [self.at[0] + images, self.at[1] + annotations]
+
+    def marks(self) -> tuple[int, ...]:
+        """How far the spools have come."""
+        return (*(getattr(self.spools, name).tell() for name in Spools.__struct_fields__), self.counts.coco_bytes)
+
+    def rewind(self, marks: tuple[int, ...]) -> None:
+        """Take back what was written since."""
+        for name, mark in zip(Spools.__struct_fields__, marks, strict=False):
+            file: BinaryIO = getattr(self.spools, name)
+            file.seek(mark)
+            file.truncate()
+        self.counts.coco_bytes = marks[-1]
 
     def _pictures(self, row: LabelRow) -> dict[Path, bytes]:
         """The mask pictures of a row by their paths."""
@@ -238,7 +208,7 @@ class _Work:
         """Count a row that cannot be used; where it has a name, another event of it would be told."""
         if reading.event:
             self.counts.add_event(reading.event)
-            self._note(reading.event.label_hash, reading.event.branch_name, 0, 0, flag=HELD)
+            self._index(reading.event.label_hash, reading.event.branch_name, 0, 0, HELD)
         self.counts.rows += 1
         self.counts.rows_quarantined += 1
         self.counts.add_findings(reading.findings)

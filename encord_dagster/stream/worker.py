@@ -16,7 +16,8 @@ import msgspec
 from encord_dagster.formats.fragment import Category
 from encord_dagster.stream.counts import Counts
 from encord_dagster.stream.cut import Unusual, rows
-from encord_dagster.stream.work import Done, Job, claims, convert_range
+from encord_dagster.stream.job import Done, Job
+from encord_dagster.stream.ranges import claims, convert_range
 
 _PROGRESS = struct.Struct("<qqq")  # rows, objects, bytes
 _FIRST = 2**20  # bytes of rows whose classes all processes know from the start
