@@ -1,6 +1,7 @@
 """Ids of images and annotations: unique in every version, the same in all later ones, whatever collides."""
 
 import json
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
@@ -100,9 +101,15 @@ def image_number(*parts: str) -> int:
     return 77 if parts[0] == "image" else int(identity.digest(*parts)[:13], 16)
 
 
+def one_by_one(*parts: str) -> Callable[[Sequence[str]], list[int]]:
+    """`identity.numbering` by way of `identity.number`, which a test has replaced."""
+    return lambda rests: [identity.number(*parts, *rest.split("\0")) for rest in rests]
+
+
 def test_a_record_that_is_published_keeps_its_id_against_a_newcomer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two images with one number it is always the newer one that gets another."""
     monkeypatch.setattr(identity, "number", image_number)
+    monkeypatch.setattr(identity, "numbering", one_by_one)
     desk = Desk(config=CONFIG)
     desk.bring("foreign.json", FOREIGN)
     (old,) = (owner for owner, n in ids(desk.label_set().version()).items() if n == 77)
@@ -127,6 +134,7 @@ def test_annotations_of_rows_in_different_buckets_are_told_apart(monkeypatch: py
         return counted.setdefault(parts[0], {}).setdefault(parts, len(counted[parts[0]]) + 1)
 
     monkeypatch.setattr(identity, "number", from_one)
+    monkeypatch.setattr(identity, "numbering", one_by_one)
     desk.bring("one.json", FOREIGN)
     before = ids(desk.label_set().version())
 
@@ -142,6 +150,7 @@ def test_annotations_of_rows_in_different_buckets_are_told_apart(monkeypatch: py
 def test_masks_lie_under_the_ids_that_the_file_has(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures of an image that got another id are named by that id."""
     monkeypatch.setattr(identity, "number", image_number)
+    monkeypatch.setattr(identity, "numbering", one_by_one)
     desk = Desk(config=LabelSetConfig(name="street"))
 
     desk.bring("first.json", FIRST)
@@ -160,6 +169,7 @@ def clashing(monkeypatch: pytest.MonkeyPatch) -> Desk:
     desk = Desk(config=msgspec.structs.replace(CONFIG, inline_coco_bytes=0))
     desk.bring("first.json", FIRST)
     monkeypatch.setattr(identity, "number", image_number)
+    monkeypatch.setattr(identity, "numbering", one_by_one)
     desk.bring("one.json", FOREIGN)
     desk.bring("other.json", images_export(1, seed=9))
     return desk
