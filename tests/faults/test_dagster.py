@@ -3,7 +3,10 @@
 What is in the lake decides: whatever Dagster has forgotten or done twice, the same content comes of it.
 """
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -15,9 +18,10 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.label_set.verify import verify
 from encord_dagster.landing import exports_in
 from encord_dagster.orchestration import names
+from encord_dagster.orchestration.stores import LabelSetStores
 from encord_dagster.orchestration.sweep import Cursor
-from tests.faults.stage import FIRST, FOREIGN, SECOND
-from tests.lakes import Desk, exported_again
+from tests.faults.stage import FIRST, FOREIGN, SECOND, Act, Watched
+from tests.lakes import Desk, exported_again, images_export
 from tests.orchestration.test_reconcile import evaluate
 from tests.orchestration.world import NAME, PARTITIONS, World
 
@@ -166,3 +170,117 @@ def test_a_cursor_that_is_lost_ahead_or_garbage_costs_a_pass(world: World, curso
     assert len(requests) == 1
     assert settle(world) == 0
     assert (versions(world), content(world)) == (2, in_order(FIRST, SECOND))
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """A second instance, which knows nothing of the first."""
+    (tmp_path / "empty").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "empty")) as instance:
+        yield instance
+
+
+@pytest.mark.faults("F27", on=("memory",))
+@pytest.mark.parametrize("restored", [0, 2], ids=["lost", "restored from last week"])
+def test_a_database_that_is_lost_costs_no_run(world: World, empty: dg.DagsterInstance, restored: int) -> None:
+    """Published, observed, quarantined whole, or the same bytes again: the lake says that it is done."""
+    exports = {"a": FIRST, "b-late": SECOND, "c-observed": FIRST[:-1] + b" ]", "d-bad": b"not JSON", "e-again": SECOND}
+    for name, data in exports.items():
+        world.deliver(f"{name}.json", data=data)
+        run_red_or_green(world, world.tick().requests)
+    before, digest, log = objects_of(world), content(world), open_label_set(world.lake, NAME).log()
+    assert {record.op for record in log} == {"publish", "observe"}
+    keys = [export.id for export in exports_in(world.landing)]
+    world.instance = empty
+    world.instance.add_dynamic_partitions(PARTITIONS, keys[:restored])
+
+    tick = world.tick()
+
+    assert not tick.requests
+    assert sorted(tick.added) == sorted(keys[restored:])
+    assert f"{len(exports) - restored} are accounted for by the label set" in (tick.skipped or "")
+    assert evaluate(world) == []
+    assert settle(world) == 0
+    assert objects_of(world) == before  # nothing was written, not even who asked
+
+    world.deliver("f-new.json", data=THIRD)
+    assert settle(world) == 1
+    assert content(world) == in_order(FIRST, SECOND, THIRD)
+    assert digest == in_order(FIRST, SECOND)
+
+
+def run_red_or_green(world: World, requests: list[dg.RunRequest]) -> None:
+    """Run what was asked for; a bad export turns its run red."""
+    for request in requests:
+        world.run(keys=[request.partition_key or ""])
+
+
+def objects_of(world: World) -> set[str]:
+    """All keys of the lake."""
+    return {info.key for info in world.lake.list()}
+
+
+STOPS = {  # the call before which the run is terminated, and how many exports an earlier run of the backfill did
+    "as it reads its first export": ("landing", "get", "0.json", 0),
+    "as it reads its last export": ("landing", "get", "5.json", 0),
+    "before its commit": ("lake", "create", "/log/", 0),
+    "before its commit, in its second run": ("lake", "create", "/log/", 2),
+    "after its commit": ("lake", "put_hint", "latest.json", 0),
+}
+
+
+class Stopped:
+    """Does something else and then terminates the run, by the signal that Dagster sends, before the first such call."""
+
+    def __init__(self, call: str, part: str, meanwhile: Callable[[], None]) -> None:
+        self.call, self.part, self.meanwhile, self.done = call, part, meanwhile, False
+
+    def __call__(self, call: str, key: str, act: Act) -> object:
+        if call == self.call and self.part in key and not self.done:
+            self.done = True
+            self.meanwhile()
+            os.kill(os.getpid(), signal.SIGINT)
+        return act()
+
+
+@pytest.mark.faults("F51", on=("memory",))
+@pytest.mark.parametrize(("place", "call", "part", "earlier"), STOPS.values(), ids=STOPS)
+def test_a_backfill_that_is_cancelled_half_way_can_be_resumed(
+    world: World, monkeypatch: pytest.MonkeyPatch, place: str, call: str, part: str, earlier: int
+) -> None:
+    """Meanwhile the sensor brings another export in; then the whole range is asked for again."""
+    fourth = exported_again(THIRD, days=3, changed=1)
+    backfilled = {"0": FIRST, "1": THIRD, "2": SECOND, "3": images_export(1, seed=9), "4": images_export(1, seed=10)}
+    backfilled["5"] = exported_again(backfilled["3"], changed=1)
+    for name, data in backfilled.items():
+        world.deliver(f"{name}.json", data=data)
+    keys = world.tick().added
+    if earlier:
+        assert world.run(keys=keys[:earlier]).success
+
+    original = getattr(LabelSetStores, place)
+
+    def sensor() -> None:
+        with monkeypatch.context() as unpatched:
+            unpatched.setattr(LabelSetStores, place, original)
+            world.deliver("meanwhile.json", data=fourth)
+            (request,) = world.tick().requests
+            with ThreadPoolExecutor(1) as another_process:
+                assert another_process.submit(world.run, keys=[request.partition_key or ""]).result().success
+
+    stopped = Stopped(call, part, sensor)
+    with monkeypatch.context() as patched:
+        patched.setattr(LabelSetStores, place, lambda self: Watched(original(self), stopped))
+        assert not world.run(keys=keys[earlier:]).success
+
+    assert stopped.done
+    assert verify(world.lake, NAME).problems == []
+    assert open_label_set(world.lake, NAME).version().coco()
+
+    assert world.run(keys=keys).success
+
+    assert content(world) == in_order(*backfilled.values(), fourth)
+    assert set(world.materialized("label_set")) >= set(keys)
+    assert settle(world) == 0
+    accounted = [entry.id for record in open_label_set(world.lake, NAME).log() for entry in record.exports]
+    assert len(accounted) == len(set(accounted)) == len(keys) + 1
