@@ -15,7 +15,7 @@ from encord_dagster import layout
 from encord_dagster.errors import HistoryDamaged, StorageError
 from encord_dagster.label_set import history
 from encord_dagster.label_set.history import Head
-from encord_dagster.label_set.manifest import ExportEntry, LogRecord, encode, sha256
+from encord_dagster.label_set.manifest import ExportEntry, LogRecord, encode, seal_holds, sealed
 from encord_dagster.storage.protocol import ObjectStore
 
 CHECKPOINT_EVERY = 10  # records
@@ -43,7 +43,6 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exports: tuple[ExportEntry, ...]  # of the records behind `since`
     since: int = 0
     earlier: tuple[Span, ...] = ()  # of the records up to `since`, oldest first
-    digest: str = ""  # sha256 of all the rest
 
 
 def rank(entry: ExportEntry) -> Rank:
@@ -79,17 +78,6 @@ def folded(spans: list[Span]) -> list[Span]:
     return spans
 
 
-def sealed(checkpoint: Checkpoint) -> bytes:
-    """The bytes of a checkpoint, with the digest of all that it says."""
-    return encode(msgspec.structs.replace(checkpoint, digest=sha256(encode(checkpoint))))
-
-
-def holds_its_seal(data: bytes) -> bool:
-    """Whether a checkpoint says what it said when it was written; early ones have no digest."""
-    said, mark, digest = data.rpartition(b',"digest":"')
-    return not mark or sha256(said + b"}\n") == digest[:64].decode("ascii", "replace")
-
-
 class Accounted:
     """The exports that the records up to a head account for. Of the log no more is read than the questions need."""
 
@@ -113,15 +101,14 @@ class Accounted:
 
     def checkpoint(self) -> bytes:
         """The checkpoint of the head."""
-        return sealed(
-            Checkpoint(
-                seq=self.upto.seq,
-                record=self.upto.digest or "",
-                exports=tuple(self.recent.values()),
-                since=self.since,
-                earlier=tuple(self.earlier),
-            )
+        checkpoint = Checkpoint(
+            seq=self.upto.seq,
+            record=self.upto.digest or "",
+            exports=tuple(self.recent.values()),
+            since=self.since,
+            earlier=tuple(self.earlier),
         )
+        return sealed(encode(checkpoint))
 
     def __contains__(self, export_id: str) -> bool:
         return self.get(export_id) is not None
@@ -211,7 +198,7 @@ def _read(lake: ObjectStore, name: str, seq: int) -> Checkpoint | None:
         checkpoint = msgspec.json.decode(data, type=Checkpoint) if data else None
     except msgspec.DecodeError:
         return None
-    return checkpoint if checkpoint and data and checkpoint.seq == seq and holds_its_seal(data) else None
+    return checkpoint if checkpoint and data and checkpoint.seq == seq and seal_holds(data) is not False else None
 
 
 def commit(lake: ObjectStore, name: str, record: LogRecord) -> Head | None:

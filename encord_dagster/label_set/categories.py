@@ -1,9 +1,8 @@
 """Category ids: small, from 1, claimed once by feature hash, never renumbered and never reused.
 
-A claim ends in the sha256 of its own bytes without that field, as nothing else vouches for it before a version does.
+Claims are sealed, as nothing else vouches for one before a version does.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -11,10 +10,8 @@ import msgspec
 from encord_dagster import layout
 from encord_dagster.errors import HistoryDamaged
 from encord_dagster.formats.fragment import Category
-from encord_dagster.label_set.manifest import encode, sha256
+from encord_dagster.label_set.manifest import encode, seal_holds, sealed
 from encord_dagster.storage.protocol import Create, ObjectStore
-
-_DIGEST = re.compile(rb',"sha256":"([0-9a-f]{64})"\}\n\Z')
 
 
 class _WithoutDigest(Category, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,8 +56,7 @@ class Categories:
 
 def claim_bytes(category: Category) -> bytes:
     """A claim as it is stored."""
-    data = encode(category)
-    return data[:-2] + b',"sha256":"%s"}\n' % sha256(data).encode()
+    return sealed(encode(category))
 
 
 def read_claim(lake: ObjectStore, name: str, number: int) -> Category:
@@ -82,7 +78,7 @@ def read_claim(lake: ObjectStore, name: str, number: int) -> Category:
 def _checked(data: bytes) -> Category | None:
     """A claim that its digest holds for, None where it does not."""
     category = msgspec.json.decode(data, type=Category)
-    if digest := _DIGEST.search(data):
-        return category if sha256(data[: digest.start()] + b"}\n") == digest[1].decode() else None
-    msgspec.json.decode(data, type=_WithoutDigest)
-    return category
+    holds = seal_holds(data)
+    if holds is None:
+        msgspec.json.decode(data, type=_WithoutDigest)
+    return None if holds is False else category

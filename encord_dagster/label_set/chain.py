@@ -9,7 +9,7 @@ import msgspec
 from encord_dagster import layout
 from encord_dagster.label_set import accounted, history
 from encord_dagster.label_set.accounted import Checkpoint, Entries, Span
-from encord_dagster.label_set.manifest import LogRecord, sha256
+from encord_dagster.label_set.manifest import LogRecord, seal_holds, sha256
 from encord_dagster.storage.protocol import ObjectStore
 
 Decoded = TypeVar("Decoded")
@@ -55,6 +55,8 @@ class Chain:
             key = layout.log(self.name, seq)
             data = self.lake.get(key)
             record = decoded(key, data, LogRecord, self.problem)
+            if record and data and seal_holds(data) is False:
+                self.problem(f"{key} was altered: its digest does not hold")
             if record:
                 self._link(key, seq, record, before, digest)
             before, digest = record, sha256(data) if data else None
@@ -110,7 +112,7 @@ class Chain:
         checkpoint = decoded(key, data, Checkpoint, self.problem)
         if checkpoint and (checkpoint.seq, checkpoint.record) != (seq, digest):
             self.problem(f"{key} speaks of another record than the log has")
-        elif checkpoint and not accounted.holds_its_seal(data):
+        elif checkpoint and seal_holds(data) is False:
             self.problem(f"{key} was altered: its digest does not hold")
         elif checkpoint and self._exports is not None and not self._agrees(checkpoint, self._exports):
             self.problem(f"{key} does not list the exports that the records up to {seq} account for")

@@ -5,6 +5,7 @@ checkpoints that list every export.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -15,6 +16,9 @@ from encord_dagster.formats.fragment import Category, ClassCount
 
 FORMAT_VERSION = 2
 ROWS_PER_BUCKET = 256  # a set splits its buckets when they hold more on average
+
+
+_SEAL = re.compile(rb',"digest":"([0-9a-f]{64})"\}\n\Z')
 
 
 class ObjectRef(msgspec.Struct, frozen=True):
@@ -189,6 +193,17 @@ def encode(value: msgspec.Struct) -> bytes:
 def sha256(data: bytes) -> str:
     """sha256 hex."""
     return hashlib.sha256(data).hexdigest()
+
+
+def sealed(data: bytes) -> bytes:
+    """A manifest object whose last key is the sha256 of all the rest: for what nothing else vouches for."""
+    return data[:-2] + b',"digest":"%s"}\n' % sha256(data).encode()
+
+
+def seal_holds(data: bytes) -> bool | None:
+    """Whether a sealed object says what it said when it was written; None where it has no seal."""
+    seal = _SEAL.search(data)
+    return sha256(data[: seal.start()] + b"}\n") == seal[1].decode() if seal else None
 
 
 def entry_digest(row: BucketRow) -> str:

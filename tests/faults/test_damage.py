@@ -138,13 +138,6 @@ def test_readers_refuse_a_flipped_object(backend: Backend, part: int, survived: 
     survived(len(keys))
 
 
-NEWEST = (
-    "the newest record has no successor that names its digest: what of it root and digests do not repeat can change; "
-    "the hint could name the digest of its record, or a record its own"
-)
-
-
-@pytest.mark.xfail(reason=NEWEST, strict=True)
 @pytest.mark.faults("F47", on=("memory",))
 def test_a_bit_flipped_in_the_newest_record_is_named(backend: Backend) -> None:
     """One character of the id of an export that it accounts for."""
