@@ -36,7 +36,7 @@ def build_export_sensor(
     running: bool,
     limits: Limits | None = None,
 ) -> dg.SensorDefinition:
-    """A sensor that asks for a run for every export that neither Dagster nor the lake knows, whatever order they came in."""
+    """A sensor that asks for a run for every export that neither Dagster nor the lake knows, in whatever order."""
     resource = names.stores_resource(config.name)
 
     @dg.sensor(

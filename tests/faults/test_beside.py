@@ -76,7 +76,7 @@ def test_a_rollback_beside_a_collection_gets_a_whole_version_or_is_told_that_it_
     survived(len(plan))
 
 
-@pytest.mark.faults("F43", "F50", on=EVERY)
+@pytest.mark.faults("F43", "F50", on=EVERY, slow_on=("local", "s3"))
 def test_a_tag_beside_a_collection_keeps_its_version_or_is_told_that_it_is_gone(
     backend: Backend, survived: Survived
 ) -> None:
@@ -106,7 +106,7 @@ def test_a_tag_beside_a_collection_keeps_its_version_or_is_told_that_it_is_gone(
     survived(len(plan))
 
 
-@pytest.mark.faults("F18", "F19", on=EVERY)
+@pytest.mark.faults("F18", "F19", on=EVERY, slow_on=("local", "s3"))
 @pytest.mark.parametrize("other", [FOREIGN, SECOND], ids=["other rows", "the same row again"])
 def test_a_row_retired_beside_a_publish_stays_out_and_the_publish_is_in(
     backend: Backend, other: bytes, survived: Survived
@@ -135,7 +135,7 @@ def test_a_row_retired_beside_a_publish_stays_out_and_the_publish_is_in(
     survived(len(plan))
 
 
-@pytest.mark.faults("F18", "F19", on=EVERY)
+@pytest.mark.faults("F18", "F19", on=EVERY, slow_on=("local", "s3"))
 def test_a_release_beside_a_publish_gives_readers_both(backend: Backend, survived: Survived) -> None:
     """What is held back and what comes meanwhile, in one order or the other."""
     more = dated(9, row("c", 2))

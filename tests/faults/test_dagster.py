@@ -5,22 +5,24 @@ What is in the lake decides: whatever Dagster has forgotten or done twice, the s
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
 import msgspec
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from encord_dagster import open_label_set
 from encord_dagster.config import LabelSetConfig
+from encord_dagster.label_set import history
 from encord_dagster.label_set.verify import verify
 from encord_dagster.landing import exports_in
-from encord_dagster.orchestration import names
+from encord_dagster.orchestration import latest, names
 from encord_dagster.orchestration.stores import LabelSetStores
 from encord_dagster.orchestration.sweep import Cursor
-from tests.faults.stage import FIRST, FOREIGN, SECOND, Act, Watched
+from tests.faults.stage import FIRST, FOREIGN, SECOND, Act, LosesAnswers, Watched
 from tests.lakes import Desk, exported_again, images_export
 from tests.orchestration.test_reconcile import evaluate
 from tests.orchestration.world import NAME, PARTITIONS, World
@@ -29,8 +31,12 @@ THIRD = exported_again(SECOND, days=2, changed=1)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """Definitions over stores in memory, and an instance on disk, as sensors and schedules open theirs by reference."""
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Definitions over stores in memory, and an instance on disk, as sensors and schedules open theirs by reference.
+
+    Runs leave out the verdicts of the rules, which are most of what they write into Dagster's database.
+    """
+    monkeypatch.setattr(latest, "evaluations", lambda fired, *, config: ())
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         yield World(instance)
 
@@ -111,7 +117,9 @@ def test_deliveries_twice_and_out_of_order_come_to_the_content_of_time_order(wor
 
 @pytest.mark.faults("F24", on=("memory",))
 @pytest.mark.parametrize("stage", ["evaluated", "partitions added", "run created", "run started", "run done"])
-def test_a_daemon_that_dies_between_the_stages_of_a_tick_loses_nothing(world: World, stage: str) -> None:
+def test_a_daemon_that_dies_between_the_stages_of_a_tick_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
     """What Dagster's database holds after each stage is all that the next daemon finds."""
     world.deliver("a.json", data=FIRST)
     (request,) = world.tick().requests
@@ -119,8 +127,13 @@ def test_a_daemon_that_dies_between_the_stages_of_a_tick_loses_nothing(world: Wo
     job = world.defs.resolve_job_def("street_ingest")
     if stage == "evaluated":
         world.instance.delete_dynamic_partition(PARTITIONS, key)
-    if stage in ("run created", "run started"):  # run monitoring finds them dead, and says so
+    if stage == "run created":  # run monitoring finds it dead, and says so
         world.instance.create_run_for_job(job, tags=dict(request.tags), status=dg.DagsterRunStatus.FAILURE)
+    if stage == "run started":
+        with monkeypatch.context() as patched:
+            patched.setattr(LabelSetStores, "lake", lambda _: Watched(world.lake, LosesAnswers("log", lands=False)))
+            patched.setattr(history, "COMMIT_TRIES", 1)
+            assert not world.run(keys=[key]).success
     if stage == "run done":
         run_all(world, [request])
 
@@ -146,16 +159,26 @@ def test_an_export_whose_run_failed_for_good_is_asked_for_under_another_run_key(
     assert (versions(world), content(world)) == (1, in_order(FIRST))
 
 
+def some(cases: Mapping[str, object], *quick: str) -> list[ParameterSet]:
+    """All cases by name; those that are not named are left to the slow run."""
+    return [
+        pytest.param(
+            *(case if isinstance(case, tuple) else (case,)), id=name, marks=[] if name in quick else pytest.mark.slow
+        )
+        for name, case in cases.items()
+    ]
+
+
 CURSORS = {
-    "lost": None,
     "garbage": "{",
+    "lost": None,
     "of something else": '{"after": 7}',
     "ahead": msgspec.json.encode(Cursor(after="zzzz")).decode(),
 }
 
 
 @pytest.mark.faults("F28", on=("memory",))
-@pytest.mark.parametrize("cursor", CURSORS.values(), ids=CURSORS)
+@pytest.mark.parametrize("cursor", some(CURSORS, "garbage", "ahead"))
 def test_a_cursor_that_is_lost_ahead_or_garbage_costs_a_pass(world: World, cursor: str | None) -> None:
     """What is new is found by the next tick at the latest, and what is done is not asked for again."""
     world.deliver("a.json", data=FIRST)
@@ -181,7 +204,7 @@ def empty(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.mark.faults("F27", on=("memory",))
-@pytest.mark.parametrize("restored", [0, 2], ids=["lost", "restored from last week"])
+@pytest.mark.parametrize("restored", some({"lost": 0, "restored from last week": 2}, "lost"))
 def test_a_database_that_is_lost_costs_no_run(world: World, empty: dg.DagsterInstance, restored: int) -> None:
     """Published, observed, quarantined whole, or the same bytes again: the lake says that it is done."""
     exports = {"a": FIRST, "b-late": SECOND, "c-observed": FIRST[:-1] + b" ]", "d-bad": b"not JSON", "e-again": SECOND}
@@ -244,7 +267,9 @@ class Stopped:
 
 
 @pytest.mark.faults("F51", on=("memory",))
-@pytest.mark.parametrize(("place", "call", "part", "earlier"), STOPS.values(), ids=STOPS)
+@pytest.mark.parametrize(
+    ("place", "call", "part", "earlier"), some(STOPS, "before its commit, in its second run", "after its commit")
+)
 def test_a_backfill_that_is_cancelled_half_way_can_be_resumed(
     world: World, monkeypatch: pytest.MonkeyPatch, place: str, call: str, part: str, earlier: int
 ) -> None:

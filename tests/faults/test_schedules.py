@@ -31,8 +31,13 @@ Survived = Callable[[int], None]
 
 def schedules(backend: Backend) -> list[Schedule]:
     """As many as the store is fast."""
-    step, chance = {"memory": (8, 4), "local": (32, 1), "s3": (64, 1), "radosgw": (20 * EFFORT, 0)}[backend.name]
-    return overtaken(max(1, step // EFFORT)) + by_chance(examples(chance))
+    step, chance = {
+        "memory": (8, 4 * EFFORT),
+        "local": (64, EFFORT - 1),
+        "s3": (64, EFFORT - 1),
+        "radosgw": (20 * EFFORT, 0),
+    }[backend.name]
+    return overtaken(max(1, step // EFFORT)) + by_chance(chance)
 
 
 def desk_of(backend: Backend, *exports: bytes) -> Desk:

@@ -10,6 +10,7 @@ from encord_dagster.label_set.sources import find_export
 from encord_dagster.landing import Export, exports_in
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.sweep import Sighting
+from encord_dagster.storage.protocol import ObjectStore
 from tests.orchestration.world import NAME, PARTITIONS, World
 
 
@@ -183,13 +184,16 @@ def test_a_tick_without_unseen_exports_does_not_read_the_log(ticking: World, mon
     assert not ticking.tick().added
 
 
-def test_the_log_is_read_once_for_all_unseen_exports_of_a_tick(
-    ticking: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_log_is_read_once_for_all_unseen_exports_of_a_tick(ticking: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many may be unseen, when Dagster's database is lost."""
     read: list[str] = []
     head = history.head
-    monkeypatch.setattr(history, "head", lambda lake, name: read.append(name) or head(lake, name))
+
+    def told(lake: ObjectStore, name: str) -> history.Head:
+        read.append(name)
+        return head(lake, name)
+
+    monkeypatch.setattr(history, "head", told)
     ticking.deliver("a.json", "b.json", "c.json")
 
     ticking.tick()
@@ -205,10 +209,12 @@ def test_forgotten_exports_that_are_accounted_for_become_partitions_again_a_hund
     by_key = {export.key: export for export in exports_in(ticking.landing)}
     monkeypatch.setattr(Accounted, "__contains__", lambda self, export_id: export_id != by_key["120.json"].id)
     looked: list[str] = []
-    monkeypatch.setattr(
-        "encord_dagster.orchestration.sensor.peek",
-        lambda landing, export: looked.append(export.key) or Sighting(export=export),
-    )
+
+    def look(landing: ObjectStore, export: Export) -> Sighting:
+        looked.append(export.key)
+        return Sighting(export=export)
+
+    monkeypatch.setattr("encord_dagster.orchestration.sensor.peek", look)
 
     first = ticking.tick()
     second = ticking.tick(first.cursor)
