@@ -28,7 +28,7 @@ def schedules(backend: Backend) -> list[Schedule]:
     """As many as the store is fast; those of two operators are short, so few steps are all."""
     if backend.name != "memory":
         return overtaken(20 if backend.name == "radosgw" else max(1, 40 // EFFORT), calls=40)
-    return overtaken(max(1, 8 // EFFORT), calls=48) + twice_overtaken(max(7, 14 // EFFORT), calls=40) + by_chance(2)
+    return overtaken(max(1, 12 // EFFORT), calls=48) + twice_overtaken(max(7, 20 // EFFORT), calls=40) + by_chance(1)
 
 
 def through(lake: ObjectStore, act: Callable[[ObjectStore], object]) -> Work:

@@ -60,7 +60,7 @@ def test_exports_in_any_order_give_the_same_content(survived: Survived) -> None:
     expected = content(sound_lake(*BURST.values()).lake)
     tried: list[list[str]] = []
 
-    @settings(max_examples=examples(24), deadline=None, database=None)
+    @settings(max_examples=examples(16), deadline=None, database=None)
     @given(order=st.permutations(list(BURST)), cuts=st.sets(st.integers(1, len(BURST) - 1)))
     def in_any_order(order: list[str], cuts: set[int]) -> None:
         desk = Desk(MemoryStore(), CONFIG)
@@ -204,7 +204,7 @@ class _Listed:
 
 
 @pytest.mark.faults("F37", on=EVERY)
-@pytest.mark.parametrize("keys", [250, 2500])
+@pytest.mark.parametrize("keys", [100, 2500])
 def test_a_long_listing_that_breaks_and_changes_loses_nothing(backend: Backend, keys: int, survived: Survived) -> None:
     """Listings that fail half way, keys that come before and behind the place where it broke."""
     landing = backend.new()

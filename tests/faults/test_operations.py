@@ -67,8 +67,13 @@ def littered(backend: Backend) -> Desk:
 
 def schedules(backend: Backend) -> list[Schedule]:
     """As many as the store is fast."""
-    step, chance = {"memory": (10, 3), "local": (32, 1), "s3": (64, 0), "radosgw": (20 * EFFORT, 0)}[backend.name]
-    return overtaken(max(1, step // EFFORT)) + by_chance(chance * EFFORT)
+    step, chance = {
+        "memory": (20, 3 * EFFORT - 2),
+        "local": (64, EFFORT - 1),
+        "s3": (64, EFFORT - 1),
+        "radosgw": (20 * EFFORT, 0),
+    }[backend.name]
+    return overtaken(max(1, step // EFFORT)) + (by_chance(chance) if chance else [])
 
 
 def raced(backend: Backend, *, collections: int) -> int:

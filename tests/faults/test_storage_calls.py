@@ -38,7 +38,7 @@ landed = pytest.mark.parametrize("lands", [True, False], ids=["landed", "did not
 
 def places(calls: int, backend: Backend, *, start: int = 3, memory: int = 3) -> range:
     """Every call of a run; in the quick run some of those over a network or a disk."""
-    step = max(1, {"memory": memory, "local": 8, "s3": 16, "radosgw": 12 * EFFORT}[backend.name] // EFFORT)
+    step = max(1, {"memory": memory, "local": 8, "s3": 24, "radosgw": 12 * EFFORT}[backend.name] // EFFORT)
     return range(start if step > 1 else 1, calls + 1, step)
 
 
@@ -60,7 +60,7 @@ def test_a_crash_before_any_storage_call_leaves_a_whole_version(
     backend: Backend, base: str, survived: Survived
 ) -> None:
     """Readers see the old or the new version whole, and the next run gives exactly one version of the same content."""
-    survived(crash_everywhere(backend, base, after=False, memory=1))
+    survived(crash_everywhere(backend, base, after=False, memory=2))
 
 
 @pytest.mark.faults("F02", on=EVERY)
