@@ -107,7 +107,12 @@ def source(name: str, export_id: str, digest: str) -> str:
 
 def same_as(name: str, export_id: str, first_id: str) -> str:
     """Says that an export holds the same bytes as an earlier one."""
-    return f"{exports(name)}{export_id}/same-as-{first_id}.json"
+    return f"{same_as_any(name, export_id)}{first_id}.json"
+
+
+def same_as_any(name: str, export_id: str) -> str:
+    """The prefix of what says that an export holds the same bytes as some earlier one."""
+    return f"{exports(name)}{export_id}/same-as-"
 
 
 def events(name: str, export_id: str, digest: str) -> str:

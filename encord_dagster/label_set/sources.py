@@ -48,15 +48,27 @@ def claim_bytes(lake: ObjectStore, digest: str, export: Export) -> Export:
     return msgspec.json.decode(data, type=RawPointer).export if data else export
 
 
-def known_bytes(lake: ObjectStore, name: str, digest: str) -> str | None:
+def known_bytes(log: Accounted, digest: str) -> str | None:
     """The id of the export that brought these bytes, where the label set accounts for it already."""
-    data = lake.get(layout.raw_pointer(digest))
+    data = log.lake.get(layout.raw_pointer(digest))
     if data is None:
         return None
     first = msgspec.json.decode(data, type=RawPointer).export.id
-    if first in Accounted(lake, name, history.head(lake, name)):
-        return first
-    return first if any(lake.list(layout.quarantined_whole(name, first))) else None
+    return first if _used_or_refused(log, first) else None
+
+
+def is_accounted(log: Accounted, export_id: str) -> bool:
+    """Whether an export is among those that `accounted` tells of, without reading all of them."""
+    if _used_or_refused(log, export_id):
+        return True
+    start = layout.same_as_any(log.name, export_id)
+    equal = (info.key[len(start) : -len(".json")] for info in log.lake.list(start))
+    return any(_used_or_refused(log, first) for first in equal)
+
+
+def _used_or_refused(log: Accounted, export_id: str) -> bool:
+    """Whether the log accounts for an export, or the whole of it is in quarantine."""
+    return export_id in log or any(log.lake.list(layout.quarantined_whole(log.name, export_id)))
 
 
 def record_duplicate(lake: ObjectStore, name: str, export: Export, *, first_id: str) -> None:

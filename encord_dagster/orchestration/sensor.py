@@ -1,5 +1,6 @@
 """The export sensor: what lies in the landing prefix and is no partition yet becomes one, and gets a run."""
 
+import functools
 import time
 from collections.abc import Callable
 
@@ -8,7 +9,8 @@ import msgspec
 
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.privacy import redact
-from encord_dagster.label_set import sources
+from encord_dagster.label_set import history, sources
+from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.landing import Export, exports_in
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.peek import peek
@@ -34,7 +36,7 @@ def build_export_sensor(
     running: bool,
     limits: Limits | None = None,
 ) -> dg.SensorDefinition:
-    """A sensor that asks for a run for every export it has not seen, whatever the order or time they came in."""
+    """A sensor that asks for a run for every export that neither Dagster nor the lake knows, in whatever order."""
     resource = names.stores_resource(config.name)
 
     @dg.sensor(
@@ -70,14 +72,21 @@ def _tick(context: dg.SensorEvaluationContext, stores: LabelSetStores, name: str
 
 
 def _looker(landing: ObjectStore, lake: ObjectStore, name: str) -> Callable[[Export], Sighting]:
-    """Looks at an unseen export and writes down where it lies, so that a run or a backfill finds it again."""
+    """Looks at an unseen export and writes down where it lies, so that a run or a backfill finds it again.
+
+    What the label set accounts for needs no run, whatever became of Dagster's database.
+    """
+    log = functools.cache(lambda: Accounted(lake, name, history.head(lake, name)))  # not read where nothing is unseen
 
     def look(export: Export) -> Sighting:
+        if sources.is_accounted(log(), export.id):
+            sources.record_source(lake, name, export)
+            return Sighting(export=export, accounted=True)
         sighting = peek(landing, export)
         if sighting.changed:
             return sighting
         sources.record_source(lake, name, export)
-        first_id = sources.known_bytes(lake, name, sighting.sha256) if sighting.sha256 else None
+        first_id = sources.known_bytes(log(), sighting.sha256) if sighting.sha256 else None
         if first_id is None or first_id == export.id:
             return sighting
         sources.record_duplicate(lake, name, export, first_id=first_id)
@@ -88,8 +97,8 @@ def _looker(landing: ObjectStore, lake: ObjectStore, name: str) -> Callable[[Exp
 
 def _result(context: dg.SensorEvaluationContext, seen: Sweep, name: str) -> dg.SensorResult:
     context.log.info(summary(seen))
-    # Duplicates first: the new keys must be neighbours, a range run takes all between its first and last.
-    keys = [item.export.id for item in (*seen.duplicates, *seen.new)]
+    # The new keys last: they must be neighbours, a range run takes all between its first and last.
+    keys = [item.export.id for item in (*seen.accounted, *seen.duplicates, *seen.new)]
     partitions = dg.DynamicPartitionsDefinition(name=names.exports_partitions(name))
     wanted = [run_request(request, name=name, instance=context.instance) for request in requests(seen.new)]
     return dg.SensorResult(

@@ -31,12 +31,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     """An unseen export, and what a look at its bytes told.
 
-    known_as: the accounted export that brought the same bytes; changed: the object is no longer what was listed.
+    accounted: the label set accounts for it, Dagster has forgotten it; known_as: the accounted export that brought the
+    same bytes; changed: the object is no longer what was listed.
     """
 
     export: Export
     hashes: tuple[str, ...] = ()
     sha256: str | None = None
+    accounted: bool = False
     known_as: str | None = None
     changed: bool = False
 
@@ -52,7 +54,14 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def new(self) -> tuple[Sighting, ...]:
         """Exports that need a run."""
-        return tuple(item for item in self.sightings if not item.changed and item.known_as is None)
+        return tuple(
+            item for item in self.sightings if not (item.changed or item.accounted or item.known_as is not None)
+        )
+
+    @property
+    def accounted(self) -> tuple[Sighting, ...]:
+        """Exports that the label set accounts for and Dagster does not know."""
+        return tuple(item for item in self.sightings if item.accounted)
 
     @property
     def duplicates(self) -> tuple[Sighting, ...]:
@@ -124,6 +133,8 @@ def summary(seen: Sweep) -> str:
     """What the tick saw, in a sentence or two."""
     end = "the whole listing" if seen.complete else f"up to {seen.cursor.after}, to be continued"
     parts = [f"{seen.listed} exports listed, {end}; {len(seen.new)} new"]
+    if seen.accounted:
+        parts.append(f"{len(seen.accounted)} are accounted for by the label set: partitions again, without a run")
     if seen.duplicates:
         pairs = ", ".join(f"{item.export.id} = {item.known_as}" for item in seen.duplicates[:5])
         parts.append(f"{len(seen.duplicates)} hold bytes that are already accounted for ({pairs})")

@@ -38,7 +38,7 @@ def test_a_record_that_is_missing_stops_publishers(backend: Backend, missing: in
     assert verify(desk.lake, NAME).problems
 
 
-@pytest.mark.faults("F46", on=EVERY)
+@pytest.mark.faults("F46", on=EVERY, slow_on=("local", "s3"))
 @pytest.mark.parametrize("ahead", [2, 7])
 def test_a_hint_ahead_of_the_log_is_damage(backend: Backend, ahead: int) -> None:
     """A log that is shorter than its hint was cut: nobody reads or writes on."""
@@ -51,7 +51,7 @@ def test_a_hint_ahead_of_the_log_is_damage(backend: Backend, ahead: int) -> None
         desk.label_set()
 
 
-@pytest.mark.faults("F46", on=EVERY)
+@pytest.mark.faults("F46", on=EVERY, slow_on=("local", "s3"))
 @pytest.mark.parametrize("hint", [b"", b"{", b'{"seq":"one"}', b'{"seq":-4}', None], ids=repr)
 def test_a_hint_that_cannot_be_read_is_no_hint(backend: Backend, hint: bytes | None) -> None:
     """The head is found without it, and the next commit writes a good one."""
@@ -163,7 +163,7 @@ def test_a_bit_flipped_anywhere_in_a_category_claim_is_named(backend: Backend, s
     survived(len(good))
 
 
-@pytest.mark.faults("F47", on=EVERY)
+@pytest.mark.faults("F47", on=EVERY, slow_on=("local", "s3"))
 @pytest.mark.parametrize("damage", ["flipped", "deleted"])
 @pytest.mark.parametrize("number", [1, -1], ids=["first", "last"])
 def test_a_damaged_category_claim_stops_publishers(backend: Backend, damage: str, number: int) -> None:
@@ -196,7 +196,7 @@ def test_an_old_record_in_a_later_place_is_refused(backend: Backend, slot: int) 
     assert verify(desk.lake, NAME).problems
 
 
-@pytest.mark.faults("F48", on=EVERY)
+@pytest.mark.faults("F48", on=EVERY, slow_on=("local", "s3"))
 def test_an_older_head_beside_a_newer_hint_is_refused(backend: Backend) -> None:
     """The log was put back to an older state, the hint was not."""
     desk = sound_lake(FIRST, SECOND, lake=backend.new())
@@ -206,7 +206,7 @@ def test_an_older_head_beside_a_newer_hint_is_refused(backend: Backend) -> None:
         desk.label_set()
 
 
-@pytest.mark.faults("F48", on=EVERY)
+@pytest.mark.faults("F48", on=EVERY, slow_on=("local", "s3"))
 @pytest.mark.parametrize("instead", [None, FOREIGN], ids=["nothing since", "another history since"])
 def test_a_whole_older_state_is_refused_by_a_reader_that_saw_a_newer_one(
     backend: Backend, instead: bytes | None, tmp_path: Path

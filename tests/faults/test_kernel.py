@@ -142,7 +142,7 @@ def child(*arguments: str, before: tuple[str, ...] = (), preload: Path | None = 
 
 @needs_fiu
 @pytest.mark.faults("F40", on=("local",))
-@pytest.mark.parametrize("step", [pytest.param(9, id="some"), pytest.param(1, marks=pytest.mark.slow, id="all")])
+@pytest.mark.parametrize("step", [pytest.param(18, id="some"), pytest.param(1, marks=pytest.mark.slow, id="all")])
 @pytest.mark.parametrize("point", POINTS)
 def test_a_call_of_libc_that_fails_fails_the_run_cleanly(
     backend: Backend, point: str, step: int, tmp_path: Path, survived: Survived

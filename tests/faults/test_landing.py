@@ -60,7 +60,7 @@ def test_exports_in_any_order_give_the_same_content(survived: Survived) -> None:
     expected = content(sound_lake(*BURST.values()).lake)
     tried: list[list[str]] = []
 
-    @settings(max_examples=examples(24), deadline=None, database=None)
+    @settings(max_examples=examples(16), deadline=None, database=None)
     @given(order=st.permutations(list(BURST)), cuts=st.sets(st.integers(1, len(BURST) - 1)))
     def in_any_order(order: list[str], cuts: set[int]) -> None:
         desk = Desk(MemoryStore(), CONFIG)
@@ -151,14 +151,11 @@ def test_an_export_overwritten_between_listing_and_read_fails_alone(backend: Bac
     assert content(desk.lake) == content(sound_lake(FIRST, SECOND).lake)
 
 
-KEYS = 2500
-
-
 class Restless:
     """A landing prefix whose listing breaks off after some keys, `times` times, while other keys come and go."""
 
-    def __init__(self, store: ObjectStore, *, after: int, times: int) -> None:
-        self.store, self.after, self.times = store, after, times
+    def __init__(self, store: ObjectStore, *, keys: int, after: int, times: int) -> None:
+        self.store, self.keys, self.after, self.times = store, keys, after, times
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
         """The listing, with what happens while it runs."""
@@ -167,7 +164,7 @@ class Restless:
                 self.times -= 1
                 self.store.put_hint(f"0000-{self.times}.json", b"came behind the cursor")
                 self.store.put_hint(f"9999-{self.times}.json", b"came before the end")
-                self.store.delete(f"{KEYS - 1 - self.times:04}.json")
+                self.store.delete(f"{self.keys - 1 - self.times:04}.json")
                 raise StorageError("500 on a page")
             yield info
 
@@ -206,14 +203,15 @@ class _Listed:
         return iter(self.infos)
 
 
-@pytest.mark.faults("F37", on=EVERY, slow_on=("local", "s3"))
-def test_a_long_listing_that_breaks_and_changes_loses_nothing(backend: Backend, survived: Survived) -> None:
-    """2,500 keys, pages that fail, keys that come before and behind the place where it broke."""
+@pytest.mark.faults("F37", on=EVERY)
+@pytest.mark.parametrize("keys", [100, 2500])
+def test_a_long_listing_that_breaks_and_changes_loses_nothing(backend: Backend, keys: int, survived: Survived) -> None:
+    """Listings that fail half way, keys that come before and behind the place where it broke."""
     landing = backend.new()
-    for number in range(KEYS):
+    for number in range(keys):
         landing.put_hint(f"{number:04}.json", b"%d" % number)
 
-    failed = found_by_ticks(landing, Restless(landing, after=600, times=5))
+    failed = found_by_ticks(landing, Restless(landing, keys=keys, after=keys // 4, times=5))
 
     assert failed == 5
     survived(failed)

@@ -67,8 +67,13 @@ def littered(backend: Backend) -> Desk:
 
 def schedules(backend: Backend) -> list[Schedule]:
     """As many as the store is fast."""
-    step, chance = {"memory": (10, 3), "local": (32, 1), "s3": (64, 0), "radosgw": (20 * EFFORT, 0)}[backend.name]
-    return overtaken(max(1, step // EFFORT)) + by_chance(chance * EFFORT)
+    step, chance = {
+        "memory": (20, 3 * EFFORT - 2),
+        "local": (64, EFFORT - 1),
+        "s3": (64, EFFORT - 1),
+        "radosgw": (20 * EFFORT, 0),
+    }[backend.name]
+    return overtaken(max(1, step // EFFORT)) + (by_chance(chance) if chance else [])
 
 
 def raced(backend: Backend, *, collections: int) -> int:
@@ -90,7 +95,7 @@ def raced(backend: Backend, *, collections: int) -> int:
     return len(plan)
 
 
-@pytest.mark.faults("F43", on=EVERY)
+@pytest.mark.faults("F43", on=EVERY, slow_on=("local", "s3"))
 def test_garbage_collection_beside_a_publisher_leaves_no_dangling_key(backend: Backend, survived: Survived) -> None:
     """The publisher is about to name objects that nothing names yet."""
     survived(raced(backend, collections=1))
@@ -130,7 +135,7 @@ def test_a_collection_killed_at_any_call_is_finished_by_the_next(
     survived(len(range(1, counting.calls + 1, step)))
 
 
-@pytest.mark.faults("F49", on=EVERY)
+@pytest.mark.faults("F49", on=EVERY, slow_on=("local", "s3"))
 def test_a_rollback_beside_a_publish_leaves_one_order_of_both(backend: Backend, survived: Survived) -> None:
     """The publish comes before it, and is taken back, or after it, on top of the older version."""
     rollback = operation("rollback", "operations")

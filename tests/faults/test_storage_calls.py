@@ -38,7 +38,7 @@ landed = pytest.mark.parametrize("lands", [True, False], ids=["landed", "did not
 
 def places(calls: int, backend: Backend, *, start: int = 3, memory: int = 3) -> range:
     """Every call of a run; in the quick run some of those over a network or a disk."""
-    step = max(1, {"memory": memory, "local": 8, "s3": 16, "radosgw": 12 * EFFORT}[backend.name] // EFFORT)
+    step = max(1, {"memory": memory, "local": 8, "s3": 24, "radosgw": 12 * EFFORT}[backend.name] // EFFORT)
     return range(start if step > 1 else 1, calls + 1, step)
 
 
@@ -60,7 +60,7 @@ def test_a_crash_before_any_storage_call_leaves_a_whole_version(
     backend: Backend, base: str, survived: Survived
 ) -> None:
     """Readers see the old or the new version whole, and the next run gives exactly one version of the same content."""
-    survived(crash_everywhere(backend, base, after=False, memory=1))
+    survived(crash_everywhere(backend, base, after=False, memory=2))
 
 
 @pytest.mark.faults("F02", on=EVERY)
@@ -171,7 +171,7 @@ def one_lost_commit(backend: Backend, base: str, *, lands: bool) -> None:
     assert seen(lake) == sweep.new
 
 
-@pytest.mark.faults("F04", on=EVERY)
+@pytest.mark.faults("F04", on=EVERY, slow_on=("s3",))
 @bases
 @landed
 def test_a_commit_whose_answer_is_lost_is_asked_after(backend: Backend, base: str, lands: bool) -> None:
@@ -179,7 +179,7 @@ def test_a_commit_whose_answer_is_lost_is_asked_after(backend: Backend, base: st
     one_lost_commit(backend, base, lands=lands)
 
 
-@pytest.mark.faults("F05", on=EVERY)
+@pytest.mark.faults("F05", on=EVERY, slow_on=("s3",))
 @landed
 def test_a_commit_that_is_never_answered_is_an_unknown_state(backend: Backend, lands: bool) -> None:
     """Where no answer ever comes the run says so by name, and the next run finds or makes the one version."""
@@ -193,7 +193,7 @@ def test_a_commit_that_is_never_answered_is_an_unknown_state(backend: Backend, l
     sweep.recovers(lake)
 
 
-@pytest.mark.faults("F16", on=EVERY)
+@pytest.mark.faults("F16", on=EVERY, slow_on=("s3",))
 def test_a_refused_commit_is_no_unknown_state(backend: Backend) -> None:
     """A commit that the credentials may not make is told as what it is."""
     sweep = sweep_of(backend, "first publish")
@@ -206,7 +206,7 @@ def test_a_refused_commit_is_no_unknown_state(backend: Backend) -> None:
     sweep.recovers(lake)
 
 
-@pytest.mark.faults("F06", on=EVERY)
+@pytest.mark.faults("F06", on=EVERY, slow_on=("s3",))
 @landed
 @pytest.mark.parametrize(
     ("part", "base"),
@@ -236,7 +236,7 @@ def test_a_lost_answer_to_any_other_write_fails_the_run_and_not_the_label_set(
     sweep.recovers(lake)
 
 
-@pytest.mark.faults("F08", on=EVERY)
+@pytest.mark.faults("F08", on=EVERY, slow_on=("s3",))
 def test_a_rival_in_the_slot_is_not_taken_for_ours(backend: Backend) -> None:
     """An answer is lost and another publisher's record is in the slot: the run joins on top of it."""
     sweep = sweep_of(backend, "first publish")
@@ -295,7 +295,7 @@ def spoiled_reads(
     return len(places(len(reads), backend, start=1))
 
 
-@pytest.mark.faults("F12", on=EVERY)
+@pytest.mark.faults("F12", on=EVERY, slow_on=("s3",))
 @bases
 def test_half_an_object_is_never_used(backend: Backend, base: str, survived: Survived) -> None:
     """A torn read that nobody retried is refused by what it should have been."""
@@ -309,14 +309,14 @@ def test_bytes_that_are_not_what_was_stored_are_never_used(backend: Backend, bas
     survived(spoiled_reads(backend, base, lambda data: bytes(len(data))))
 
 
-@pytest.mark.faults("F13", on=EVERY)
+@pytest.mark.faults("F13", on=EVERY, slow_on=("local", "s3"))
 @pytest.mark.parametrize("part", [1, 2, 3])
 def test_a_flipped_bit_in_a_read_is_never_used(backend: Backend, part: int, survived: Survived) -> None:
     """What is still JSON with one character changed is refused as surely as garbage."""
     survived(spoiled_reads(backend, "publish on top", lambda data: flipped(data, len(data) * part // 4)))
 
 
-@pytest.mark.faults("F13", on=EVERY)
+@pytest.mark.faults("F13", on=EVERY, slow_on=("local", "s3"))
 @pytest.mark.parametrize(
     "spoil",
     [lambda data: data[: len(data) // 2], lambda data: flipped(data, data.index(b'"feature_hash":"') + 16)],
@@ -351,7 +351,7 @@ def test_a_torn_upload_under_our_digest_is_stored_again_beside(backend: Backend)
     damaged_upload(backend)
 
 
-@pytest.mark.faults("F14", on=EVERY)
+@pytest.mark.faults("F14", on=EVERY, slow_on=("local", "s3"))
 def test_any_torn_object_of_a_version_is_stored_again_beside(backend: Backend, survived: Survived) -> None:
     """Each object that a publish writes lies there torn already: the version is whole all the same."""
     sound = sound_lake(FIRST)
@@ -368,7 +368,7 @@ def test_any_torn_object_of_a_version_is_stored_again_beside(backend: Backend, s
     survived(len(keys))
 
 
-@pytest.mark.faults("F14", on=EVERY)
+@pytest.mark.faults("F14", on=EVERY, slow_on=("local", "s3"))
 def test_a_damaged_raw_copy_fails_its_export_only(backend: Backend) -> None:
     """Raw bytes that are not what their name says are never converted later, and other exports go on."""
     (entry,) = sound_lake(SECOND).label_set().version().exports().values()

@@ -4,11 +4,13 @@ import hashlib
 
 import pytest
 
-from encord_dagster.label_set import sources
+from encord_dagster.label_set import history, sources
 from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.sources import find_export
 from encord_dagster.landing import Export, exports_in
 from encord_dagster.orchestration import names
+from encord_dagster.orchestration.sweep import Sighting
+from encord_dagster.storage.protocol import ObjectStore
 from tests.orchestration.world import NAME, PARTITIONS, World
 
 
@@ -167,6 +169,62 @@ def test_bytes_that_are_accounted_for_become_a_second_source_without_a_run(
     assert second.id in sources.accounted(ticking.lake, NAME)
     assert find_export(ticking.lake, NAME, second.id) == second
     assert (ticking.tick().skipped or "").endswith("0 new")
+
+
+def test_a_tick_without_unseen_exports_does_not_read_the_log(ticking: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ticks come every half minute, for ever."""
+    ticking.deliver("a.json")
+    ticking.tick()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the log is read")
+
+    monkeypatch.setattr(history, "head", refuse)
+
+    assert not ticking.tick().added
+
+
+def test_the_log_is_read_once_for_all_unseen_exports_of_a_tick(ticking: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many may be unseen, when Dagster's database is lost."""
+    read: list[str] = []
+    head = history.head
+
+    def told(lake: ObjectStore, name: str) -> history.Head:
+        read.append(name)
+        return head(lake, name)
+
+    monkeypatch.setattr(history, "head", told)
+    ticking.deliver("a.json", "b.json", "c.json")
+
+    ticking.tick()
+
+    assert read == [NAME]
+
+
+def test_forgotten_exports_that_are_accounted_for_become_partitions_again_a_hundred_a_tick(
+    ticking: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their bytes are not looked at, and the new one among them gets its run."""
+    ticking.deliver(*(f"{number:03}.json" for number in range(150)))
+    by_key = {export.key: export for export in exports_in(ticking.landing)}
+    monkeypatch.setattr(Accounted, "__contains__", lambda self, export_id: export_id != by_key["120.json"].id)
+    looked: list[str] = []
+
+    def look(landing: ObjectStore, export: Export) -> Sighting:
+        looked.append(export.key)
+        return Sighting(export=export)
+
+    monkeypatch.setattr("encord_dagster.orchestration.sensor.peek", look)
+
+    first = ticking.tick()
+    second = ticking.tick(first.cursor)
+
+    assert looked == ["120.json"]
+    assert not first.requests
+    assert "100 are accounted for by the label set" in (first.skipped or "")
+    assert [request.partition_key for request in second.requests] == [by_key["120.json"].id]
+    assert [len(result.added) for result in (first, second)] == [100, 50]
+    assert all(find_export(ticking.lake, NAME, export.id) == export for export in by_key.values())
 
 
 def test_new_exports_stay_neighbours_when_a_duplicate_lies_between_them(

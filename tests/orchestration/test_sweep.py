@@ -10,6 +10,7 @@ from encord_dagster.orchestration.sweep import (
     blocks,
     read_cursor,
     requests,
+    summary,
     sweep,
     write_cursor,
 )
@@ -62,6 +63,21 @@ def test_known_exports_count_against_the_page_and_are_not_looked_at() -> None:
     seen = sweep(exports, known=known, cursor=Cursor(), look=look, limits=Limits(listed=4), expired=_never)
 
     assert (seen.listed, seen.cursor.after, seen.sightings) == (4, "0003.json", ())
+
+
+def test_what_the_label_set_accounts_for_is_not_new_and_is_told() -> None:
+    """It counts against the cap, as each becomes a partition."""
+    exports = [_export(number) for number in range(4)]
+
+    def look(export: Export) -> Sighting:
+        return Sighting(export=export, accounted=export.id != "id-0001")
+
+    seen = sweep(exports, known=set(), cursor=Cursor(), look=look, limits=Limits(exports=3), expired=_never)
+
+    assert [item.export.id for item in seen.new] == ["id-0001"]
+    assert [item.export.id for item in seen.accounted] == ["id-0000", "id-0002"]
+    assert "1 new" in summary(seen)
+    assert "2 are accounted for" in summary(seen)
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "{}x", '{"v":2,"after":"a"}', '{"after":7}', "[1]", '"a"'])
