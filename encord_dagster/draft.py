@@ -91,13 +91,14 @@ class Draft:
         key = identity.row_identity(row.label_hash, row.branch_name)
         rival = self.join.rival(event)
         wins = rival is None or order(event) > order(rival)
-        known = self.join.state.row(key) if wins and not self._again else None
+        is_new = wins and self.join.is_new(event)
+        known = self.join.state.row(key) if is_new and not self._again else None
         findings = [f for held in row.quarantined for f in held.findings if f.rule == "skeleton_joint_unknown"]
         findings += [*self._of_dataset(row), *self._of_other_source(row), *_of_known(event, rival, known)]
         change: BucketRow | None = None
         fragment: Fragment | None = None
         if wins:
-            if self.join.is_new(event):
+            if is_new:
                 change, fragment = self._converted(row, event, categories)
             self._decide(key, event, change)
         if row.dataset_hash:
