@@ -1,9 +1,9 @@
 """`python -m benchmarks.scale`: what a large label set with a long history costs, in requests, bytes and memory.
 
-A set of `--rows` label rows is published, then given `--versions` versions that change a row each. Measured
-then, each in a process of its own: `log`, `show`, `diff`, a publish of 10 changed rows, and a full export of all rows
-of which 10 changed. Lake and landing prefix are local folders; every call of the lake is counted. The plain COCO file that small sets also
-have is left out: a publish writes all of it again.
+A set of `--rows` label rows is published, then given `--versions` versions that change a row each. Measured then, each
+in a process of its own: `log`, `show`, `diff`, a publish of 10 changed rows, and a full export of all rows of which 10
+changed. Lake and landing prefix are local folders; every call of the lake is counted. The plain COCO file that small
+sets also have is left out: a publish writes all of it again.
 """
 
 import argparse

@@ -13,7 +13,7 @@ from encord_dagster.config import LabelSetConfig, Thresholds
 from encord_dagster.errors import AccessDenied, CommitStateUnknown, HistoryDamaged, StorageError, UsageError
 from encord_dagster.label_set import history, quarantine
 from encord_dagster.label_set.events import read_events
-from encord_dagster.label_set.manifest import LogRecord, encode
+from encord_dagster.label_set.manifest import LogRecord, encode, sealed
 from encord_dagster.label_set.operations import release, rollback, unblock
 from encord_dagster.label_set.retire import restore, retire
 from encord_dagster.label_set.tags import tag, tags
@@ -93,7 +93,7 @@ def test_records_of_earlier_releases_keep_their_bytes() -> None:
 
     added = {"held", "held_findings", "blocked", "again", "retired", "went_back_to", "reason", "content"}
     assert not added & set(fields)
-    assert encode(msgspec.json.decode(data, type=LogRecord)) == data
+    assert sealed(encode(msgspec.json.decode(data, type=LogRecord))) == data
 
 
 # rolling back
