@@ -1,6 +1,6 @@
 """`python -m benchmarks.scale`: what a large label set with a long history costs, in requests, bytes and memory.
 
-A set of `--rows` label rows is published in parts, then given `--versions` versions that change a row each. Measured
+A set of `--rows` label rows is published, then given `--versions` versions that change a row each. Measured
 then, each in a process of its own: `log`, `show`, `diff`, a publish of 10 changed rows, and a full export of all rows
 of which 10 changed. Lake and landing prefix are local folders; every call of the lake is counted.
 """
@@ -30,7 +30,6 @@ from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.protocol import Create, ObjectInfo, ObjectStore
 
 CONFIG = LabelSetConfig(name="large", masks=False, keep_raw=False)
-PART = 250_000  # rows of one export while the set is built
 CHANGED = 10
 
 
@@ -136,11 +135,10 @@ class Place:
 
 
 def build(place: Place, rows: int) -> None:
-    """All rows, as they were at first."""
-    head = history.head(place.lake, CONFIG.name)
-    for start in range(head.seq * PART, rows, PART):
-        place.deliver(range(start, min(start + PART, rows)), day=start // PART)
-        print(f"  {min(start + PART, rows):,} rows", file=sys.stderr, flush=True)
+    """All rows in one export, as they were at first."""
+    if history.head(place.lake, CONFIG.name).seq == 0:
+        place.deliver(range(rows), day=0)
+        print(f"  {rows:,} rows", file=sys.stderr, flush=True)
 
 
 def lengthen(place: Place, rows: int, versions: int) -> None:

@@ -3,24 +3,28 @@
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
 
 from encord_dagster.config import LabelSetConfig
-from encord_dagster.encord.coco_export.read import read_coco
-from encord_dagster.encord.container import Opened, open_export
+from encord_dagster.encord.container import Opened, RowSlice, open_export
 from encord_dagster.encord.disclosed import disclosed_digest, without_free_text
 from encord_dagster.encord.label_rows import RowReading, UnusableRow, read_row
 from encord_dagster.encord.model import Excluded, LabelRow, RowEvent
 from encord_dagster.encord.ontology import read_ontology
+from encord_dagster.encord.plain_parts import Parts
+from encord_dagster.encord.plain_rows import PlainReader
 from encord_dagster.encord.privacy import Disclosure
 from encord_dagster.encord.resolve import Index, part_digest, resolve
 from encord_dagster.errors import ExportError, UsageError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.rules.against import Against
 from encord_dagster.validation import apply_severities, conservation, is_wanted, validate
+
+ROWS_AT_ONCE = 64
+BYTES_AT_ONCE = 2**20  # of rows that are read together
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +36,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     event: RowEvent | None
     row: LabelRow | None
     findings: tuple[Finding, ...]
+
+
+Read = tuple[int, int, RowReading | UnusableRow]  # where the bytes of a row lie, and what was read of them
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -78,11 +85,7 @@ def _index(document: bytes) -> Index:
 def read_rows(delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:
     """Every row of an export, validated. Raises ExportError where the whole of it is unusable."""
     for offset, length, read in _reads(delivery, config):
-        if isinstance(read, UnusableRow):
-            finding = Finding(read.reason, "error", Location(row=read.label_hash), str(read))
-            reading = _refused(offset, length, finding, event=read.event)
-        else:
-            reading = _judged(offset, length, read, delivery, config)
+        reading = judged(offset, length, read, delivery.ontology, config)
         if reading.status == "quarantined" and config.on_bad_object == "fail_export":
             raise ExportError(
                 "bad_object", f"the configuration fails an export at its first bad row: {reading.findings[0]}"
@@ -90,34 +93,87 @@ def read_rows(delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:
         yield reading
 
 
-def _reads(delivery: Delivery, config: LabelSetConfig) -> Iterator[tuple[int, int, RowReading | UnusableRow]]:
-    """Each row as it was read, and where its bytes lie."""
-    mode: Literal["quarantine_object", "quarantine_row"] = "quarantine_row"
-    if config.on_bad_object == "quarantine_object":
-        mode = "quarantine_object"
-    opened, index, disclosure = delivery.opened, delivery.ontology, delivery.disclosure
-    relations = index.relations if index else frozenset()
+class RowReader:
+    """Reads rows of an export, by an ontology if there is one, without judging them."""
+
+    def __init__(self, config: LabelSetConfig, ontology: Index | None, *, fingerprints: bool = True) -> None:
+        self._mode: Literal["quarantine_object", "quarantine_row"] = "quarantine_row"
+        if config.on_bad_object == "quarantine_object":
+            self._mode = "quarantine_object"
+        self._relations, self._disclosure = ontology.relations if ontology else frozenset(), disclosure_of(config)
+        self._plain = PlainReader(
+            relations=self._relations,
+            disclosure=self._disclosure,
+            keep_going=config.on_bad_object == "quarantine_object",
+            fingerprints=fingerprints,
+        )
+
+    def read(self, pieces: Sequence[RowSlice]) -> Iterator[Read]:
+        """Each row as it was read, and where its bytes lie."""
+        for piece, reading in zip(pieces, self._plain.read(pieces), strict=True):
+            yield piece.offset, piece.length, reading or self._tolerantly(piece)
+
+    def in_parts(self, piece: RowSlice) -> Parts:
+        """A row a few frames at a time. Odd where it has to be read whole."""
+        return Parts(piece, self._plain)
+
+    def _tolerantly(self, piece: RowSlice) -> RowReading | UnusableRow:
+        relations, disclosure = self._relations, self._disclosure
+        try:
+            return read_row(piece, on_bad_object=self._mode, relations=relations, disclosure=disclosure)
+        except UnusableRow as error:
+            return error
+
+
+def _reads(delivery: Delivery, config: LabelSetConfig) -> Iterator[Read]:
+    """Each row of an export."""
+    opened, index = delivery.opened, delivery.ontology
     if opened.kind == "coco":
-        ontology = index.ontology if index else None
+        from encord_dagster.encord.coco_export.read import read_coco
+
+        ontology, disclosure = index.ontology if index else None, delivery.disclosure
+        mode: Literal["quarantine_object", "quarantine_row"] = "quarantine_row"
+        if config.on_bad_object == "quarantine_object":
+            mode = "quarantine_object"
         for row in read_coco(opened.data, ontology=ontology, on_bad_object=mode, disclosure=disclosure):
             yield 0, len(opened.data), row
-    for piece in opened.rows:
-        try:
-            read: RowReading | UnusableRow = read_row(
-                piece, on_bad_object=mode, relations=relations, disclosure=disclosure
-            )
-        except UnusableRow as error:
-            read = error
-        yield piece.offset, piece.length, read
+    reader = RowReader(config, index)
+    for pieces in some_at_once(opened.rows):
+        yield from reader.read(pieces)
 
 
-def _judged(offset: int, length: int, read: RowReading, delivery: Delivery, config: LabelSetConfig) -> Reading:
-    """A row held against the rules, then resolved by its ontology and filtered."""
-    event, row, index = read.event, read.row, delivery.ontology
+def some_at_once(pieces: Iterable[RowSlice]) -> Iterator[list[RowSlice]]:
+    """Rows in portions that are read together: small ones share what each would cost alone."""
+    some: list[RowSlice] = []
+    size = 0
+    for piece in pieces:
+        some.append(piece)
+        size += piece.length
+        if len(some) >= ROWS_AT_ONCE or size >= BYTES_AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def judged(
+    offset: int,
+    length: int,
+    read: RowReading | UnusableRow,
+    index: Index | None,
+    config: LabelSetConfig,
+    *,
+    rules: bool = True,
+) -> Reading:
+    """A row held against the rules, unless told otherwise, then resolved by its ontology and filtered."""
+    if isinstance(read, UnusableRow):
+        finding = Finding(read.reason, "error", Location(row=read.label_hash), str(read))
+        return _refused(offset, length, finding, event=read.event)
+    event, row = read.event, read.row
     if unaccounted := conservation(row):
         return _refused(offset, length, unaccounted, event=event)
     against = Against(ontology=index.ontology if index else None, min_area_pixels=config.min_area_pixels)
-    findings = (*read.findings, *validate(row, against))
+    findings = (*read.findings, *(validate(row, against) if rules else ()))
     if index:
         row, resolved = resolve(row, index, free_text=config.free_text)
         event = _with_part(event, part_digest(row, index))

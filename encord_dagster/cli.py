@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     convert = add("convert", _convert, "Convert exports into a folder laid out as a version's files; no lake.")
     convert.add_argument("url", nargs="+")
     convert.add_argument("-o", "--output", type=Path, required=True, help="an empty or absent folder")
+    convert.add_argument("--processes", type=int, default=0, help="at most; 0, the default: as many as are of use")
     _formats(convert)
     _publishing(convert)
     _reading(convert)
@@ -232,6 +233,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         formats=arguments.formats,
         config=_published(arguments, "converted", masks="masks" in arguments.formats),
         progress=_say(arguments),
+        processes=arguments.processes,
     )
     if arguments.json:
         _print({"exports": batches, "files": [str(path) for path in paths]})

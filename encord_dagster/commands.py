@@ -12,14 +12,15 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import ExportError, UsageError
 from encord_dagster.findings import Finding, Location
-from encord_dagster.label_set.read import open_label_set
-from encord_dagster.label_set.sources import accounted
+from encord_dagster.label_set.staging import staged
 from encord_dagster.landing import Export, export_of, exports_in, ontology_keys
 from encord_dagster.outcomes import Batch
-from encord_dagster.pipeline import ingest
+from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.memory import MemoryStore
 from encord_dagster.storage.open import open_store
 from encord_dagster.storage.protocol import ObjectStore
+from encord_dagster.stream.convert import Asked, convert
+from encord_dagster.stream.cut import Unusual
 
 Progress = Callable[[str], None]
 
@@ -63,6 +64,9 @@ def _by_store(urls: Sequence[str]) -> Iterator[tuple[ObjectStore, list[Export]]]
 
 def ingest_urls(urls: Sequence[str], *, lake: str, config: LabelSetConfig, progress: Progress) -> list[Batch]:
     """Ingest what the lake does not account for yet, one batch per landing store."""
+    from encord_dagster.label_set.sources import accounted
+    from encord_dagster.pipeline import ingest
+
     store = open_store(lake)
     batches: list[Batch] = []
     for landing, exports in _by_store(urls):
@@ -74,9 +78,32 @@ def ingest_urls(urls: Sequence[str], *, lake: str, config: LabelSetConfig, progr
 
 
 def convert_urls(
-    urls: Sequence[str], *, output: Path, formats: Sequence[str], config: LabelSetConfig, progress: Progress
+    urls: Sequence[str],
+    *,
+    output: Path,
+    formats: Sequence[str],
+    config: LabelSetConfig,
+    progress: Progress,
+    processes: int = 0,
 ) -> tuple[list[Batch], list[Path]]:
-    """Convert exports into a folder, through a lake in memory."""
+    """Convert exports into a folder: one plain file straight from the disk, all else through a lake in memory."""
+    if asked := _straight(urls, formats, config, processes):
+        try:
+            with staged(output.resolve()) as staging:
+                batch, paths = convert(asked, staging, progress)
+            return [batch], [output.resolve() / path.relative_to(staging) for path in paths]
+        except Unusual as reason:
+            progress(f"{redact(asked.export.key)}: {reason}; converting it in memory")
+    return in_memory(urls, output, formats, config, progress)
+
+
+def in_memory(
+    urls: Sequence[str], output: Path, formats: Sequence[str], config: LabelSetConfig, progress: Progress
+) -> tuple[list[Batch], list[Path]]:
+    """Convert exports of any kind into a folder, through a lake in memory."""
+    from encord_dagster.label_set.read import open_label_set
+    from encord_dagster.pipeline import ingest
+
     lake = MemoryStore()
     batches = [
         ingest(exports, landing=landing, lake=lake, config=config, progress=progress)
@@ -86,6 +113,31 @@ def convert_urls(
     if label_set.head.record is None or label_set.head.record.root is None:
         return batches, []
     return batches, label_set.version().checkout(output, formats=formats)
+
+
+def _straight(urls: Sequence[str], formats: Sequence[str], config: LabelSetConfig, processes: int) -> Asked | None:
+    """What can be converted without a lake: one file on this machine into COCO and masks.
+
+    Tables need fingerprints, which cost more than all the rest.
+    """
+    able = set(formats) <= {"coco", "masks"} and config.on_bad_object != "fail_export" and not config.publish
+    if not able or len(urls) != 1 or config.content != "join" or config.name_pattern:
+        return None
+    landing, exports = exports_at(urls[0])
+    if len(exports) != 1 or not isinstance(landing, LocalStore) or exports[0].key.endswith((".gz", ".zip")):
+        return None
+    (export,) = exports
+    beside = None if config.ontology else next(filter(None, map(landing.get, ontology_keys(export.key))), None)
+    if beside and not beside.isascii():
+        return None
+    return Asked(
+        path=landing.root / export.key,
+        export=export,
+        config=config,
+        ontology=config.ontology or (beside.decode("ascii") if beside else None),
+        formats=formats,
+        processes=processes,
+    )
 
 
 def validate_urls(urls: Sequence[str], *, config: LabelSetConfig) -> list[Validated]:

@@ -3,6 +3,7 @@
 Fractions of the export become pixels in `encord/`; nothing after it knows fractions.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -14,7 +15,7 @@ LONGEST_OUTLINE = 2**22  # pixels round one object: pycocotools needs 60 bytes f
 Visibility = Literal["visible", "occluded", "self_occluded", "invisible"]
 
 
-class Box(msgspec.Struct, frozen=True, tag="bounding_box"):
+class Box(msgspec.Struct, frozen=True, gc=False, tag="bounding_box"):
     """Axis-parallel box; x, y is its top-left corner."""
 
     x: float
@@ -79,9 +80,12 @@ class Skeleton(msgspec.Struct, frozen=True, tag="skeleton"):
 
 
 class Bitmask(msgspec.Struct, frozen=True, tag="bitmask"):
-    """Row-major runs over the whole frame, zeros first; their sum is width x height of the frame."""
+    """Row-major runs over the whole frame, zeros first; their sum is width x height of the frame.
 
-    runs: tuple[int, ...]
+    Masks that were decoded many at once have them in an array of 64-bit integers.
+    """
+
+    runs: Sequence[int]
 
 
 Geometry = Box | RotatedBox | Ellipse | Polygon | Polyline | Point | Skeleton | Bitmask

@@ -4,6 +4,7 @@ COCO ids are 53 bits, since COCOeval keeps them in float64, and never 0, since i
 """
 
 import hashlib
+from collections.abc import Callable, Sequence
 
 ID_BITS = 53
 
@@ -21,6 +22,16 @@ def row_identity(label_hash: str, branch_name: str) -> str:
 def number(*parts: str) -> int:
     """A number from 1 to 2**53 - 1 out of an identity."""
     return int(digest(*parts)[:16], 16) >> (64 - ID_BITS) or 1
+
+
+def numbering(*parts: str) -> Callable[[Sequence[str]], list[int]]:
+    """`number` of these parts and one more, which may hold further ones; for several at once."""
+    start, sha256, shift = "\0".join((*parts, "")), hashlib.sha256, 64 - ID_BITS
+
+    def numbered(rests: Sequence[str]) -> list[int]:
+        return [int.from_bytes(sha256((start + rest).encode()).digest()[:8], "big") >> shift or 1 for rest in rests]
+
+    return numbered
 
 
 def image_id(data_hash: str, identity: str) -> int:

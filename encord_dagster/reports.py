@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from encord_dagster import layout
 from encord_dagster.commands import Validated
@@ -9,9 +10,11 @@ from encord_dagster.encord.privacy import redact
 from encord_dagster.findings import RANKS, Finding
 from encord_dagster.formats import losses
 from encord_dagster.label_set import tree
-from encord_dagster.label_set.diff import Diff, ObjectCounts, RowChange, Sides
-from encord_dagster.label_set.read import LabelSet, Version
 from encord_dagster.outcomes import Batch, ExportOutcome
+
+if TYPE_CHECKING:
+    from encord_dagster.label_set.diff import Diff, ObjectCounts, RowChange, Sides
+    from encord_dagster.label_set.read import LabelSet, Version
 
 SHOWN = 20
 IDS_SHOWN = 3
@@ -61,6 +64,8 @@ def batch_text(batch: Batch) -> str:
     """What became of each export, and which version that made."""
     text = "".join(_outcome_text(outcome) for outcome in batch.outcomes)
     made = batch.published
+    if made is None and batch.outcomes and all(outcome.status == "converted" for outcome in batch.outcomes):
+        return text
     if made is None:
         return text + ("nothing was published\n" if batch.outcomes else "there was nothing to do\n")
     return text + (
@@ -122,7 +127,7 @@ def validation_text(report: Validated) -> str:
     return head + _findings_text(sorted(report.findings, key=lambda finding: -RANKS[finding.severity]))
 
 
-def log_entries(label_set: LabelSet, *, last: int | None = None) -> list[dict[str, object]]:
+def log_entries(label_set: "LabelSet", *, last: int | None = None) -> list[dict[str, object]]:
     """The log, or its last records, oldest first."""
     return [
         {
@@ -162,7 +167,7 @@ def log_text(entries: Sequence[Mapping[str, object]]) -> str:
     return "".join(lines)
 
 
-def version_summary(version: Version) -> dict[str, object]:
+def version_summary(version: "Version") -> dict[str, object]:
     """One version: counts, classes, lineage, where its files are."""
     root, lake = version.root, version.lake
     return {
@@ -189,7 +194,7 @@ def version_summary(version: Version) -> dict[str, object]:
     }
 
 
-def version_text(version: Version) -> str:
+def version_text(version: "Version") -> str:
     """One version: what it holds, what is odd about it, its classes, its losses, its exports, its files."""
     root, record = version.root, version.record
     deleted = f" ({root.tombstones:,} of deleted data)" if root.tombstones else ""
@@ -212,14 +217,14 @@ def version_text(version: Version) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _export_lines(version: Version) -> list[str]:
+def _export_lines(version: "Version") -> list[str]:
     exports = list(version.exports().values())
     lines = [f"  {entry.id}  {_counted(entry.rows, 'label row')}" for entry in exports[-SHOWN:]]
     earlier = len(exports) - len(lines)
     return ([f"  {_counted(earlier, 'earlier export')}: --json lists them all"] if earlier else []) + lines
 
 
-def _class_lines(version: Version) -> list[str]:
+def _class_lines(version: "Version") -> list[str]:
     objects: Counter[str] = Counter()
     for count in version.root.classes:
         objects[count.feature_hash] += count.objects
@@ -230,13 +235,13 @@ def _class_lines(version: Version) -> list[str]:
     ] or ["  none"]
 
 
-def _loss_lines(version: Version) -> list[str]:
+def _loss_lines(version: "Version") -> list[str]:
     lines = losses.reported(version.losses)
     wide = max((len(line.code) for line in lines), default=0)
     return [f"  {line.count:>9,}  {line.code:{wide}}  {line.description}" for line in lines] or ["  none"]
 
 
-def diff_text(found: Diff) -> str:
+def diff_text(found: "Diff") -> str:
     """What changed between two versions."""
     config = " (another configuration)" if found.configuration_changed else ""
     head = f"version {found.before} -> {found.after}{config}\n"
@@ -265,7 +270,7 @@ def diff_text(found: Diff) -> str:
     return head + "\n".join(lines + ([f"  … and {more:,} more"] if more else [])) + "\n"
 
 
-def _objects_text(counts: ObjectCounts) -> str:
+def _objects_text(counts: "ObjectCounts") -> str:
     """`2 added, 0 removed, 3 changed (1 geometry, 2 attributes)`."""
     kinds = {
         "geometry": counts.geometry,
@@ -279,11 +284,11 @@ def _objects_text(counts: ObjectCounts) -> str:
     )
 
 
-def _sides(counts: Mapping[str, Sides]) -> list[str]:
+def _sides(counts: "Mapping[str, Sides]") -> list[str]:
     return [f"  {name}  {was:,} -> {now:,}" for name, (was, now) in counts.items() if was or now]
 
 
-def _row_line(row: RowChange) -> str:
+def _row_line(row: "RowChange") -> str:
     gone = ", its data was deleted" if row.gone else ""
     export = f"  by export {row.export_id}" if row.export_id else ""
     return f"  {row.label_hash}  {row.fate}{gone}: objects {_objects_text(row.objects)}{export}"

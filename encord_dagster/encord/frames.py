@@ -13,7 +13,7 @@ from encord_dagster.encord.notes import Notes, problem, row_error
 from encord_dagster.encord.scalars import ABSENT, FRAME_NUMBER, UNREADABLE, Raw, Scalar, integer, present
 from encord_dagster.encord.units import Unit, read_size
 
-_UID = re.compile(r"[0-9A-Za-z.+/=_-]{1,128}")
+UID = re.compile(r"[0-9A-Za-z.+/=_-]{1,128}")
 
 
 class Sheet(msgspec.Struct, kw_only=True):
@@ -156,7 +156,7 @@ def _read_slice(raw: Raw, sheet: Sheet, notes: Notes) -> None:
     if uid is None or sheet.unit.space is not None:  # one series may be in several spaces
         return
     number = integer(multiframe)
-    if not isinstance(uid, str) or not _UID.fullmatch(uid) or (multiframe is not None and number is None):
+    if not isinstance(uid, str) or not UID.fullmatch(uid) or (multiframe is not None and number is None):
         notes.add(codes.BAD_SLICE, "the slice's SOP instance uid or multiframe number is none", where)
         return
     sheet.identity = f"sop:{uid}#{'-' if number is None else number}"

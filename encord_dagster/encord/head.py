@@ -16,10 +16,10 @@ _OTHER_TYPES = frozenset(
     {"audio", "deleted", "dicom_study", "group", "html", "pdf", "plain_text", "scene", "time_series"}
 )
 _TYPE_ALIASES = {"image_group": "img_group", "image_sequence": "img_group", "img_sequence": "img_group"}
-_LABEL_STATUSES = frozenset(
+LABEL_STATUSES = frozenset(
     {"NOT_LABELLED", "LABEL_IN_PROGRESS", "LABELLED", "REVIEW_IN_PROGRESS", "REVIEWED", "REVIEWED_TWICE"}
 )
-_TASK_STATUSES = frozenset({"QUEUED", "ASSIGNED", "IN_REVIEW", "RETURNED", "COMPLETED"})
+TASK_STATUSES = frozenset({"QUEUED", "ASSIGNED", "IN_REVIEW", "RETURNED", "COMPLETED"})
 
 
 class Head(msgspec.Struct):
@@ -139,11 +139,11 @@ def read_state(head: Head, notes: Notes) -> State:
     """Kind and statuses of the row, in Encord's current words."""
     if flag(head.is_valid) is False:
         notes.add(codes.ROW_INVALID, "Encord marks the row as not valid (is_valid); check it there")
-    task = _status(head.annotation_task_status, "annotation_task_status", _TASK_STATUSES, notes)
+    task = _status(head.annotation_task_status, "annotation_task_status", TASK_STATUSES, notes)
     return State(
         data_type=_data_type(head, notes),
         is_image_sequence=flag(head.is_image_sequence),
-        label_status=_status(head.label_status, "label_status", _LABEL_STATUSES, notes),
+        label_status=_status(head.label_status, "label_status", LABEL_STATUSES, notes),
         annotation_task_status=task,
         workflow_node=_workflow_node(head, notes),
     )

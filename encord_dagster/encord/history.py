@@ -1,11 +1,13 @@
 """The export events of a row: `export_hash`, `exported_at` and `export_history`."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from encord_dagster.encord import codes
 from encord_dagster.encord.authors import read_person
-from encord_dagster.encord.children import entries
-from encord_dagster.encord.model import HistoryEntry
+from encord_dagster.encord.children import entries as children_of
+from encord_dagster.encord.model import HistoryEntry, RowEvent
 from encord_dagster.encord.notes import Notes, shown
 from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, is_hash, present
 from encord_dagster.encord.times import parse_time
@@ -31,6 +33,11 @@ def read_time(value: Scalar, name: str, notes: Notes) -> str | None:
     return time
 
 
+def event_time(event: RowEvent) -> str:
+    """The time that orders an event; without its zone letter, so that fractions of a second sort rightly."""
+    return (event.exported_at or event.last_edited_at or "").rstrip("Z")
+
+
 def read_export_hash(value: Scalar, notes: Notes) -> str | None:
     """The export hash of the row, None where it is absent or no hash."""
     value = present(value)
@@ -44,8 +51,13 @@ def read_export_hash(value: Scalar, notes: Notes) -> str | None:
 
 def read_history(raw: Raw, current: HistoryEntry | None, notes: Notes) -> tuple[HistoryEntry, ...]:
     """The entries of `export_history` and the current one, each export hash once, newest first."""
+    return united(current, _entries(raw, notes))
+
+
+def united(current: HistoryEntry | None, entries: Iterable[HistoryEntry]) -> tuple[HistoryEntry, ...]:
+    """Entries and the current one, each export hash once, newest first."""
     found = {current.export_hash: current} if current else {}
-    for entry in _entries(raw, notes):
+    for entry in entries:
         known = found.get(entry.export_hash)
         if known is None or known.exported_at is None:
             found[entry.export_hash] = entry
@@ -57,7 +69,7 @@ def read_history(raw: Raw, current: HistoryEntry | None, notes: Notes) -> tuple[
 
 def _entries(raw: Raw, notes: Notes) -> list[HistoryEntry]:
     try:
-        children = entries(raw)
+        children = children_of(raw)
     except UNREADABLE:
         notes.add(codes.BAD_HISTORY, "export_history is neither a list nor an object; it was left out")
         return []

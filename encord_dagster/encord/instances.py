@@ -1,6 +1,7 @@
 """Object entries of a frame become object instances: counted, deduplicated, scaled, answered."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -8,7 +9,7 @@ from encord_dagster.encord import codes
 from encord_dagster.encord.authors import Signed, read_authors
 from encord_dagster.encord.ellipses import read_circle, read_ellipse
 from encord_dagster.encord.masks import read_bitmask
-from encord_dagster.encord.model import ObjectInstance
+from encord_dagster.encord.model import Attribute, ObjectInstance
 from encord_dagster.encord.notes import BadObject, Notes, problem, quote, shown
 from encord_dagster.encord.object_answers import ObjectAnswers
 from encord_dagster.encord.pixels import (
@@ -77,6 +78,13 @@ class Entry(Signed, rename=_WIRE_NAMES):
     ellipse: Raw = ABSENT
 
 
+class Answered(Protocol):
+    """The attributes of objects."""
+
+    def at(self, object_hash: str, frame: int) -> tuple[Attribute, ...]:
+        """Those of an object at a frame."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """The frame that objects lie on; sizes in pixels."""
 
@@ -131,6 +139,14 @@ def read_objects(
     return tuple(instances)
 
 
+def read_again(raw: Raw, place: Place, answers: Answered, notes: Notes) -> ObjectInstance | None:
+    """One object of a frame, which is there once and not deleted, but else may be anything."""
+    entry = _entry(raw, notes.at(place.unit, place.frame), notes, set())
+    if entry is None:
+        return None
+    return _instance(entry, place, notes.at(place.unit, place.frame, readable_hash(entry.object_hash)), answers, notes)
+
+
 def exclude_objects(children: list[Raw], reason: str, where: Location, notes: Notes, seen: set[str]) -> None:
     """Count objects that are left out as a whole, as of a deleted asset or a modality without pixels."""
     notes.objects_in += len(children)
@@ -154,9 +170,7 @@ def _entry(raw: Raw, where: Location, notes: Notes, seen: set[str]) -> Entry | N
     return None
 
 
-def _instance(
-    entry: Entry, place: Place, where: Location, answers: ObjectAnswers, notes: Notes
-) -> ObjectInstance | None:
+def _instance(entry: Entry, place: Place, where: Location, answers: Answered, notes: Notes) -> ObjectInstance | None:
     """The instance, None where it was excluded or quarantined."""
     stated = (text(entry.shape) or "").strip().lower()
     shape = _shape(entry, stated)
@@ -174,7 +188,7 @@ def _instance(
 
 
 def _convert(
-    entry: Entry, shape: str | None, place: Place, where: Location, answers: ObjectAnswers, notes: Notes
+    entry: Entry, shape: str | None, place: Place, where: Location, answers: Answered, notes: Notes
 ) -> ObjectInstance:
     for name, value in (("objectHash", entry.object_hash), ("featureHash", entry.feature_hash)):
         if not is_hash(value):

@@ -14,7 +14,7 @@ from encord_dagster.geometry import Geometry
 Kind = Literal["radio", "checklist", "text", "numeric", "relation"]
 
 
-class Option(msgspec.Struct, frozen=True):
+class Option(msgspec.Struct, frozen=True, gc=False):
     """A chosen option of a radio or checklist attribute."""
 
     feature_hash: str
@@ -22,7 +22,7 @@ class Option(msgspec.Struct, frozen=True):
     value: str
 
 
-class Attribute(msgspec.Struct, frozen=True):
+class Attribute(msgspec.Struct, frozen=True, gc=False):
     """An attribute at one frame (or for a whole asset); options are a tuple, text a str, numeric a float.
 
     Only an ontology tells `kind`, `parent` (feature hash of the option that the attribute hangs below) and which
@@ -37,7 +37,7 @@ class Attribute(msgspec.Struct, frozen=True):
     parent: str | None = None
 
 
-class ObjectInstance(msgspec.Struct, frozen=True, kw_only=True):
+class ObjectInstance(msgspec.Struct, frozen=True, gc=False):
     """One object on one frame. The same `object_hash` on several frames of a row is one track."""
 
     object_hash: str

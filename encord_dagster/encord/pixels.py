@@ -1,6 +1,7 @@
 """From fractions of the image to pixels: x and w scale by its width, y and h by its height."""
 
 import math
+from collections.abc import Sequence
 from operator import sub
 
 import msgspec
@@ -85,7 +86,7 @@ def read_polygon(polygon: Raw, polygons: Raw, scale: Scale) -> Polygon:
     nested = [rings for rings in nested if rings]
     outline = _fractions(polygon) if polygon != ABSENT else ()
     if nested and outline:
-        scale.differs = not _same(outline, nested[0][0])
+        scale.differs = not same_outline(outline, nested[0][0])
     rings = nested or [[outline]]
     found = tuple(tuple(_area_ring(ring, scale) for ring in one) for one in rings)
     if scale.width * scale.height > LARGEST_FRAME and any(len(one) > 1 for one in found):
@@ -204,10 +205,14 @@ def _number(value: float | str) -> float:
 
 
 def _pixels(fractions: Ring, scale: Scale) -> Ring:
-    width, height = scale.width, scale.height
     if fractions and (min(fractions) < 0.0 or max(fractions) > 1.0):
         names = ("x", "y")
         fractions = tuple(_inside(value, scale, names[index % 2]) for index, value in enumerate(fractions))
+    return pixels_of(fractions, scale.width, scale.height)
+
+
+def pixels_of(fractions: Sequence[float], width: int, height: int) -> Ring:
+    """x0, y0, x1, y1, ... in pixels, of fractions that lie in the image."""
     pixels = [0.0] * len(fractions)
     pixels[::2] = [value * width + 0.0 for value in fractions[::2]]
     pixels[1::2] = [value * height + 0.0 for value in fractions[1::2]]
@@ -239,5 +244,6 @@ def _refuse_endless(rings: list[Ring], scale: Scale) -> None:
         raise BadObject(codes.TOO_LARGE_TO_MASK, message)
 
 
-def _same(one: Ring, other: Ring) -> bool:
+def same_outline(one: Ring, other: Ring) -> bool:
+    """Whether two outlines are one, but for the rounding of `polygon`."""
     return len(one) == len(other) and all(abs(a - b) <= _POLYGON_ROUNDING for a, b in zip(one, other, strict=True))

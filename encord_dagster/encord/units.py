@@ -12,10 +12,10 @@ from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw, Scalar, integ
 from encord_dagster.findings import Location
 
 IMAGE_TYPES = frozenset({"image", "img_group", "video", "dicom", "nifti"})  # data types with frames of pixels
-_LARGEST_SIDE = 1_000_000  # pixels
+LARGEST_SIDE = 1_000_000  # pixels
 _ODD_RATE = 1000  # frames a second
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")  # of DICOM, of at most 64 characters
-_MIME = re.compile(r"[A-Za-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}")
+MIME = re.compile(r"[A-Za-z0-9.+-]{1,64}/[A-Za-z0-9.+-]{1,64}")
 
 
 Size = tuple[int | None, int | None]  # width and height in pixels, None where the export has none
@@ -90,7 +90,7 @@ def read_size(value: Scalar, what: str, notes: Notes, unit: str, frame: int | No
     if present(value) is None:
         return None
     size = integer(value)
-    if size is not None and 0 < size <= _LARGEST_SIDE:
+    if size is not None and 0 < size <= LARGEST_SIDE:
         return size
     where = notes.at(unit, frame)
     notes.add(codes.BAD_FRAME_SIZE, f"the {what} {shown(value)} is no whole number of pixels; it was left out", where)
@@ -115,7 +115,7 @@ def _read(key: str, raw: Raw, data_type: str, notes: Notes, *, alone: bool) -> U
     mime = text(unit.data_type) or ""
     return Unit(
         data_hash=data_hash,
-        mime_type=mime.lower() if _MIME.fullmatch(mime) else "",
+        mime_type=mime.lower() if MIME.fullmatch(mime) else "",
         sequence=_sequence(unit.data_sequence, alone=alone) if pixels else 0,
         width=read_size(unit.width, "width", notes, data_hash) if pixels else None,
         height=read_size(unit.height, "height", notes, data_hash) if pixels else None,
@@ -134,9 +134,14 @@ def _check_series(raw: Raw, where: Location, notes: Notes) -> None:
         notes.add(codes.BAD_SERIES, f"the metadata of the series cannot be read ({problem(error)})", where)
         return
     for name, value in (("study", present(series.study_uid)), ("series", present(series.series_uid))):
-        if value is not None and not (isinstance(value, str) and len(value) <= 64 and _UID.fullmatch(value)):
+        if value is not None and not is_uid(value):
             message = f"the {name} uid {shown(value)} is no DICOM uid; check how the series came into Encord"
             notes.add(codes.BAD_SERIES, message, where)
+
+
+def is_uid(value: object) -> bool:
+    """Whether a value is a DICOM uid."""
+    return isinstance(value, str) and len(value) <= 64 and _UID.fullmatch(value) is not None
 
 
 def _sequence(value: Scalar, *, alone: bool) -> int:
@@ -153,6 +158,11 @@ def _last_frame(unit: _Unit, where: Location, notes: Notes) -> int | None:
     rate, duration = number(unit.data_fps), number(unit.data_duration)
     if rate is not None and rate > _ODD_RATE:
         notes.add(codes.ODD_FRAME_RATE, f"the video claims {rate:g} frames a second; check the file", where)
+    return last_frame_at(rate, duration)
+
+
+def last_frame_at(rate: float | None, duration: float | None) -> int | None:
+    """The last frame at so many frames a second, over so many seconds."""
     if rate is None or duration is None or rate <= 0 or duration < 0 or rate * duration > 10**9:
         return None
     return round(rate * duration)

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping
 
-import msgspec
 from msgspec.structs import replace
 
 from encord_dagster import identity
 from encord_dagster.encord.model import Frame, LabelRow
 from encord_dagster.formats import coco
+from encord_dagster.formats.forms import forms_of
 from encord_dagster.formats.fragment import Category, ClassCount, Fragment, MaskImage
 from encord_dagster.formats.masks import mask_pngs
 from encord_dagster.formats.tables import RowTables
@@ -22,15 +22,17 @@ def convert(
     `ids` gives images and annotations whose plain ids are taken others, by their keys.
     """
     tables = RowTables(row)
+    forms = iter(forms_of([row], categories))
+    annotations_of = coco.RowAnnotations(row, {key: one.id for key, one in categories.items()}, coco.written_answers())
     images: list[coco.Image] = []
     annotations: list[coco.Annotation] = []
     pictures: list[MaskImage] = []
     for frame in row.frames:
-        image = _image(frame, row, ids or {})
+        image = image_of(frame, row, ids or {})
         if image is None:
             tables.add_without_image(frame)
             continue
-        made = [coco.annotation(item, categories[item.feature_hash], image=image, row=row) for item in frame.objects]
+        made = annotations_of.on_image(frame.objects, forms, image)
         if ids:
             made = [_renumbered(one, row, ids) for one in made]
         images.append(image)
@@ -40,11 +42,10 @@ def convert(
         if painted:
             pictures += [MaskImage(image.id, "semantic", painted.semantic)]
             pictures += [MaskImage(image.id, "instance", painted.instance)]
-    encode = msgspec.json.Encoder().encode
     return Fragment(
         image_ids=tuple(image.id for image in images),
-        images=tuple(encode(image) for image in images),
-        annotations=tuple(encode(item) for item in annotations),
+        images=tuple(coco.lines(images).split(b"\n")[:-1]),
+        annotations=tuple(coco.lines(annotations).split(b"\n")[:-1]),
         classes=_counted(row, categories),
         masks=tuple(pictures),
         tables=tables.records,
@@ -52,7 +53,8 @@ def convert(
     )
 
 
-def _image(frame: Frame, row: LabelRow, ids: Mapping[str, int]) -> coco.Image | None:
+def image_of(frame: Frame, row: LabelRow, ids: Mapping[str, int]) -> coco.Image | None:
+    """The COCO image of a frame, with its own id where that is given another."""
     image = coco.image(frame, row)
     if image is None or not ids:
         return image

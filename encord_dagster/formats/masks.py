@@ -12,8 +12,8 @@ from encord_dagster.errors import RowError, UsageError
 from encord_dagster.formats import png
 from encord_dagster.formats.overlay import overlay
 from encord_dagster.formats.palette import palette
-from encord_dagster.formats.raster import rasterise
-from encord_dagster.geometry import LARGEST_MASK
+from encord_dagster.formats.raster import Raster, rasterise
+from encord_dagster.geometry import LARGEST_MASK, Bitmask
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,12 +97,33 @@ def _paint(frame: Frame, width: int, height: int) -> "NDArray[np.uint8] | NDArra
     """The instance mask, indexed [y, x]; in 8 bits where they suffice, which is faster."""
     import numpy as np
 
-    columns = np.zeros(width * height, dtype=np.uint8 if len(frame.objects) <= HIGHEST_IN_PALETTE else np.uint16)
+    small = len(frame.objects) <= HIGHEST_IN_PALETTE
+    flat: NDArray[np.uint8] | NDArray[np.uint16]
+    flat = np.zeros(width * height, dtype=np.uint8) if small else np.zeros(width * height, dtype=np.uint16)
+    canvas: NDArray[np.uint8] | NDArray[np.uint16] = flat.reshape(height, width)
     for number, item in enumerate(frame.objects, start=1):
+        if isinstance(item.geometry, Bitmask):
+            rle.paint(flat, item.geometry.runs, number)  # row by row already, as the canvas is
+            continue
         raster = rasterise(item.geometry, width=width, height=height)
         if raster is not None and raster.area:
-            rle.paint(columns, rle.decode(raster.counts), number)
-    return np.ascontiguousarray(columns.reshape(width, height).T)
+            x, y, across, down = raster.bbox
+            pixels = _columns(raster, x, across)[:, y : y + down].T
+            canvas[y : y + down, x : x + across][pixels] = number
+    return canvas
+
+
+def _columns(raster: Raster, first: int, count: int) -> "NDArray[np.bool_]":
+    """Some columns of a raster that hold all of its pixels, indexed [x, y]."""
+    import numpy as np
+
+    height = raster.size[0]
+    ends = np.cumsum(rle.decode(raster.counts)) - first * height
+    stops = ends[1::2]
+    flat = np.zeros(count * height, dtype=np.bool_)
+    for start, stop in zip(ends[0::2].tolist(), stops.tolist(), strict=False):
+        flat[start:stop] = True
+    return flat.reshape(count, height)
 
 
 def _semantic(instance: "NDArray[np.uint8] | NDArray[np.uint16]", ids: list[int]) -> bytes:

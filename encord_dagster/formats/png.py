@@ -3,7 +3,7 @@
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -95,11 +95,21 @@ def _scanlines(pixels: "Pixels", depth: int, values: Sequence[int]) -> Iterator[
     some = max(1, _BLOCK // max(1, pixels[:1].size))
     for top in range(0, len(pixels), some):
         block = pixels[top : top + some]
-        body = np.take(table, block, mode="clip") if values else block.astype(form)
+        body = _looked_up(table, block) if values else block.astype(form)
         body = np.ascontiguousarray(body).view(np.uint8).reshape(len(block), -1)
         raw = np.zeros((len(block), 1 + body.shape[1]), dtype=np.uint8)  # each row opens with its filter: 0, none
         raw[:, 1:] = body
         yield raw.data
+
+
+def _looked_up(table: "NDArray[Any]", block: "Pixels") -> "NDArray[Any]":
+    """The value in the table for each pixel; the last one for those beyond its end."""
+    import numpy as np
+
+    if table.dtype != np.uint8 or block.dtype != np.uint8:
+        return np.take(table, block, mode="clip")
+    whole = bytes(table[:256]) + bytes(table[-1:]) * (256 - len(table))
+    return np.frombuffer(block.tobytes().translate(whole), dtype=np.uint8).reshape(block.shape)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -30,6 +30,7 @@ DECIMALS = 6  # coordinates are rounded as COCO files hold them: the rasteriser'
 QUARTER_TURNS = {0.0: (1.0, 0.0), 90.0: (0.0, 1.0), 180.0: (-1.0, 0.0), 270.0: (0.0, -1.0)}  # cos, sin without noise
 MAX_SAGITTA = 0.05  # pixels: half the 0.1 that is promised, so that also the area of a small circle is right to 0.5 %
 COARSE = 2**14  # cells a side, where a frame is too large for a mask and only an area is wanted
+LEAST_TURN = 1e-3  # square pixels: far more than rounding can make of a turn back
 MAX_EDGE_PAIRS = 100_000  # beyond this, looking for crossings costs more than a thousand rasterisations are worth
 
 
@@ -149,16 +150,21 @@ def area_in_pixels(polygon: Polygon, *, width: int, height: int) -> float:
 def is_simple(ring: Ring) -> bool:
     """Whether a ring neither crosses, touches nor retraces itself. Repeated points in a row are no harm.
 
-    Only edges whose x ranges overlap are compared. A ring with more than `MAX_EDGE_PAIRS` such pairs counts as not
-    simple without being looked at: the caller then takes the area in pixels, which is right for any ring.
+    A star is simple. Of other rings only edges whose x ranges overlap are compared. A ring with more than
+    `MAX_EDGE_PAIRS` such pairs counts as not simple without being looked at: the caller then takes the area in pixels,
+    which is right for any ring.
     """
     import numpy as np
 
     points = np.array(ring, dtype=np.float64).reshape(-1, 2)
     start = points[(points != np.roll(points, -1, axis=0)).any(axis=1)]
-    if len(start) < 3 or _retraces(start):
+    if len(start) < 3:
         return False
     stop = np.roll(start, -1, axis=0)
+    if len(start) == len(points) and _is_star(start, stop):
+        return True
+    if _retraces(start):
+        return False
     pairs = _edges_that_may_meet(np.minimum(start, stop), np.maximum(start, stop))
     if pairs is None:
         return False
@@ -166,6 +172,35 @@ def is_simple(ring: Ring) -> bool:
     a, b, c, d = start[one], stop[one], start[two], stop[two]
     meet = (_side(a, b, c) * _side(a, b, d) <= 0) & (_side(c, d, a) * _side(c, d, b) <= 0)
     return not bool(meet.any())
+
+
+def star_shaped(
+    x: "NDArray[np.float64]",
+    y: "NDArray[np.float64]",
+    next_x: "NDArray[np.float64]",
+    next_y: "NDArray[np.float64]",
+    firsts: "NDArray[np.int64]",
+) -> "NDArray[np.bool_]":
+    """Whether rings, given by all their points and the point after each, turn once round the origin and never back.
+
+    Such a ring is simple: its edges lie in sectors that do not overlap. `firsts` are where rings begin.
+    """
+    import numpy as np
+
+    turn = x * next_y - next_x * y
+    one_way = (np.minimum.reduceat(turn, firsts) > LEAST_TURN) | (np.maximum.reduceat(turn, firsts) < -LEAST_TURN)
+    rises = ((y < 0) & (next_y >= 0)).astype(np.int64)
+    found: NDArray[np.bool_] = one_way & (np.add.reduceat(rises, firsts) == 1)
+    return found
+
+
+def _is_star(start: "NDArray[np.float64]", stop: "NDArray[np.float64]") -> bool:
+    """Whether one ring is a star about the centre of its hull."""
+    import numpy as np
+
+    centre = (start.min(axis=0) + start.max(axis=0)) / 2
+    here, there = start - centre, stop - centre
+    return bool(star_shaped(here[:, 0], here[:, 1], there[:, 0], there[:, 1], np.zeros(1, dtype=np.int64))[0])
 
 
 def _direction(theta: float) -> tuple[float, float]:

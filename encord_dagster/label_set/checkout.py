@@ -1,10 +1,7 @@
 """A version as plain files in a folder: COCO, masks, tables, the loss report."""
 
-import secrets
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +11,7 @@ from encord_dagster.formats.png import size_of
 from encord_dagster.label_set import document, objects, tree
 from encord_dagster.label_set.cache import Cache, link_or_copy
 from encord_dagster.label_set.images import Described, described
+from encord_dagster.label_set.staging import staged
 
 if TYPE_CHECKING:
     from encord_dagster.label_set.read import Version
@@ -30,7 +28,7 @@ def checkout(
     """Write the files of a version; a folder that does not exist yet appears with all of them, or not at all."""
     if unknown := set(formats) - set(FORMATS):
         raise UsageError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(FORMATS)}")
-    with _staged(folder.resolve()) as staging:
+    with staged(folder.resolve()) as staging:
         files = _Files(staging, cache, link=link)
         files.write(losses.FILE, losses.report(version.root.losses))
         for name in (croissant.FILE, provenance.FILE):
@@ -45,33 +43,6 @@ def checkout(
         if "masks" in formats:
             _write_masks(version, files, progress)
     return [folder / name for name in files.written]
-
-
-@contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """A folder beside the wanted one, or within it where that exists, whose files get their names at the end."""
-    exists = folder.exists()
-    if exists:
-        _refuse_others(folder)
-    parent = folder if exists else folder.parent
-    parent.mkdir(parents=True, exist_ok=True)
-    staging = parent / f".checkout-{secrets.token_hex(8)}"
-    staging.mkdir()
-    try:
-        yield staging
-        if exists:  # it stays: it may be a mount, or where somebody stands
-            _refuse_others(folder, staging)
-            for entry in list(staging.iterdir()):
-                entry.rename(folder / entry.name)
-        else:
-            staging.rename(folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _refuse_others(folder: Path, *mine: Path) -> None:
-    if other := next((path for path in folder.iterdir() if path not in mine), None):
-        raise UsageError(f"{folder} is not empty, it holds {other.name}; name a folder that is, or does not exist yet")
 
 
 class _Files:

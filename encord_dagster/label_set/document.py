@@ -13,7 +13,7 @@ from encord_dagster.label_set.manifest import Bucket, ObjectRef, Root
 from encord_dagster.label_set.tree import Tree
 from encord_dagster.storage.protocol import ObjectStore
 
-INSTANCES = "annotations/instances.json"
+INSTANCES = coco.FILE
 STEP = 16 * 2**20  # bytes of the plain file fetched at a time
 IN_MEMORY = 64 * 2**20  # bytes of annotations; more of them wait on the disk
 

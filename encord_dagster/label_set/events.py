@@ -6,6 +6,7 @@ import msgspec
 import pyarrow as pa
 
 from encord_dagster import identity, layout
+from encord_dagster.encord.history import event_time as event_time  # its readers ask for it here
 from encord_dagster.encord.model import HistoryEntry, RowEvent
 from encord_dagster.findings import Finding, Location
 from encord_dagster.formats.tables import from_parquet, to_parquet
@@ -55,11 +56,6 @@ class RowAccount(msgspec.Struct, frozen=True, kw_only=True):
     objects_in: int = 0
     objects_quarantined: int = 0
     objects_excluded: int = 0
-
-
-def event_time(event: RowEvent) -> str:
-    """The time that orders an event; without its zone letter, so that fractions of a second sort rightly."""
-    return (event.exported_at or event.last_edited_at or "").rstrip("Z")
 
 
 def order(event: RowEvent) -> Order:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from encord_dagster import rle
 from encord_dagster.errors import HistoryDamaged, IdClash, UsageError
 from encord_dagster.formats import masks, png, tables
-from encord_dagster.formats.coco import Rle
+from encord_dagster.formats.forms import Rle
 from encord_dagster.formats.raster import rasterise
 from encord_dagster.geometry import LARGEST_MASK, Polygon, Ring
 from encord_dagster.label_set import objects, shards

@@ -72,7 +72,7 @@ def duplicate_boxes(row: LabelRow, _: Against) -> Iterator[Found]:
 def zero_area(row: LabelRow, _: Against) -> Iterator[Found]:
     """Each polygon whose outlines enclose nothing."""
     for frame, instance in _objects(row):
-        if isinstance(instance.geometry, Polygon) and _is_flat(instance.geometry):
+        if isinstance(instance.geometry, Polygon) and is_flat(instance.geometry):
             yield _at(row, frame, instance), "the polygon has no area; correct or delete it in Encord"
 
 
@@ -152,7 +152,8 @@ def _hull(shape: RotatedBox | Ellipse) -> tuple[float, float, float, float]:
     return x - half_width, y - half_height, x + half_width, y + half_height
 
 
-def _is_flat(polygon: Polygon) -> bool:
+def is_flat(polygon: Polygon) -> bool:
+    """Whether the outlines of a polygon enclose nothing."""
     return all(abs(_ring_area(rings[0])) < _FLAT for rings in polygon.polygons)
 
 

@@ -393,7 +393,7 @@ def flat(geometry: Geometry) -> tuple[float, ...]:
         case Skeleton(joints):
             return tuple(value for joint in joints for value in (joint.x, joint.y))
         case Bitmask(runs):
-            return runs
+            return tuple(runs)
 
 
 @pytest.mark.parametrize(

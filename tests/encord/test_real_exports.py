@@ -1,6 +1,7 @@
 """Real rows: all are read, and their geometry is what the vendor's own exporter makes of it."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def assert_same(instance: ObjectInstance, frame: Frame, annotation: Any) -> None
         assert instance.geometry.theta == annotation["attributes"]["rotation"]
 
 
-def pixels(runs: tuple[int, ...], frame: Frame) -> npt.NDArray[np.uint8]:
+def pixels(runs: Sequence[int], frame: Frame) -> npt.NDArray[np.uint8]:
     """Our runs as an array of rows of pixels."""
     assert frame.width and frame.height
     flat = np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8)

@@ -1,6 +1,7 @@
-"""Writes a small lake with the code of today, to be read by every later release: `python -m tests.golden.make v1`.
+"""Writes a small lake with the code of today, to be read by every later release: `python -m tests.golden.make v2`.
 
-It uses only what the first commit with a lake had too, so that it also runs in a worktree of an older one.
+It uses only what the first commit with a lake had too, so that it also runs in a worktree of an older one. With
+`--tall` buckets are so small that nodes lie above them, and the log is long enough for spans.
 """
 
 import gzip
@@ -11,6 +12,7 @@ import sys
 import tarfile
 import tempfile
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 
 from encord_dagster.config import LabelSetConfig
@@ -28,6 +30,8 @@ NAME = "street"
 TABLES = ("images", "annotations", "classifications", "attributes", "row_events", "findings")
 DAY = datetime(2024, 3, 1, 9, tzinfo=UTC)
 PROJECT = Project(3, 2, kinds=("image", "dicom"))
+MORE = 9  # days of the tall lake
+TALL = (("manifest", "ROWS_PER_BUCKET", 0.001), ("accounted", "CHECKPOINT_EVERY", 2), ("accounted", "SPAN", 4))
 
 
 def deliveries() -> list[dict[str, bytes]]:
@@ -45,9 +49,9 @@ def deliveries() -> list[dict[str, bytes]]:
 
 
 def next_delivery() -> bytes:
-    """The project a day after the lake was written: what a later release ingests on top of it."""
+    """The project after the lake was written: what a later release ingests on top of it."""
     before = deliveries()[2]["three.json"]
-    return next_export(before, seed=3, exported_at=DAY + timedelta(days=3), changed=1)
+    return next_export(before, seed=3, exported_at=DAY + timedelta(days=20), changed=1)
 
 
 def bring(lake: ObjectStore, files: dict[str, bytes], *, day: int) -> None:
@@ -93,15 +97,27 @@ def pack(folder: Path, archive: Path) -> None:
     archive.write_bytes(gzip.compress(buffer.getvalue(), mtime=0))
 
 
-def main(name: str) -> None:
+def grow(lake: ObjectStore) -> None:
+    """Some more days on which nothing changes, each a record of the log."""
+    for day in range(4, 4 + MORE):
+        again = next_export(deliveries()[2]["three.json"], seed=day, exported_at=DAY + timedelta(days=day), changed=0)
+        bring(lake, {f"{day}.json": again}, day=day)
+
+
+def main(name: str, *, tall: bool) -> None:
     """Write `<name>/lake.tar.gz` beside this file, and what it holds as `expected.json`."""
+    if tall:
+        for module, constant, value in TALL:
+            setattr(import_module(f"encord_dagster.label_set.{module}"), constant, value)
     with tempfile.TemporaryDirectory() as scratch:
         lake = LocalStore(Path(scratch))
         for day, files in enumerate(deliveries()):
             bring(lake, files, day=day)
+        if tall:
+            grow(lake)
         pack(Path(scratch), HERE / name / "lake.tar.gz")
         (HERE / name / "expected.json").write_text(json.dumps(described(lake), indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], tall="--tall" in sys.argv)

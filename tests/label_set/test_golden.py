@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from encord_dagster import layout
 from encord_dagster.config import CONVERTER_VERSION
 from encord_dagster.label_set import quarantine
 from encord_dagster.label_set.read import open_label_set
@@ -14,7 +15,7 @@ from encord_dagster.storage.local import LocalStore
 from tests.golden import make
 
 LAKES = sorted(path.parent.name for path in make.HERE.glob("*/lake.tar.gz"))
-LARGEST = 200_000  # bytes packed
+LARGEST = 350_000  # bytes packed
 
 
 def unpacked(name: str, folder: Path) -> LocalStore:
@@ -24,9 +25,12 @@ def unpacked(name: str, folder: Path) -> LocalStore:
     return LocalStore(folder)
 
 
-def test_there_are_lakes_of_the_first_form_and_of_today() -> None:
-    """A lake that is not found would be read by no test."""
-    assert LAKES == ["v1", "v1-first"]
+RECORDS = dict.fromkeys(LAKES, 3) | {"v2-tall": 3 + make.MORE}
+
+
+def test_there_are_lakes_of_every_form() -> None:
+    """A lake that is not found would be read by no test; the tall one has nodes and spans."""
+    assert LAKES == ["v1", "v1-first", "v2", "v2-tall"]
     assert all((make.HERE / name / "lake.tar.gz").stat().st_size < LARGEST for name in LAKES)
 
 
@@ -46,7 +50,7 @@ def test_a_golden_lake_verifies(name: str, tmp_path: Path) -> None:
     report = verify(unpacked(name, tmp_path), make.NAME)
 
     assert report.problems == []
-    assert (report.records, report.objects > 10) == (3, True)
+    assert (report.records, report.objects > 10) == (RECORDS[name], True)
 
 
 @pytest.mark.parametrize("name", LAKES)
@@ -57,7 +61,7 @@ def test_a_golden_lake_tells_its_history(name: str, tmp_path: Path) -> None:
     held = quarantine.read(lake, make.NAME)
 
     ops = [(record.op, record.version) for record in open_label_set(lake, make.NAME).log()]
-    assert ops == [("publish", 1), ("observe", 1), ("publish", 2)]
+    assert ops == [("publish", 1), ("observe", 1), ("publish", 2), *[("observe", 2)] * (RECORDS[name] - 3)]
     assert {item.reason for record in held for item in record.items} >= {"empty_file", "bad_bitmask", "too_few_points"}
 
 
@@ -78,7 +82,7 @@ def test_the_next_export_builds_on_a_golden_lake(name: str, tmp_path: Path) -> N
     expected = json.loads((make.HERE / name / "expected.json").read_text("utf-8"))
     lake = unpacked(name, tmp_path)
 
-    make.bring(lake, {"next.json": make.next_delivery()}, day=5)
+    make.bring(lake, {"next.json": make.next_delivery()}, day=21)
 
     label_set = open_label_set(lake, make.NAME)
     newest = label_set.version()
@@ -86,3 +90,14 @@ def test_the_next_export_builds_on_a_golden_lake(name: str, tmp_path: Path) -> N
     assert verify(lake, make.NAME).problems == []
     found = make.described(lake)
     assert {number: found[number] for number in expected} == expected
+
+
+def test_the_tall_lake_has_nodes_and_spans(tmp_path: Path) -> None:
+    """So that both are read by later releases."""
+    lake = unpacked("v2-tall", tmp_path)
+    label_set = open_label_set(lake, make.NAME)
+
+    assert label_set.version().root.nodes
+    marks = [lake.get(info.key) or b"" for info in lake.list(layout.checkpoints(make.NAME))]
+    assert any(b'"earlier":[{' in data for data in marks)
+    assert len(label_set.version().exports()) == 4 + make.MORE

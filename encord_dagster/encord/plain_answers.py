@@ -1,0 +1,99 @@
+"""Answers of plain rows: equal ones are read once for all rows, by the tolerant reader; a finding makes them odd."""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+
+from msgspec import Raw
+
+from encord_dagster.encord.answers import Action, merge, read_actions, read_answers
+from encord_dagster.encord.model import Attribute
+from encord_dagster.encord.notes import Notes
+from encord_dagster.encord.plain import Actions, Answers
+from encord_dagster.encord.plain_keys import Odd, keys_of_part
+
+_MOST_KNOWN = 20_000
+_MOST_SPANS = 500  # of one object: more are left to the tolerant reader, which has another way
+
+Given = tuple[Attribute, ...]
+
+
+class Known:
+    """Answers by their bytes, with the number of their keys."""
+
+    def __init__(self, relations: frozenset[str]) -> None:
+        self._relations = relations
+        self.seen: dict[bytes, tuple[Given, int]] = {}
+
+    def static(self, raw: Raw) -> tuple[Given, int]:
+        """The answers that hold at all frames; Odd where something is to be said about them."""
+        text = bytes(raw)
+        found = self.seen.get(text)
+        if found is None:
+            notes = Notes(None, relations=self._relations)
+            found = read_answers(raw, notes.at(), notes), keys_of_part(text)
+            if notes.findings:
+                raise Odd
+            if len(self.seen) >= _MOST_KNOWN:
+                self.seen.clear()
+            self.seen[text] = found
+        return found
+
+    def dynamic(self, raw: Raw) -> tuple[tuple[Action, ...], int]:
+        """The answers that hold at ranges of frames."""
+        notes = Notes(None, relations=self._relations)
+        actions = read_actions(raw, notes.at(), notes)
+        if notes.findings or sum(len(action.ranges) for action in actions) > _MOST_SPANS:
+            raise Odd
+        return actions, keys_of_part(bytes(raw))
+
+
+class PlainAnswers:
+    """The attributes of each object of a row at each frame; `keys` is the number of keys in all answers."""
+
+    def __init__(self, answers: Mapping[str, Answers], actions: Mapping[str, Actions], known: Known) -> None:
+        self.keys = 0
+        self.static: dict[str, Given] = {}
+        self._spans: dict[str, _Spans] = {}
+        seen = known.seen
+        for key, given in answers.items():
+            found = seen.get(bytes(given.classifications)) or known.static(given.classifications)
+            self.static[key] = found[0]
+            self.keys += found[1]
+        for key, changing in actions.items():
+            held, keys = known.dynamic(changing.actions)
+            self._spans[key] = _Spans(self.static.get(key, ()), held)
+            self.keys += keys
+
+    def at(self, object_hash: str, frame: int) -> Given:
+        """The attributes of an object at a frame, as `ObjectAnswers.at` has them."""
+        if self._spans and (spans := self._spans.get(object_hash)):
+            return spans.at(frame)
+        return self.static.get(object_hash, ())
+
+
+class _Spans:
+    """The attributes of one object between the frames at which they change."""
+
+    def __init__(self, static: Given, actions: tuple[Action, ...]) -> None:
+        self._static, self._actions = static, actions
+        changes = {change for action in actions for first, last in action.ranges for change in (first, last + 1)}
+        self._changes = sorted(changes)
+        self._found: dict[int, Given] = {}
+
+    def at(self, frame: int) -> Given:
+        place = bisect_right(self._changes, frame)
+        found = self._found.get(place)
+        if found is None:
+            found = self._found[place] = self._between(frame)
+        return found
+
+    def _between(self, frame: int) -> Given:
+        holding = (action for action in self._actions if any(first <= frame <= last for first, last in action.ranges))
+        given = [action.attribute for action in holding]
+        if not given:
+            return self._static
+        dynamic, overlapping = merge(given)
+        if overlapping:
+            raise Odd
+        hashes = {attribute.feature_hash for attribute in dynamic}
+        return (*(attribute for attribute in self._static if attribute.feature_hash not in hashes), *dynamic)

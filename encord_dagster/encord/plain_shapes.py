@@ -1,0 +1,62 @@
+"""Shapes of plain rows in pixels. None where the tolerant reader has to look: outside the image, or odd."""
+
+import msgspec
+from msgspec import UNSET
+
+from encord_dagster.encord.pixels import pixels_of, same_outline
+from encord_dagster.encord.plain import Box as Fractions
+from encord_dagster.encord.plain import Object
+from encord_dagster.geometry import LARGEST_FRAME, LONGEST_OUTLINE, Box, Polygon, Ring
+
+
+class _XY(msgspec.Struct, gc=False):
+    x: float
+    y: float
+
+
+_POINTS = msgspec.json.Decoder(dict[str, _XY])
+_NESTED = msgspec.json.Decoder(list[list[list[float]]])
+_INDICES = [str(number) for number in range(10_000)]
+
+
+def box(given: Fractions, width: int, height: int) -> Box | None:
+    """An axis-parallel box that lies in the image."""
+    x, y, w, h = given.x, given.y, given.w, given.h
+    if x >= 0.0 and y >= 0.0 and w > 0.0 and h > 0.0 and x + w <= 1.0 and y + h <= 1.0:
+        return Box((x + 0.0) * width, (y + 0.0) * height, w * width, h * height)
+    return None
+
+
+def polygon(given: Object, width: int, height: int) -> tuple[Polygon, int] | None:
+    """A polygon that lies in the image, and how many keys its points have."""
+    points = _POINTS.decode(given.polygon) if given.polygon is not UNSET else {}
+    if list(points) != _INDICES[: len(points)]:
+        return None
+    outline: list[float] = []
+    for point in points.values():
+        outline += (point.x, point.y)
+    nested = [[outline]]
+    if given.polygons is not UNSET:
+        nested = _NESTED.decode(given.polygons)
+        if not nested or not all(nested) or not same_outline(tuple(outline), tuple(nested[0][0])):
+            return None
+    numbers = sum(len(ring) for rings in nested for ring in rings)
+    if numbers // 2 * max(width, height) > LONGEST_OUTLINE or width * height > LARGEST_FRAME:
+        return None
+    made: list[tuple[Ring, ...]] = []
+    for rings in nested:
+        found = [_ring(ring, width, height) for ring in rings]
+        if () in found or not found:
+            return None
+        made.append(tuple(found))
+    return Polygon(tuple(made)), 3 * len(points)
+
+
+def _ring(ring: list[float], width: int, height: int) -> Ring:
+    """A ring of three distinct points or more, in pixels; empty where it is none, or reaches outside."""
+    if len(ring) < 6 or len(ring) % 2 or min(ring) < 0.0 or max(ring) > 1.0:
+        return ()
+    first, second, third = ring[0:2], ring[2:4], ring[4:6]
+    if (first == second or second == third or third == first) and len(set(zip(ring[::2], ring[1::2], strict=True))) < 3:
+        return ()
+    return pixels_of(ring, width, height)

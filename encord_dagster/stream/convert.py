@@ -1,0 +1,202 @@
+"""One export file becomes plain files: by ranges, each in a process of its own where there are several.
+
+The result is the same, byte for byte, as through a lake in memory, and for any number of processes.
+"""
+
+import contextlib
+import gc
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from encord_dagster.config import LabelSetConfig
+from encord_dagster.encord.ontology import Ontology, read_ontology
+from encord_dagster.encord.privacy import redact
+from encord_dagster.errors import UsageError
+from encord_dagster.formats import coco, losses
+from encord_dagster.formats.fragment import Category, described, ontology_categories
+from encord_dagster.label_set import totals
+from encord_dagster.landing import Export
+from encord_dagster.outcomes import Batch
+from encord_dagster.stream import assemble, worker
+from encord_dagster.stream.counts import Counts, class_counts, outcome_of, together
+from encord_dagster.stream.cut import Unusual, cuts
+from encord_dagster.stream.job import Done, Job
+from encord_dagster.stream.ranges import convert_range
+from encord_dagster.validation import apply_severities, ontology_missing
+
+LEAST_TO_SHARE = 32 * 2**20  # bytes for each process
+MOST_PROCESSES = 4
+_PATIENCE = 2.0  # seconds between two lines of progress
+
+Say = Callable[[str], None]
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be converted. `processes` 0: as many as are of use."""
+
+    path: Path
+    export: Export
+    config: LabelSetConfig
+    ontology: str | None
+    formats: Sequence[str]
+    processes: int = 0
+
+
+def convert(asked: Asked, staging: Path, say: Say) -> tuple[Batch, list[Path]]:
+    """Write the files into an empty folder. Unusual where the export has to be converted in another way."""
+    size = asked.path.stat().st_size
+    processes = asked.processes or max(1, min(os.cpu_count() or 1, MOST_PROCESSES, size // LEAST_TO_SHARE))
+    ontology = _ontology(asked)
+    known = _numbered(ontology)
+    with tempfile.TemporaryDirectory(prefix=".spool-", dir=staging.parent) as spool:
+        jobs = _jobs(asked, processes, known, Path(spool), staging)
+        progress = _Progress(redact(asked.export.key), size, say)
+        parts = _all_done(jobs, progress)
+        categories = assemble.united(known, parts)
+        renamed = [_renamed(part, categories) for part in parts]
+        if any(renamed) and "masks" in asked.formats:  # numbers are in pictures already: once more, by the right ones
+            shutil.rmtree(staging / "masks", ignore_errors=True)
+            jobs = [msgspec.structs.replace(job, categories=tuple(categories.values())) for job in jobs]
+            parts, renamed = _all_done(jobs, progress), []
+        counts = together(part.counts for part in parts)
+        if counts.rows == counts.rows_quarantined:
+            raise Unusual("none of its rows can be used")
+        if ontology is None:
+            counts.add_findings(apply_severities([ontology_missing()], asked.config.severities))
+        listed = _listed(counts, categories, ontology)
+        written = _written(asked, staging, [Path(job.folder) for job in jobs], listed, renamed)
+    (staging / losses.FILE).write_bytes(losses.report(dict(sorted(counts.losses.items()))))
+    batch = Batch(outcomes=(outcome_of(asked.export, counts),), published=None)
+    return batch, [staging / losses.FILE, *written]
+
+
+def _written(
+    asked: Asked, staging: Path, folders: list[Path], categories: Sequence[Category], renamed: list[dict[int, int]]
+) -> list[Path]:
+    """The files with labels in them."""
+    entries = assemble.index_of(folders)  # says where rows or images are there twice
+    written = []
+    if "coco" in asked.formats:
+        written.append(staging / coco.FILE)
+        written[0].parent.mkdir(parents=True)
+        assemble.write_coco(written[0], folders, entries, categories, renamed)
+    if "masks" in asked.formats:
+        written += sorted((staging / "masks").rglob("*.png"))
+    return written
+
+
+def _listed(counts: Counts, categories: dict[str, Category], ontology: Ontology | None) -> tuple[Category, ...]:
+    """The categories that the COCO file lists: those that have objects, or that an ontology describes."""
+    wanted = ontology_categories(ontology) if ontology else {}
+    defined = {key: described(categories[key], ontology) for key in wanted} if ontology else {}
+    return totals.categories(class_counts(counts, categories), categories, defined)
+
+
+def _ontology(asked: Asked) -> Ontology | None:
+    try:
+        return read_ontology(asked.ontology.encode()) if asked.ontology else None
+    except UsageError as error:
+        if asked.config.ontology:
+            raise
+        raise Unusual("the ontology beside it cannot be read") from error
+
+
+def _numbered(ontology: Ontology | None) -> tuple[Category, ...]:
+    wanted = ontology_categories(ontology).values() if ontology else ()
+    return tuple(msgspec.structs.replace(one, id=number) for number, one in enumerate(wanted, start=1))
+
+
+def _renamed(part: Done, categories: dict[str, Category]) -> dict[int, int]:
+    """The numbers of a range's categories that are others in the whole export."""
+    numbers = {one.id: categories[one.feature_hash].id for one in part.categories}
+    return {old: new for old, new in numbers.items() if old != new}
+
+
+def _jobs(asked: Asked, processes: int, known: tuple[Category, ...], spool: Path, staging: Path) -> list[Job]:
+    found = cuts(asked.path, processes)
+    masks = str(staging / "masks") if "masks" in asked.formats else None
+    jobs = [
+        Job(
+            path=str(asked.path),
+            start=start,
+            end=end,
+            last=number == len(found.ranges),
+            opening=found.opening.decode(),
+            config=asked.config,
+            ontology=asked.ontology,
+            categories=known,
+            folder=str(spool / str(number)),
+            masks=masks,
+        )
+        for number, (start, end) in enumerate(found.ranges, start=1)
+    ]
+    if len(jobs) == 1:
+        return jobs
+    seed = worker.first_categories(jobs[0])
+    return [msgspec.structs.replace(job, categories=seed) for job in jobs]
+
+
+def _all_done(jobs: Sequence[Job], progress: "_Progress") -> list[Done]:
+    if len(jobs) == 1:
+        with _rare_collection():
+            return [convert_range(jobs[0], progress.told)]
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for job in jobs:
+            Path(job.folder).mkdir(exist_ok=True)
+            running.append(worker.start(job))
+        while any(one.poll() is None for one in running):
+            time.sleep(0.05)
+            progress.of_workers(jobs)
+        return [worker.result(job, one.returncode) for job, one in zip(jobs, running, strict=True)]
+    finally:
+        for one in running:
+            one.kill()
+            one.wait()
+
+
+@contextlib.contextmanager
+def _rare_collection() -> Iterator[None]:
+    """Look for garbage in cycles rarely: there is next to none, and each search looks at all rows at hand."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+class _Progress:
+    """A line every few seconds: rows, objects, bytes, and the time that is left."""
+
+    def __init__(self, name: str, size: int, say: Say) -> None:
+        self.name, self.size, self.say = name, size, say
+        self.started = self.last = time.monotonic()
+
+    def told(self, counts: Counts, done: int) -> None:
+        """Tell of one range that is the whole file."""
+        self._tell(counts.rows, counts.objects_in, done)
+
+    def of_workers(self, jobs: Sequence[Job]) -> None:
+        """Tell of ranges that others convert."""
+        if time.monotonic() - self.last >= _PATIENCE:
+            found = [worker.read_progress(job) for job in jobs]
+            self._tell(*(sum(one[place] for one in found) for place in range(3)))
+
+    def _tell(self, rows: int, objects: int, done: int) -> None:
+        now = time.monotonic()
+        if now - self.last < _PATIENCE:
+            return
+        self.last = now
+        left = (now - self.started) * (self.size - done) / done if done else 0.0
+        self.say(
+            f"{self.name}: {rows:,} rows, {objects:,} objects, {done / 1e6:,.0f} of {self.size / 1e6:,.0f} MB, "
+            f"about {left:,.0f} s left"
+        )

@@ -1,0 +1,124 @@
+"""Rows cut out of a file that is too large to be read: at the text that opens each of them.
+
+That text can open an inner object too. A piece that is cut there is no JSON, so it is never taken for a row.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from encord_dagster.encord.container import RowSlice
+from encord_dagster.encord.spans import BLANKS
+
+CHUNK = 2**20  # bytes read at a time; a row that is larger is read whole
+_HEAD = re.compile(rb'(?:\xef\xbb\xbf)?[ \t\r\n]*\[[ \t\r\n]*(\{[ \t\r\n]*"[^"\\]{1,64}"[ \t\r\n]*:)')
+_LOOK = 2**16
+_ONE = msgspec.json.Decoder(msgspec.Raw)
+_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Unusual(Exception):
+    """The export cannot be converted this way; through a lake in memory it can, or that says what is wrong."""
+
+
+class Cuts(msgspec.Struct, frozen=True):
+    """Where a file can be cut. `opening` is what rows open with; a range starts with a row and ends before the next."""
+
+    opening: bytes
+    ranges: tuple[tuple[int, int], ...]
+
+
+def cuts(path: Path, parts: int) -> Cuts:
+    """Cut an array of rows into about equal ranges. Unusual where the file does not look like one."""
+    with path.open("rb") as file:
+        head = _HEAD.match(file.read(_LOOK))
+        if head is None:
+            raise Unusual("it does not start as an array of label rows")
+        first, opening, end = head.start(1), head[1], _end(file)
+        starts = [first]
+        for part in range(1, parts):
+            found = _row_after(file, max(starts[-1] + 1, first + (end - first) * part // parts), end, opening)
+            if found is not None:
+                starts.append(found)
+    return Cuts(opening, tuple(zip(starts, [*starts[1:], end], strict=True)))
+
+
+def rows(
+    path: Path, start: int, end: int, opening: bytes, *, last: bool, chunk: int = CHUNK
+) -> Iterator[list[RowSlice]]:
+    """The rows of a range, a chunk of them at a time; `last`: it ends the array. Unusual where it holds else."""
+    with path.open("rb") as file:
+        file.seek(start)
+        held, at, left, step = b"", start, end - start, chunk
+        while left or held:
+            data = file.read(min(step, left))
+            if left and not data:
+                raise Unusual("the file has become shorter")
+            left -= len(data)
+            held += data
+            cut = held.rfind(opening, 1) if left else len(held)
+            if cut < 0:  # a large row: read on in steps that grow with it
+                step *= 2
+                continue
+            step = chunk
+            text, held = (held, b"") if cut == len(held) else (held[:cut], held[cut:])
+            yield _rows(text, at, more=bool(held) or not last)
+            at += cut
+
+
+def _rows(text: bytes, at: int, *, more: bool) -> list[RowSlice]:
+    body = text.rstrip(BLANKS)
+    if body.endswith(b",") != more:
+        raise Unusual("rows are not separated as in an array")
+    body = body.removesuffix(b",")
+    if len(body) > 2 * CHUNK and _is_one(body):  # no copies of a large row
+        return [RowSlice(0, at, len(body), body)]
+    try:
+        values = _ROWS.decode(b"[" + body + b"]")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unusual("it cannot be cut into rows") from error
+    found = []
+    place = 0
+    for value in values:
+        raw = bytes(value)
+        if raw[:1] != b"{":
+            raise Unusual("it holds something that is no row")
+        place = body.index(b"{", place)
+        found.append(RowSlice(0, at + place, len(raw), raw))
+        place += len(raw)
+    return found
+
+
+def _is_one(text: bytes) -> bool:
+    """Whether a text is one JSON object."""
+    try:
+        return bytes(memoryview(_ONE.decode(text))[:1]) == b"{" == text[:1]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def _end(file: BinaryIO) -> int:
+    """Where the array ends."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - _LOOK))
+    tail = file.read().rstrip(BLANKS)
+    if not tail.endswith(b"]"):
+        raise Unusual("it does not end as an array")
+    return max(0, size - _LOOK) + len(tail) - 1
+
+
+def _row_after(file: BinaryIO, place: int, end: int, opening: bytes) -> int | None:
+    """The first row from a place on, None where none is found before the end."""
+    while place < end:
+        file.seek(max(0, place - 1))
+        block = file.read(min(CHUNK, end - place) + 1)
+        at = block.find(opening, 1)
+        while at > 0:
+            if block[:at].rstrip(BLANKS).endswith(b","):
+                return max(0, place - 1) + at
+            at = block.find(opening, at + 1)
+        place += max(1, len(block) - len(opening))
+    return None

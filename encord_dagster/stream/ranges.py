@@ -1,0 +1,52 @@
+"""One range of an export from its bytes to its spools."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from encord_dagster.accounting import some_at_once
+from encord_dagster.encord.container import RowSlice
+from encord_dagster.formats.fragment import Category
+from encord_dagster.stream.counts import Counts
+from encord_dagster.stream.cut import rows
+from encord_dagster.stream.job import Done, Job
+from encord_dagster.stream.large import LARGE, convert_in_parts
+from encord_dagster.stream.work import Spools, Work
+
+_BUFFER = 2**20  # bytes of each spool that are written together
+Progress = Callable[[Counts, int], None]  # what was counted, and how many bytes of the range are done
+
+
+def convert_range(job: Job, progress: Progress) -> Done:
+    """Convert a range. Unusual where its bytes are no rows."""
+    folder = Path(job.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [(folder / name).open("wb", buffering=_BUFFER) for name in Spools.__struct_fields__]
+    try:
+        work = Work(job, Spools(*files))
+        for pieces in rows(Path(job.path), job.start, job.end, job.opening.encode(), last=job.last):
+            for some in _portions(pieces):
+                if some[0].length <= LARGE or not convert_in_parts(work, some[0]):
+                    work.convert(list(work.reader.read(some)))
+                progress(work.counts, some[-1].offset + some[-1].length - job.start)
+    finally:
+        for file in files:
+            file.close()
+    return Done(counts=work.counts, categories=tuple(work.categories.values()))
+
+
+def claims(job: Job, pieces: Sequence[RowSlice]) -> tuple[Category, ...]:
+    """The categories that are known after some rows; nothing is written."""
+    work = Work(job, None)
+    for read in work.reader.read(pieces):
+        work.offered(*read)
+    return tuple(work.categories.values())
+
+
+def _portions(pieces: Sequence[RowSlice]) -> Iterator[list[RowSlice]]:
+    """Rows that are read together; a large one is alone."""
+    for is_large, some in groupby(pieces, key=lambda piece: piece.length > LARGE):
+        if is_large:
+            yield from ([piece] for piece in some)
+        else:
+            yield from some_at_once(some)

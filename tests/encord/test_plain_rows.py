@@ -1,0 +1,234 @@
+"""The fast reader reads what the tolerant one reads, value for value, or leaves the row to it."""
+
+import copy
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from encord_dagster.encord.container import RowSlice, iter_rows
+from encord_dagster.encord.label_rows import RowReading, UnusableRow, read_row
+from encord_dagster.encord.plain_rows import PlainReader
+from encord_dagster.encord.privacy import Disclosure
+from encord_dagster.errors import ExportError
+from encord_dagster.samples import bad_row, first_export, large_project, next_export
+from tests import factories as make
+from tests.effort import examples
+from tests.encord.rows import label_rows
+from tests.factories import Json, real_export
+
+_SETTINGS = settings(
+    max_examples=examples(80),
+    deadline=None,
+    suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large),
+)
+DAY = datetime(2024, 3, 1, tzinfo=UTC)
+ODD_VALUES: tuple[Any, ...] = (
+    None,
+    "",
+    "null",
+    "None",
+    "x",
+    -1,
+    0,
+    0.5,
+    2,
+    True,
+    False,
+    [],
+    {},
+    [1],
+    {"0": {}},
+    "a b",
+    1e400,
+    "NaN",
+)
+PLAIN = [
+    make.image_row(make.box(), make.polygon(), make.bitmask("09", make.WIDTH, make.HEIGHT, object_hash="object09")),
+    make.image_row(make.box(), make.polyline(), make.point(), make.skeleton(), make.rotated_box()),
+    make.image_row(make.box(lastEditedBy="a@example.com", lastEditedAt=None, reviews=[], isDeleted=False)),
+    make.group_row([make.box()], [make.box(x=0.1)], []),
+    make.video_row({3: [make.box()], 1: [make.box(), make.point()], 10: []}),
+    make.dicom_row({0: make.dicom_slice(make.box()), 1: make.dicom_slice(uid="1.2.3.4.6", width=300, height=400)}),
+    make.nifti_row({127: [make.box()]}),
+    make.image_row(
+        make.box(),
+        classifications=[make.classification()],
+        classification_answers={
+            "classif1": {"classificationHash": "classif1", "classifications": [make.answer("sun")]}
+        },
+        object_answers={
+            "object01": {"objectHash": "object01", "classifications": [make.answer([make.option("a", "Option01")])]}
+        },
+    ),
+    make.video_row(
+        {number: [make.box()] for number in range(6)},
+        object_actions={
+            "object01": {
+                "objectHash": "object01",
+                "actions": [make.action("left", [[0, 1], [4, 4]]), make.action("right", [[2, 3]])],
+            }
+        },
+    ),
+    make.image_row(make.polygons([[[0.1, 0.1, 0.4, 0.1, 0.4, 0.6], [0.2, 0.2, 0.3, 0.2, 0.3, 0.3]]], "object09")),
+    make.image_row(make.box(x=0.96, w=0.1), make.box(x=2, object_hash="object02"), make.polygon([(0.1, 0.1)] * 4)),
+]
+
+
+def reader() -> PlainReader:
+    """A fast reader that publishes nothing beyond labels."""
+    return PlainReader(relations=frozenset(), disclosure=Disclosure(), keep_going=True)
+
+
+def slice_of(raw: bytes) -> RowSlice:
+    """A row alone in its export."""
+    return RowSlice(0, 0, len(raw), raw)
+
+
+def written(reading: RowReading) -> bytes:
+    """All of a reading; runs are the same in a tuple and in an array."""
+    return msgspec.json.encode(reading, enc_hook=list)
+
+
+def is_read_alike(piece: RowSlice, fast: PlainReader) -> bool:
+    """Whether the fast reader read the row. It fails where the tolerant reader reads it otherwise."""
+    (found,) = fast.read([piece])
+    if found is None:
+        return False
+    assert written(found) == written(read_row(piece))
+    return True
+
+
+def compact(document: object) -> bytes:
+    """A row as the platform writes it."""
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize("document", PLAIN)
+def test_plain_rows_of_all_kinds_take_the_fast_way(document: Json) -> None:
+    """None of these is left to the tolerant reader, also not where one of its objects is bad."""
+    assert is_read_alike(slice_of(compact(document)), reader())
+    assert is_read_alike(slice_of(json.dumps(document).encode()), reader())
+
+
+def test_exports_of_samples_are_read_alike() -> None:
+    """Every row of every kind of export, and most of them the fast way."""
+    first = first_export(large_project(40, seed=3), exported_at=DAY)
+    exports = [first, next_export(first, seed=4, exported_at=DAY, changed=4), bad_row(seed=5)]
+    taken = [is_read_alike(piece, reader()) for data in exports for piece in _rows(data)]
+    assert len(taken) > 80
+    assert sum(taken) > len(taken) / 2
+
+
+def test_rows_of_the_platform_take_the_fast_way() -> None:
+    """Rows that the vendor's platform wrote, but for one of a layout that it wrote once."""
+    documents = json.loads(real_export("platform_rows.json"))
+    taken = [is_read_alike(slice_of(compact(document)), reader()) for document in documents]
+    assert sum(taken) >= len(documents) - 1
+
+
+@_SETTINGS
+@given(st.lists(label_rows(), min_size=1, max_size=3))
+def test_rows_of_any_shape_are_read_alike(documents: list[Json]) -> None:
+    """Whether they are read alone or several at once."""
+    pieces = [slice_of(compact(document)) for document in documents]
+    together = reader().read(pieces)
+    for piece, found in zip(pieces, together, strict=True):
+        assert found is None or written(found) == written(read_row(piece))
+        (alone,) = reader().read([piece])
+        assert (alone is None) == (found is None)
+
+
+@_SETTINGS
+@given(st.sampled_from(PLAIN), st.integers(0, 10**9))
+def test_a_row_with_an_odd_value_is_read_alike_or_left_alone(document: Json, seed: int) -> None:
+    """A value replaced, a key removed, added or renamed, anywhere in a plain row."""
+    rng = random.Random(seed)
+    changed = copy.deepcopy(document)
+    holder, key = rng.choice(list(_places(changed)))
+    match rng.randrange(4):
+        case 0 if isinstance(holder, dict):
+            del holder[key]
+        case 1 if isinstance(holder, dict):
+            holder[rng.choice(("unknown", "0", "x", "isDeleted", "polygon"))] = rng.choice(ODD_VALUES)
+        case 2 if isinstance(holder, dict):
+            holder[f"{key}x"] = holder.pop(key)
+        case _:
+            holder[key] = rng.choice(ODD_VALUES)
+    _read_alike_or_left(compact(changed).replace(b"Infinity", b"1e400"))
+
+
+@_SETTINGS
+@given(st.sampled_from(PLAIN), st.integers(0, 10**9))
+def test_a_row_with_a_key_twice_is_left_alone(document: Json, seed: int) -> None:
+    """Which of two values is meant, nobody knows; also where the key is not quite at its colon."""
+    rng = random.Random(seed)
+    places = [place for place in _places(document) if isinstance(place[0], dict)]
+    holder, key = rng.choice(places)
+    text = compact(document).decode()
+    pair = f"{json.dumps(key)}:{compact(holder[key]).decode()}"
+    assert pair in text
+    space = rng.choice(("", " ", "\t", "\n"))
+    twice = f"{json.dumps(key)}{space}:{compact(rng.choice(ODD_VALUES[:6])).decode()},{pair}"
+    (found,) = reader().read([slice_of(text.replace(pair, twice, 1).encode())])
+    assert found is None
+
+
+@_SETTINGS
+@given(st.sampled_from(PLAIN), st.integers(0, 10**9))
+def test_damaged_bytes_are_read_alike_or_left_alone(document: Json, seed: int) -> None:
+    """A byte changed, lost or repeated."""
+    rng = random.Random(seed)
+    raw = bytearray(compact(document))
+    at = rng.randrange(len(raw))
+    raw[at : at + rng.randrange(2)] = rng.choice(
+        (b"", b'"', b"\\", b"0", b"-", b".", b"e9", b"\xff", b" ", b":", b"\n")
+    )
+    _read_alike_or_left(bytes(raw))
+
+
+def test_texts_that_look_like_keys_do_not_hide_one() -> None:
+    """A quote and a colon in a text, a key that ends in a backslash: such rows are left to the tolerant reader."""
+    for text in ('she said "x": y', 'a":', "back\\"):
+        document = make.image_row(make.box(name=text))
+        _read_alike_or_left(compact(document))
+    raw = compact(make.image_row(make.box())).replace(b'"dataset_title"', b'"odd\\\\":1,"odd\\\\":2,"dataset_title"')
+    assert reader().read([slice_of(raw)]) == [None]
+
+
+def _read_alike_or_left(raw: bytes) -> None:
+    try:
+        pieces = list(iter_rows(b"[" + raw + b"]"))
+    except ExportError:
+        return
+    fast = reader()
+    for piece in pieces:
+        (found,) = fast.read([piece])
+        if found is None:
+            continue
+        try:
+            expected = read_row(piece)
+        except UnusableRow as error:
+            pytest.fail(f"the tolerant reader refuses the row: {error}")
+        assert written(found) == written(expected)
+
+
+def _rows(data: bytes) -> list[RowSlice]:
+    try:
+        return list(iter_rows(data))
+    except ExportError:
+        return []
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in a document that holds a value."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield value, key
+        yield from _places(child)

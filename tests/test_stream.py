@@ -1,0 +1,257 @@
+"""A conversion straight from the disk makes the same files as one through a lake in memory."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from encord_dagster import commands
+from encord_dagster.config import LabelSetConfig
+from encord_dagster.encord.container import RowSlice
+from encord_dagster.outcomes import Batch, ExportOutcome
+from encord_dagster.stream import cut, large
+from encord_dagster.stream.work import Work
+from tests import factories as make
+from tests.effort import examples
+from tests.encord.rows import label_rows
+from tests.factories import Json
+from tests.stream_exports import compact, export, files_below, named, objects, through_memory
+
+DESCRIPTIONS = {"croissant.json", "prov.jsonld"}  # of versions, which a conversion without a lake has none of
+CONFIG = LabelSetConfig(name="converted", masks=False)
+
+
+def converted(
+    data: bytes, folder: Path, *formats: str, processes: int = 1, config: LabelSetConfig = CONFIG
+) -> tuple[ExportOutcome, dict[str, bytes], list[str]]:
+    """What a conversion says of an export, the files that it makes, and what it told on its way."""
+    source = folder / "landing" / "export.json"
+    source.parent.mkdir(exist_ok=True)
+    source.write_bytes(data)
+    told: list[str] = []
+    output = folder / f"{len(list(folder.iterdir()))}"
+    config = msgspec.structs.replace(config, masks="masks" in formats)
+    batches, paths = commands.convert_urls(
+        [str(source)], output=output, formats=formats, config=config, progress=told.append, processes=processes
+    )
+    found = files_below(output)
+    assert {path.relative_to(output).as_posix() for path in paths} == found.keys()
+    return only(batches), found, [line for line in told if not line.endswith(" s left")]
+
+
+def only(batches: list[Batch]) -> ExportOutcome:
+    """The outcome of the only export."""
+    ((outcome,),) = (batch.outcomes for batch in batches)
+    return outcome
+
+
+def in_memory(
+    data: bytes, folder: Path, *formats: str, config: LabelSetConfig = CONFIG
+) -> tuple[ExportOutcome, dict[str, bytes]]:
+    """The same through a lake in memory."""
+    source = folder / "landing" / "export.json"
+    source.parent.mkdir(exist_ok=True)
+    source.write_bytes(data)
+    output = folder / "memory"
+    config = msgspec.structs.replace(config, masks="masks" in formats)
+    batches, _ = through_memory(source, output, formats, config)
+    found = files_below(output) if output.exists() else {}
+    return only(batches), {name: data for name, data in found.items() if name not in DESCRIPTIONS}
+
+
+def counts(outcome: ExportOutcome) -> Json:
+    """What an outcome says, but for where it lies and how it got there."""
+    told = {name: getattr(outcome, name) for name in ExportOutcome.__struct_fields__}
+    for name in ("status", "sha256", "uris", "export"):
+        del told[name]
+    return told
+
+
+@pytest.mark.parametrize("formats", [("coco",), ("coco", "masks"), ("masks",)])
+def test_files_and_counts_are_those_of_a_lake(tmp_path: Path, formats: tuple[str, ...]) -> None:
+    """Of rows of all kinds, good, odd, bad, deleted and on other branches."""
+    data = compact(export(64))
+    expected = in_memory(data, tmp_path, *formats)
+    outcome, found, told = converted(data, tmp_path, *formats)
+    assert told == []
+    assert outcome.status == "converted"
+    assert counts(outcome) == counts(expected[0])
+    assert found == expected[1]
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("formats", [("coco",), ("coco", "masks")])
+def test_any_number_of_processes_makes_the_same_files(tmp_path: Path, processes: int, formats: tuple[str, ...]) -> None:
+    """Also where each range brings classes of its own, whose numbers depend on the ranges before."""
+    data = compact(export(96))
+    one, several = (converted(data, tmp_path, *formats, processes=number) for number in (1, processes))
+    assert several[1] == one[1]
+    assert several[2] == []
+    assert counts(several[0]) == counts(one[0])
+
+
+@pytest.mark.parametrize("chunk", [1, 700, 5000])
+def test_any_size_of_chunk_makes_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """Down to one row at a time."""
+    data = compact(export(24))
+    expected = converted(data, tmp_path, "coco")
+    rows = cut.rows
+    monkeypatch.setattr("encord_dagster.stream.ranges.rows", lambda *where, last: rows(*where, last=last, chunk=chunk))
+    found = converted(data, tmp_path, "coco")
+    assert found[1:] == expected[1:]
+    assert counts(found[0]) == counts(expected[0])
+
+
+@settings(
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture),
+)
+@given(st.lists(label_rows(), min_size=1, max_size=4))
+def test_rows_of_any_shape_make_the_same_files(tmp_path_factory: pytest.TempPathFactory, documents: list[Json]) -> None:
+    """Whatever their sizes and numbers of frames."""
+    folder = tmp_path_factory.mktemp("rows")
+    data = compact([named(document, number) for number, document in enumerate(documents)])
+    expected = in_memory(data, folder, "coco")
+    outcome, found, _ = converted(data, folder, "coco")
+    assert counts(outcome) == counts(expected[0]) or outcome.status != "converted"
+    assert found.items() <= expected[1].items() | found.items()
+    assert found["annotations/instances.json"] == expected[1]["annotations/instances.json"]
+
+
+@pytest.mark.parametrize(
+    ("documents", "reason"),
+    [
+        ([make.image_row(make.box()), make.image_row(make.box(x=0.5))], "one label row twice"),
+        ([make.image_row(make.box()), make.image_row(label_hash="another-row")], "describe one image"),
+        ([make.image_row(data_units={})], "none of its rows"),
+        ([1, make.image_row(make.box())], "does not start as an array"),
+        ([make.image_row(make.box()), 1], "no row"),
+        (make.image_row(make.box()), "does not start as an array"),
+        ([], "does not start as an array"),
+    ],
+)
+def test_what_is_unusual_is_converted_in_memory(tmp_path: Path, documents: object, reason: str) -> None:
+    """And told, since it takes more memory."""
+    data = compact(documents)
+    expected = in_memory(data, tmp_path, "coco")
+    try:
+        outcome, found, told = converted(data, tmp_path, "coco")
+    except FileNotFoundError:
+        return
+    assert reason in told[0]
+    assert counts(outcome) == counts(expected[0])
+    assert {name: file for name, file in found.items() if name not in DESCRIPTIONS} == expected[1]
+
+
+def test_bytes_that_are_no_array_of_rows_are_not_taken_for_one() -> None:
+    """Cut at a row's opening inside a row, a comma too many, one missing, text behind the end."""
+    row = compact(make.image_row(make.box()))
+    opening = b'{"label_hash":'
+    inner = row.replace(b'"data_title":', b'"extra":[0,{"label_hash":1},{"label_hash":2}],"data_title":', 1)
+    for text in (row + b",," + row, row + row, row + b"," + row + b",", inner[:-1], b"1," + row, row + b"]"):
+        with pytest.raises(cut.Unusual):
+            list(_rows(text, opening, 10_000))
+    for chunk in (10, 300, 1500):
+        try:
+            found = [piece.raw for some in _rows(row + b"," + inner + b", " + row, opening, chunk) for piece in some]
+        except cut.Unusual:
+            continue
+        assert found == [row, inner, row]
+
+
+def test_rows_know_where_they_lie(tmp_path: Path) -> None:
+    """Their places are those of the bytes in the file."""
+    documents = [compact(document) for document in export(9)]
+    path = tmp_path / "export.json"
+    path.write_bytes(b" [ " + b" ,\n ".join(documents) + b" ]\n")
+    for parts in (1, 2, 4):
+        found = cut.cuts(path, parts)
+        pieces = [
+            piece
+            for start, end in found.ranges
+            for some in cut.rows(path, start, end, found.opening, last=end == found.ranges[-1][1], chunk=2000)
+            for piece in some
+        ]
+        assert [piece.raw for piece in pieces] == documents
+        whole = path.read_bytes()
+        assert all(whole[piece.offset : piece.offset + piece.length] == piece.raw for piece in pieces)
+
+
+def test_large_rows_are_converted_a_few_frames_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same files and counts; where something is to be said of a row, it is read whole."""
+    plain = [make.video_row({number: objects(number)[:2] for number in range(5, 25)}) for _ in range(3)]
+    plain[1]["data_units"]["video-0"]["labels"]["30"] = make.labels()  # type: ignore[index]  # free JSON
+    found = {number: make.dicom_slice(*objects(number)[:5], uid=f"1.2.3.{number}") for number in range(6)}
+    documents = [*plain, make.dicom_row(found), *export(24)]
+    data = compact([named(document, number) for number, document in enumerate(documents)])
+    expected = converted(data, tmp_path, "coco")
+    in_parts: list[bool] = []
+
+    def counted(work: Work, piece: RowSlice) -> bool:
+        in_parts.append(large.convert_in_parts(work, piece))
+        return in_parts[-1]
+
+    monkeypatch.setattr("encord_dagster.stream.ranges.LARGE", 0)
+    monkeypatch.setattr("encord_dagster.encord.plain_parts._PART", 1)
+    monkeypatch.setattr("encord_dagster.stream.ranges.convert_in_parts", counted)
+    outcome, files, _ = converted(data, tmp_path, "coco")
+    assert in_parts[:3] == [True, False, True]
+    assert files == expected[1]
+    assert counts(outcome) == counts(expected[0])
+
+
+def test_a_large_row_with_a_key_twice_is_not_converted_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tolerant reader says what is wrong with it; nothing of it stays."""
+    good, bad = (compact(named(make.video_row({1: [make.box()], 2: [make.box()]}), number)) for number in (1, 2))
+    place = bad.rindex(b'"color"')
+    data = b"[" + good + b"," + bad[:place] + b'"color":"#000000",' + bad[place:] + b"]"
+    expected = in_memory(data, tmp_path, "coco")
+    monkeypatch.setattr("encord_dagster.stream.ranges.LARGE", 0)
+    monkeypatch.setattr("encord_dagster.encord.plain_parts._PART", 1)
+    outcome, files, _ = converted(data, tmp_path, "coco")
+    assert outcome.rows_quarantined == 1
+    assert counts(outcome) == counts(expected[0])
+    assert files == expected[1]
+
+
+def test_an_ontology_beside_the_export_is_used(tmp_path: Path) -> None:
+    """Its classes have the first numbers, its names and colours."""
+    document = make.ontology(
+        make.ontology_class(name="Never used", feature_hash="Never001"),
+        make.ontology_class(name="Lorry"),
+    )
+    (tmp_path / "landing").mkdir()
+    (tmp_path / "landing" / "export.ontology.json").write_bytes(compact(document))
+    data = compact(export(32))
+    expected = in_memory(data, tmp_path, "coco")
+    outcome, found, told = converted(data, tmp_path, "coco", processes=2)
+    assert told == []
+    assert b'"name":"Never used"' in found["annotations/instances.json"]
+    assert found == expected[1]
+    assert counts(outcome) == counts(expected[0])
+
+
+def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows, objects, bytes and the time left, where it takes a while."""
+    monkeypatch.setattr("encord_dagster.stream.convert._PATIENCE", 0.0)
+    source = tmp_path / "export.json"
+    source.write_bytes(compact(export(8)))
+    told: list[str] = []
+    output = tmp_path / "out"
+    commands.convert_urls([str(source)], output=output, formats=["coco"], config=CONFIG, progress=told.append)
+    assert "8 rows" in told[-1]
+    assert "s left" in told[-1]
+
+
+def _rows(text: bytes, opening: bytes, chunk: int) -> Iterator[list[RowSlice]]:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(text)
+        file.flush()
+        yield from cut.rows(Path(file.name), 0, len(text), opening, last=True, chunk=chunk)
