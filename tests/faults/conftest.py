@@ -16,8 +16,8 @@ from tests.faults.registry import FAULTS, ON_RADOSGW
 from tests.faults.stage import Backend
 
 MARK = (
-    "faults(*ids, on, slow_on, every_case): the faults of the registry that a test shows, the stores it shows them on, "
-    "and whether the quick run takes all cases over a disk or a network too"
+    "faults(*ids, on, slow_on): the faults of the registry that a test shows, the stores it shows them on, "
+    "and those that are left to the slow run"
 )
 SLOW_STORES = ("local", "s3", "radosgw")
 
@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         mark, callspec = item.get_closest_marker("faults"), getattr(item, "callspec", None)
         store = callspec.params.get("backend", callspec.params.get("proxy")) if callspec else None
-        if mark is None or store not in SLOW_STORES or mark.kwargs.get("every_case") or item.get_closest_marker("slow"):
+        if mark is None or store not in SLOW_STORES or item.get_closest_marker("slow"):
             continue
         test = (item.nodeid.partition("[")[0], store)
         if test in first:

@@ -133,7 +133,7 @@ STAGES = {name: name for name in ("evaluated", "partitions added", "run created"
 
 
 @pytest.mark.faults("F24", on=("memory",))
-@pytest.mark.parametrize("stage", some(STAGES, "evaluated", "run created", "run started"))
+@pytest.mark.parametrize("stage", some(STAGES, "evaluated", "run started"))
 def test_a_daemon_that_dies_between_the_stages_of_a_tick_loses_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:

@@ -48,7 +48,7 @@ CALLS: tuple[tuple[object, str, int], ...] = (
 )
 
 
-@pytest.mark.faults("F40", on=("local",), every_case=True)
+@pytest.mark.faults("F40", on=("local",))
 @pytest.mark.parametrize(
     ("owner", "name", "error"), CALLS, ids=[f"{name}-{errno.errorcode[error]}" for _, name, error in CALLS]
 )
