@@ -85,7 +85,8 @@ def row(number: int, *, edit: int, day: int) -> bytes:
     event = f"{number:08x}-{day:04x}-4000-9000-000000000000"
     text = (
         f'{{"label_hash":"{label}","branch_name":"main","data_hash":"{data}",'
-        '"dataset_hash":"d0000000-0000-4000-8000-000000000000","data_title":"image.jpg","data_type":"image",'
+        '"dataset_hash":"d0000000-0000-4000-8000-000000000000","dataset_title":"large","data_title":"image.jpg",'
+        '"data_type":"image","video_link":null,'
         f'"label_status":"LABELLED","export_hash":"{event}","exported_at":"{exported_at(day)}","export_history":[],'
         '"created_at":"2024-01-01 00:00:00","last_edited_at":"2024-01-01 00:00:00",'
         f'"object_answers":{{"{item}":{{"objectHash":"{item}","classifications":[]}}}},'
@@ -93,6 +94,7 @@ def row(number: int, *, edit: int, day: int) -> bytes:
         '"data_title":"image.jpg","data_type":"image/jpeg","data_sequence":0,"width":1280,"height":720,'
         f'"labels":{{"objects":[{{"objectHash":"{item}","featureHash":"Vehicle1","name":"Car","value":"car",'
         '"color":"#D33115","shape":"bounding_box","confidence":1,"manualAnnotation":true,'
+        '"createdBy":"a@example.com","createdAt":"Fri, 01 Dec 2023 10:30:02 GMT",'
         f'"boundingBox":{{"x":{x:.4f},"y":0.2,"w":0.1,"h":0.2}}}}],"classifications":[]}}}}}}}}'
     )
     return text.encode()
