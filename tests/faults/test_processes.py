@@ -225,7 +225,7 @@ def test_runs_that_are_killed_one_after_the_other_lose_nothing(
 def test_many_runs_that_are_killed_leave_whole_versions(
     backend: Backend, request: pytest.FixtureRequest, processes: ForkServerContext, survived: Survived
 ) -> None:
-    """Often enough to hit every stage; between commit and end there is hardly time, which sweeps of all calls look at."""
+    """Often enough to hit every stage; sweeps of all calls look at what is between commit and end."""
     hits, late = killed(backend, request, processes, times=KILLS // 2)
 
     assert hits == KILLS // 2
