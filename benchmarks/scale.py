@@ -13,12 +13,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from benchmarks.counted import Counted
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.label_set import history
 from encord_dagster.label_set.diff import diff
@@ -28,53 +27,9 @@ from encord_dagster.outcomes import Batch
 from encord_dagster.pipeline import ingest
 from encord_dagster.reports import log_entries, version_summary
 from encord_dagster.storage.local import LocalStore
-from encord_dagster.storage.protocol import Create, ObjectInfo, ObjectStore
 
 CONFIG = LabelSetConfig(name="large", masks=False, keep_raw=False, inline_coco_bytes=0)
 CHANGED = 10
-
-
-class Counted:
-    """A store that counts its calls and the bytes that go through them."""
-
-    def __init__(self, store: ObjectStore) -> None:
-        self.store, self.url = store, store.url
-        self.calls: Counter[str] = Counter()
-        self.read = self.written = 0
-
-    def create(self, key: str, data: bytes) -> Create:
-        """Count a create-only write."""
-        self.calls["create"] += 1
-        self.written += len(data)
-        return self.store.create(key, data)
-
-    def put_hint(self, key: str, data: bytes) -> None:
-        """Count a hint."""
-        self.calls["put_hint"] += 1
-        self.written += len(data)
-        self.store.put_hint(key, data)
-
-    def get(self, key: str, *, etag: str | None = None, start: int = 0, end: int | None = None) -> bytes | None:
-        """Count a read."""
-        self.calls["get"] += 1
-        data = self.store.get(key, etag=etag, start=start, end=end)
-        self.read += len(data or b"")
-        return data
-
-    def head(self, key: str) -> ObjectInfo | None:
-        """Count a look."""
-        self.calls["head"] += 1
-        return self.store.head(key)
-
-    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
-        """Count a listing."""
-        self.calls["list"] += 1
-        return self.store.list(prefix, start_after=start_after)
-
-    def delete(self, key: str) -> None:
-        """Count a removal."""
-        self.calls["delete"] += 1
-        self.store.delete(key)
 
 
 def row(number: int, *, edit: int, day: int) -> bytes:

@@ -2,13 +2,13 @@
 
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from benchmarks.counted import Counted
 from benchmarks.figures import Figure, show
 from benchmarks.generate import export_rows
 from encord_dagster.config import LabelSetConfig
@@ -16,7 +16,7 @@ from encord_dagster.landing import exports_in
 from encord_dagster.pipeline import ingest
 from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.memory import MemoryStore
-from encord_dagster.storage.protocol import Create, ObjectInfo, ObjectStore
+from encord_dagster.storage.protocol import ObjectStore
 from encord_dagster.storage.s3 import S3Store
 from tests.servers import ministack
 
@@ -26,45 +26,6 @@ if TYPE_CHECKING:
 OBJECTS = 300
 SMALL = 4096  # bytes
 CONFIG = LabelSetConfig(name="bench", masks=False)
-
-
-class Counting:
-    """A store that counts the calls that reach it."""
-
-    def __init__(self, store: ObjectStore) -> None:
-        self.store = store
-        self.url = store.url
-        self.calls: Counter[str] = Counter()
-
-    def create(self, key: str, data: bytes) -> Create:
-        """As the store does."""
-        self.calls["create"] += 1
-        return self.store.create(key, data)
-
-    def put_hint(self, key: str, data: bytes) -> None:
-        """As the store does."""
-        self.calls["put"] += 1
-        self.store.put_hint(key, data)
-
-    def get(self, key: str, *, etag: str | None = None, start: int = 0, end: int | None = None) -> bytes | None:
-        """As the store does."""
-        self.calls["get"] += 1
-        return self.store.get(key, etag=etag, start=start, end=end)
-
-    def head(self, key: str) -> ObjectInfo | None:
-        """As the store does."""
-        self.calls["head"] += 1
-        return self.store.head(key)
-
-    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
-        """As the store does."""
-        self.calls["list"] += 1
-        return self.store.list(prefix, start_after=start_after)
-
-    def delete(self, key: str) -> None:
-        """As the store does."""
-        self.calls["delete"] += 1
-        self.store.delete(key)
 
 
 def main() -> None:
@@ -96,7 +57,7 @@ def _small(name: str, store: ObjectStore) -> Iterator[Figure]:
 
 def _publish(name: str, store: ObjectStore) -> Iterator[Figure]:
     """The second of two exports of 500 image rows, ten of them relabelled."""
-    landing, lake = MemoryStore(), Counting(store)
+    landing, lake = MemoryStore(), Counted(store)
     for number, changed in ((1, 0.0), (2, 0.02)):
         rows = export_rows("boxes", "x1", number=number, changed=changed)
         landing.create(f"{number}.json", msgspec.json.encode(list(rows)))

@@ -7,7 +7,7 @@ import msgspec
 
 from encord_dagster.label_set import manifest, objects
 from encord_dagster.label_set.manifest import Bucket, BucketRef, BucketRow, Root
-from encord_dagster.label_set.tree import UPPER, Tree, upper
+from encord_dagster.label_set.tree import UPPER, Tree, by_prefix, upper
 from encord_dagster.storage.protocol import ObjectStore
 
 Buckets = Mapping[str, BucketRef]
@@ -48,7 +48,7 @@ def _within(lake: ObjectStore, old: Buckets, new: Buckets, *, exact: bool) -> It
     """The places that differ below one prefix."""
     depth = min(len(prefix) for prefix in (*old, *new))
     was, now = manifest.nodes(old, depth), manifest.nodes(new, depth)
-    parts_before, parts_after = _below(old, depth), _below(new, depth)
+    parts_before, parts_after = by_prefix(old, depth), by_prefix(new, depth)
     for prefix in sorted({*was, *now}):
         if exact and was.get(prefix) == now.get(prefix):
             continue
@@ -58,14 +58,6 @@ def _within(lake: ObjectStore, old: Buckets, new: Buckets, *, exact: bool) -> It
         found = _compared(lake, one, other, exact=exact)
         if found.before or found.after:
             yield found
-
-
-def _below(buckets: Buckets, depth: int) -> dict[str, dict[str, BucketRef]]:
-    """The buckets by the first `depth` digits of their prefix."""
-    found: dict[str, dict[str, BucketRef]] = {}
-    for prefix, ref in buckets.items():
-        found.setdefault(prefix[:depth], {})[prefix] = ref
-    return found
 
 
 def _keys(buckets: Buckets) -> set[str]:

@@ -17,6 +17,7 @@ UPPER = 2  # hex digits that a root goes by: where buckets have more, it names n
 
 Write = Callable[[bytes], ObjectRef]
 Named = TypeVar("Named", BucketRef, NodeRef)
+Ref = TypeVar("Ref")
 
 
 class Tree:
@@ -92,7 +93,7 @@ def grown(tree: Tree | None, changes: Mapping[str, BucketRef | None], *, length:
         return Names(_changed(old.root.buckets if old else {}, changes), {})
     nodes = {
         prefix: _node(old, prefix, old.root.nodes.get(prefix) if old else None, some, length=length, write=write)
-        for prefix, some in _by_prefix(changes, UPPER).items()
+        for prefix, some in by_prefix(changes, UPPER).items()
     }
     return Names({}, _changed(old.root.nodes if old else {}, nodes))
 
@@ -113,7 +114,7 @@ def _node(
     else:
         nodes = {
             key: _node(tree, key, old.nodes.get(key), some, length=length, write=write)
-            for key, some in _by_prefix(changes, len(prefix) + 1).items()
+            for key, some in by_prefix(changes, len(prefix) + 1).items()
         }
         new = Node(format_version=FORMAT_VERSION, nodes=_changed(old.nodes, nodes))
     children: Children = new.nodes or new.buckets
@@ -137,8 +138,9 @@ def _changed(held: Mapping[str, Named], changes: Mapping[str, Named | None]) -> 
     return {key: ref for key in sorted(merged) if (ref := merged[key]) is not None}
 
 
-def _by_prefix(changes: Mapping[str, BucketRef | None], length: int) -> dict[str, dict[str, BucketRef | None]]:
-    found: dict[str, dict[str, BucketRef | None]] = {}
-    for prefix, ref in changes.items():
+def by_prefix(refs: Mapping[str, Ref], length: int) -> dict[str, dict[str, Ref]]:
+    """The same by the first `length` digits of their prefixes."""
+    found: dict[str, dict[str, Ref]] = {}
+    for prefix, ref in refs.items():
         found.setdefault(prefix[:length], {})[prefix] = ref
     return found
