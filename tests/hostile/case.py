@@ -50,7 +50,6 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     absent: tuple[str, ...] = ()  # texts that may stand nowhere but in raw/
     then: Callable[[Desk, Sequence[ExportOutcome]], list[str]] | None = None  # further complaints
     config: LabelSetConfig = LabelSetConfig(name="street")
-    xfail: str = ""  # why it fails today
 
     @property
     def title(self) -> str:

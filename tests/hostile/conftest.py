@@ -13,7 +13,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """One line for each letter that was run."""
     tried: Counter[str] = Counter()
     survived: Counter[str] = Counter()
-    for outcome in ("passed", "failed", "xfailed", "xpassed"):
+    for outcome in ("passed", "failed"):
         for report in terminalreporter.getreports(outcome):
             letter = dict(report.user_properties).get("hostile") if report.when == "call" else None
             if isinstance(letter, str):

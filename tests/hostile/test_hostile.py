@@ -23,18 +23,8 @@ def shared() -> Iterator[Worker]:
 
 
 def params(cases: tuple[Case, ...]) -> list[object]:
-    """The cases as parameters; what fails today must fail, so that its mark goes when it is mended."""
-    return [
-        pytest.param(
-            case,
-            id=case.title,
-            marks=[
-                *([pytest.mark.xfail(reason=case.xfail, strict=True, raises=AssertionError)] if case.xfail else []),
-                *([pytest.mark.slow] if case.slow else []),
-            ],
-        )
-        for case in cases
-    ]
+    """The cases as parameters."""
+    return [pytest.param(case, id=case.title, marks=[pytest.mark.slow] if case.slow else []) for case in cases]
 
 
 def verdict_on(case: Case, shared: Worker, record: Record) -> Verdict:
