@@ -9,7 +9,7 @@ import msgspec
 from encord_dagster import layout
 from encord_dagster.label_set import accounted, history
 from encord_dagster.label_set.accounted import Checkpoint, Entries, Span
-from encord_dagster.label_set.manifest import LogRecord, seal_holds, sha256
+from encord_dagster.label_set.manifest import LogRecord, record_holds, seal_holds, sha256
 from encord_dagster.storage.protocol import ObjectStore
 
 Decoded = TypeVar("Decoded")
@@ -55,7 +55,7 @@ class Chain:
             key = layout.log(self.name, seq)
             data = self.lake.get(key)
             record = decoded(key, data, LogRecord, self.problem)
-            if record and data and seal_holds(data) is False:
+            if record and data and not record_holds(data, record):
                 self.problem(f"{key} was altered: its digest does not hold")
             if record:
                 self._link(key, seq, record, before, digest)

@@ -10,7 +10,7 @@ import msgspec
 from encord_dagster import layout
 from encord_dagster.config import CONVERTER_VERSION
 from encord_dagster.errors import AccessDenied, CommitStateUnknown, HistoryDamaged, StorageError
-from encord_dagster.label_set.manifest import LogRecord, ObjectRef, Op, encode, seal_holds, sealed, sha256
+from encord_dagster.label_set.manifest import LogRecord, ObjectRef, Op, encode, record_holds, sealed, sha256
 from encord_dagster.storage.protocol import Create, ObjectStore
 
 COMMIT_TRIES = 3  # of one record, each on top of the retries of the store
@@ -40,7 +40,7 @@ def read_record(lake: ObjectStore, name: str, seq: int) -> tuple[LogRecord, str]
         record = msgspec.json.decode(data, type=LogRecord)
     except msgspec.DecodeError as error:
         raise HistoryDamaged(f"{lake.url}: {layout.log(name, seq)} is not a log record: {error}") from error
-    if seal_holds(data) is False:
+    if not record_holds(data, record):
         raise HistoryDamaged(f"{lake.url}: {layout.log(name, seq)} was altered; run `verify` and restore the log")
     if record.seq != seq:
         raise HistoryDamaged(f"{lake.url}: {layout.log(name, seq)} holds record {record.seq}; a record was moved")

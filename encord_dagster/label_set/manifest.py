@@ -206,6 +206,12 @@ def seal_holds(data: bytes) -> bool | None:
     return sha256(data[: seal.start()] + b"}\n") == seal[1].decode() if seal else None
 
 
+def record_holds(data: bytes, record: LogRecord) -> bool:
+    """Whether the bytes of a record are those that were written; `format_version` 1 wrote some without a seal."""
+    holds = seal_holds(data)
+    return record.format_version < 2 if holds is None else holds
+
+
 def entry_digest(row: BucketRow) -> str:
     """The digest of one row's content: identity, fingerprint, tombstone."""
     return sha256("\0".join((row.row, row.fingerprint, "gone" if row.fragment is None else "")).encode())
