@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import radosgw
+from tests.faults.count import pytest_terminal_summary as pytest_terminal_summary  # a run of all tests says it too
 from tests.servers import ministack
 
 if TYPE_CHECKING:
