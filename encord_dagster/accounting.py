@@ -3,11 +3,12 @@
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, TypeVar
 
 import msgspec
 
+from encord_dagster import __version__
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.container import Opened, RowSlice, open_export
 from encord_dagster.encord.disclosed import disclosed_digest, without_free_text
@@ -18,6 +19,7 @@ from encord_dagster.encord.plain_parts import Parts
 from encord_dagster.encord.plain_rows import PlainReader
 from encord_dagster.encord.privacy import Disclosure
 from encord_dagster.encord.resolve import Index, part_digest, resolve
+from encord_dagster.encord.row_digest import Digested, digested
 from encord_dagster.errors import ExportError, UsageError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.rules.against import Against
@@ -28,7 +30,10 @@ BYTES_AT_ONCE = 2**20  # of rows that are read together
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of an export. `status`: accepted, other_branch or quarantined; a quarantined row has no `row`."""
+    """One row of an export. `status`: accepted, other_branch or quarantined; a quarantined row has no `row`.
+
+    `digest` is over what the reading depends on, None where it has to be read each time.
+    """
 
     status: str
     offset: int
@@ -36,17 +41,24 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     event: RowEvent | None
     row: LabelRow | None
     findings: tuple[Finding, ...]
+    digest: bytes | None = None
 
 
+Known = TypeVar("Known")
+Look = Callable[[Sequence[Digested | None]], Sequence[Known | None]]
 Read = tuple[int, int, RowReading | UnusableRow]  # where the bytes of a row lie, and what was read of them
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """An export opened, with the ontology that its rows are read by and what may leave them beyond labels."""
+    """An export opened, with the ontology that its rows are read by and what may leave them beyond labels.
+
+    `context` is what reading a row depends on but for the row.
+    """
 
     opened: Opened
     ontology: Index | None
     disclosure: Disclosure
+    context: bytes
 
 
 def open_delivery(data: bytes, config: LabelSetConfig, *, beside: bytes | None = None) -> Delivery:
@@ -57,12 +69,13 @@ def open_delivery(data: bytes, config: LabelSetConfig, *, beside: bytes | None =
     """
     disclosure = disclosure_of(config)
     opened = open_export(data)
-    if config.ontology:
-        return Delivery(opened, _index(config.ontology.encode()), disclosure)
-    document = opened.ontology or beside
+    document = config.ontology.encode() or opened.ontology or beside or b""
+    context = b"\0".join((__version__.encode(), config.digest().encode(), msgspec.json.encode(config), document))
     try:
-        return Delivery(opened, _index(document) if document else None, disclosure)
+        return Delivery(opened, _index(document) if document else None, disclosure, context)
     except UsageError as error:
+        if config.ontology:
+            raise
         raise ExportError("bad_ontology", f"the ontology that came with the export: {error}") from error
 
 
@@ -84,7 +97,33 @@ def _index(document: bytes) -> Index:
 
 def read_rows(delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:
     """Every row of an export, validated. Raises ExportError where the whole of it is unusable."""
-    for offset, length, read in _reads(delivery, config):
+    return read_new_rows(delivery, config, None)
+
+
+def read_new_rows(
+    delivery: Delivery,
+    config: LabelSetConfig,
+    known: Callable[[Sequence[Digested | None]], Sequence[Known | None]] | None,
+) -> Iterator[Reading | Known]:
+    """Every row of an export, in its order: what is known of it, else as it is read.
+
+    `known` is asked for some rows at a time, and says None of those that have to be read. Raises as `read_rows`.
+    """
+    if delivery.opened.kind == "coco":
+        yield from _judged(_coco(delivery, config), delivery, config)
+        return
+    reader = RowReader(config, delivery.ontology)
+    for pieces in some_at_once(delivery.opened.rows):
+        looked = [digested(piece, delivery.context) if known else None for piece in pieces]
+        held: Sequence[Known | None] = known(looked) if known else [None] * len(pieces)
+        unknown = [piece for piece, one in zip(pieces, held, strict=True) if one is None]
+        readings = _judged(reader.read(unknown), delivery, config)
+        for look, one in zip(looked, held, strict=True):
+            yield one or msgspec.structs.replace(next(readings), digest=look and look.digest)
+
+
+def _judged(reads: Iterable[Read], delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:
+    for offset, length, read in reads:
         reading = judged(offset, length, read, delivery.ontology, config)
         if reading.status == "quarantined" and config.on_bad_object == "fail_export":
             raise ExportError(
@@ -97,9 +136,7 @@ class RowReader:
     """Reads rows of an export, by an ontology if there is one, without judging them."""
 
     def __init__(self, config: LabelSetConfig, ontology: Index | None, *, fingerprints: bool = True) -> None:
-        self._mode: Literal["quarantine_object", "quarantine_row"] = "quarantine_row"
-        if config.on_bad_object == "quarantine_object":
-            self._mode = "quarantine_object"
+        self._mode = _mode(config)
         self._relations, self._disclosure = ontology.relations if ontology else frozenset(), disclosure_of(config)
         self._plain = PlainReader(
             relations=self._relations,
@@ -125,21 +162,18 @@ class RowReader:
             return error
 
 
-def _reads(delivery: Delivery, config: LabelSetConfig) -> Iterator[Read]:
-    """Each row of an export."""
-    opened, index = delivery.opened, delivery.ontology
-    if opened.kind == "coco":
-        from encord_dagster.encord.coco_export.read import read_coco
+def _coco(delivery: Delivery, config: LabelSetConfig) -> Iterator[Read]:
+    """Each row of an export that is Encord's COCO file."""
+    from encord_dagster.encord.coco_export.read import read_coco
 
-        ontology, disclosure = index.ontology if index else None, delivery.disclosure
-        mode: Literal["quarantine_object", "quarantine_row"] = "quarantine_row"
-        if config.on_bad_object == "quarantine_object":
-            mode = "quarantine_object"
-        for row in read_coco(opened.data, ontology=ontology, on_bad_object=mode, disclosure=disclosure):
-            yield 0, len(opened.data), row
-    reader = RowReader(config, index)
-    for pieces in some_at_once(opened.rows):
-        yield from reader.read(pieces)
+    opened, index, disclosure = delivery.opened, delivery.ontology, delivery.disclosure
+    ontology, mode = index.ontology if index else None, _mode(config)
+    for row in read_coco(opened.data, ontology=ontology, on_bad_object=mode, disclosure=disclosure):
+        yield 0, len(opened.data), row
+
+
+def _mode(config: LabelSetConfig) -> Literal["quarantine_object", "quarantine_row"]:
+    return "quarantine_object" if config.on_bad_object == "quarantine_object" else "quarantine_row"
 
 
 def some_at_once(pieces: Iterable[RowSlice]) -> Iterator[list[RowSlice]]:

@@ -24,13 +24,14 @@ from encord_dagster.formats.fragment import (
 )
 from encord_dagster.formats.losses import losses
 from encord_dagster.label_set.categories import Categories
-from encord_dagster.label_set.events import history_hashes, order
+from encord_dagster.label_set.events import Order, history_hashes, order
 from encord_dagster.label_set.join import Join
 from encord_dagster.label_set.manifest import BucketRow
 from encord_dagster.spool import Spool
 
 Held = TypeVar("Held")
-Before = tuple[RowEvent | None, BucketRow | None, str | None]  # best event, change and deciding export of one row
+_NO_RIVAL: Order = ("", 0, "", "")
+Before = tuple[Order | None, BucketRow | None, str | None]  # best, change and deciding export of one row
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +91,7 @@ class Draft:
         row = fitted(row, categories)
         key = identity.row_identity(row.label_hash, row.branch_name)
         rival = self.join.rival(event)
-        wins = rival is None or order(event) > order(rival)
+        wins = rival is None or order(event) > rival
         is_new = wins and self.join.is_new(event)
         known = self.join.state.row(key) if is_new and not self._again else None
         findings = [f for held in row.quarantined for f in held.findings if f.rule == "skeleton_joint_unknown"]
@@ -105,11 +106,23 @@ class Draft:
             self.datasets.add(row.dataset_hash)
         return Taken(row=row, findings=tuple(findings), change=change, fragment=fragment)
 
+    def has(self, event: RowEvent, dataset_hash: str) -> bool:
+        """Whether a row need not be looked at: the version has what it says, and nothing is to be said of it."""
+        return not (self._again or self._has_coco) and dataset_hash in self.datasets and not self.join.is_new(event)
+
+    def take_again(self, event: RowEvent) -> tuple[Finding, ...]:
+        """Offer a row that the version has as it is; `has` must have said so."""
+        key = identity.row_identity(event.label_hash, event.branch_name)
+        rival = self.join.rival(event)
+        if rival is None or order(event) > rival:
+            self._decide(key, event, None)
+        return tuple(_of_known(event, rival, None))
+
     def keeps_older(self, event: RowEvent) -> Finding | None:
         """A finding where this event cannot be used, and an older one stands in for it."""
         rival = self.join.rival(event)
         held = self.join.state.row(identity.row_identity(event.label_hash, event.branch_name))
-        if (rival is None and held is None) or (rival and order(rival) >= order(event)):
+        if (rival is None and held is None) or (rival and rival >= order(event)):
             return None
         text = "this event cannot be used, so the version keeps the row as it was before"
         return Finding("newer_event_quarantined", "warning", Location(row=event.label_hash), text)
@@ -121,7 +134,7 @@ class Draft:
     def _decide(self, key: str, event: RowEvent, change: BucketRow | None) -> None:
         before = self.join.best.get(key), self.changes.get(key), self.decided_by.get(key)
         self._before.setdefault(key, before)
-        self.join.best[key], self.decided_by[key] = event, self._export_id
+        self.join.best[key], self.decided_by[key] = order(event), self._export_id
         _restore(self.changes, key, change)
 
     def _converted(
@@ -176,17 +189,15 @@ class Draft:
         return [Finding("new_dataset", "warning", Location(row=row.label_hash), text)]
 
 
-def _of_known(event: RowEvent, rival: RowEvent | None, held: BucketRow | None) -> list[Finding]:
+def _of_known(event: RowEvent, rival: Order | None, held: BucketRow | None) -> list[Finding]:
     """What is odd about an event beside the greatest known one of its row, and beside what the version holds of it."""
-    place = Location(row=event.label_hash)
-    known = {(one.export_hash, one.fingerprint) for one in (rival, held) if one and one.export_hash}
-    if any(export_hash == event.export_hash and came != event.fingerprint for export_hash, came in known):
+    place, (_, _, rival_hash, rival_fingerprint) = Location(row=event.label_hash), rival or _NO_RIVAL
+    known = {(rival_hash, rival_fingerprint), (held.export_hash, held.fingerprint) if held else ("", "")}
+    if any(came and came == event.export_hash and of != event.fingerprint for came, of in known):
         text = f"it came with other labels under the same export hash {event.export_hash}; export the row again"
         return [Finding("export_hash_conflict", "warning", place, text)]
-    if rival is None or not rival.export_hash:
-        return []
-    if order(rival) > order(event) and rival.export_hash in history_hashes(event.history):
-        text = f"its history holds export {rival.export_hash}, yet that event is newer by its own time"
+    if rival and rival > order(event) and rival_hash in history_hashes(event.history):
+        text = f"its history holds export {rival_hash}, yet that event is newer by its own time"
         return [Finding("history_disagrees", "warning", place, text)]
     return []
 

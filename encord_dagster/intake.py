@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 import msgspec
 
 from encord_dagster import identity, layout
-from encord_dagster.accounting import Reading, open_delivery, read_rows
+from encord_dagster.accounting import Delivery, Reading, open_delivery, read_new_rows
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.draft import Draft
 from encord_dagster.encord.model import LabelRow
@@ -19,12 +19,14 @@ from encord_dagster.label_set.absent import absent
 from encord_dagster.label_set.accounted import Accounted, rank
 from encord_dagster.label_set.categories import Categories
 from encord_dagster.label_set.converted import write_converted
-from encord_dagster.label_set.events import accepted, read_events, write_events
+from encord_dagster.label_set.events import accepted, read_events, rows_of, write_events
 from encord_dagster.label_set.join import Join, State
 from encord_dagster.label_set.manifest import ExportEntry, ObjectRef
+from encord_dagster.label_set.recall import Recall
 from encord_dagster.label_set.standing import standing
 from encord_dagster.landing import Export, named_parts, ontology_keys
 from encord_dagster.outcomes import ExportOutcome
+from encord_dagster.returning import ReturningRows
 from encord_dagster.spool import Spool
 from encord_dagster.storage.protocol import Create, ObjectStore
 from encord_dagster.tally import Tally
@@ -120,13 +122,24 @@ class Intake:
         self.draft.begin(tally.export.id, again=tally.export.id in self.accounted)
         delivery = open_delivery(data, self.config, beside=beside)
         self.draft.use(delivery.ontology.ontology if delivery.ontology else None)
-        for reading in read_rows(delivery, self.config):
-            taken, row, findings = self._take(reading, tally)
-            tally.add(taken, row, findings)
+        returning = self._returning(delivery)
+        for reading in read_new_rows(delivery, self.config, returning.among if returning else None):
+            if isinstance(reading, Reading):
+                tally.add(*self._take(reading, tally))
+            elif returning:
+                more = apply_severities(returning.take(reading), self.config.severities)
+                tally.add_again(reading, more)
             if tally.counts["rows"] % 1000 == 0:
                 self.say(f"{tally.export.key}: {tally.counts['rows']:,} rows, {tally.counts['objects_in']:,} objects")
         if delivery.ontology is None and tally.counts["rows"]:
             tally.note(*apply_severities([ontology_missing()], self.config.severities))
+
+    def _returning(self, delivery: Delivery) -> ReturningRows | None:
+        if delivery.disclosure.links or delivery.disclosure.key:  # each export has these anew
+            return None
+        entries = (entry for entry in self.accounted.descending() if entry.id not in self.standing.blocked)
+        recall = Recall(self.lake, entries, rows=delivery.opened.count)
+        return ReturningRows(recall, self.draft, retired=self.standing.retired)
 
     def _take(self, reading: Reading, tally: Tally) -> tuple[Reading, LabelRow | None, tuple[Finding, ...]]:
         """Offer a row to the draft; what became of it, the row without what cannot be held, and all findings."""
@@ -146,6 +159,8 @@ class Intake:
                     tally.converted(taken.fragment)
         if event and reading.status == "quarantined" and (older := self.draft.keeps_older(event)):
             more.append(older)
+        if more:  # the next time the join may find something else
+            reading = msgspec.structs.replace(reading, digest=None)
         more = list(apply_severities(more, self.config.severities))
         return reading, row, (*more, *reading.findings) if row is None else (*reading.findings, *more)
 
@@ -155,7 +170,8 @@ class Intake:
         text = "this row was retired from the label set, so nothing of it is used; restore it to bring it back"
         found = apply_severities([finding("row_retired", Location(row=label_hash), text)], self.config.severities)
         status = "retired" if reading.status == "accepted" else reading.status
-        return msgspec.structs.replace(reading, status=status), reading.row, (*reading.findings, *found)
+        reading = msgspec.structs.replace(reading, status=status, digest=None)
+        return reading, reading.row, (*reading.findings, *found)
 
     def refuse(self, tally: Tally, error: ExportError) -> str:
         """Take back what the export brought, and quarantine it; where the quarantine record lies."""
@@ -184,7 +200,7 @@ class Intake:
 
     def account(self, tally: Tally) -> str:
         """Write the events of an export, and account for it where the log does not, or says otherwise of its rows."""
-        ref = write_events(self.lake, self.config.name, tally.export.id, tally.accounts)
+        ref = write_events(self.lake, self.config.name, tally.export.id, tally.accounts.table())
         known, entry = self.accounted.get(tally.export.id), tally.entry(ref)
         if known is None or self._other_quarantine(known, entry) or self._other_events(known, tally, ref):
             self.new_entries[tally.export.id] = entry
@@ -199,8 +215,8 @@ class Intake:
         return bool(known.quarantine) != bool(entry.quarantine)
 
     def _other_events(self, known: ExportEntry, tally: Tally, ref: ObjectRef) -> bool:
-        took_part = [account.event for account in tally.accounts if account.status == "accepted"]
-        return known.events != ref and list(accepted(read_events(self.lake, known.events))) != took_part
+        took_part = accepted(tally.accounts.table())
+        return known.events != ref and list(accepted(read_events(self.lake, known.events))) != list(took_part)
 
     def _absent(self, tally: Tally) -> Iterator[Finding]:
         """A finding where rows of the version are in none of the last complete exports, this one among them."""
@@ -211,7 +227,7 @@ class Intake:
             absent(
                 self.lake,
                 rows.values(),
-                own=tally.rows(),
+                own=rows_of(tally.accounts.table()),
                 at=tally.rank,
                 others=self._others(tally.export.id),
                 after=self.config.absent_after,

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from encord_dagster import identity
+import msgspec
+import pyarrow.compute as pc
+
 from encord_dagster.accounting import Reading, excluded, rule_counts
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.encord.privacy import redact
@@ -11,10 +13,12 @@ from encord_dagster.errors import ExportError
 from encord_dagster.findings import RANKS, Finding, Location
 from encord_dagster.formats.fragment import Fragment
 from encord_dagster.label_set import quarantine
-from encord_dagster.label_set.events import RowAccount, event_time
+from encord_dagster.label_set.accounted import Rank
+from encord_dagster.label_set.events import Accounts, RowAccount, event_time
 from encord_dagster.label_set.manifest import ExportEntry, ObjectRef
 from encord_dagster.landing import Export
 from encord_dagster.outcomes import MAX_FINDINGS, MAX_HASHES, ExportOutcome
+from encord_dagster.returning import Returning
 
 
 class Tally:
@@ -27,40 +31,70 @@ class Tally:
         self.ontology = ontology  # sha256 hex of the ontology that lay beside it and was kept
         self.named = dict(named or {})  # parts of its name
         self.quarantine = ""  # key of what it left there
-        self.accounts: list[RowAccount] = []
+        self.accounts = Accounts()
+        self.found: list[Finding] = []
         self.held_back: list[quarantine.Item] = []
         self.counts: Counter[str] = Counter()
         self.excluded: Counter[str] = Counter()
         self.classes: Counter[str] = Counter()
+        self.events = 0  # rows that have a name
+        self._times = ("", "")  # the first and the last of their times
 
     def add(self, reading: Reading, row: LabelRow | None, findings: tuple[Finding, ...]) -> None:
         """Count a row; `row` is None where it cannot be used."""
-        left_out = excluded(row) if row else {}
-        quarantined = len(row.quarantined) if row else 0
-        self.counts["rows"] += 1
-        self.counts["rows_quarantined"] += reading.status == "quarantined"
+        self.held_back += quarantine.items(reading, row, findings)
+        account = RowAccount(status=reading.status, event=reading.event, findings=findings)
         if row:
+            images, classes, left_out = 0, Counter[str](), excluded(row)
             on_frames = [item for frame in row.frames for item in frame.objects]
             if reading.status in ("other_branch", "retired"):
-                left_out = {**left_out, reading.status: len(on_frames)}
+                left_out |= {reading.status: len(on_frames)}
             else:
-                self.counts["images"] += sum(1 for frame in row.frames if frame.width and frame.height)
-                self.counts["published"] += len(on_frames)
-                self.classes.update(item.name for item in on_frames)
-            self.counts["objects_in"] += row.objects_in
-            self.counts["quarantined"] += quarantined
-            self.excluded.update(left_out)
-        self.held_back += quarantine.items(reading, row, findings)
-        self.accounts.append(
-            RowAccount(
-                status=reading.status,
-                event=reading.event,
-                findings=findings,
-                objects_in=row.objects_in if row else 0,
-                objects_quarantined=quarantined,
-                objects_excluded=sum(left_out.values()),
+                images = sum(1 for frame in row.frames if frame.width and frame.height)
+                classes = Counter(item.name for item in on_frames)
+            account = msgspec.structs.replace(
+                account,
+                objects_in=row.objects_in,
+                objects_quarantined=len(row.quarantined),
+                images=images,
+                classes=classes,
+                excluded=left_out,
+                digest=None if row.quarantined else reading.digest,
             )
+        self._add(account)
+
+    def add_again(self, row: Returning, findings: tuple[Finding, ...]) -> None:
+        """Count a row that came before with the same labels; `findings` are those of the join."""
+        known = row.known
+        account = RowAccount(
+            status=known.status,
+            event=row.event,
+            findings=(*known.findings, *findings),
+            objects_in=known.objects_in,
+            images=known.images,
+            classes=known.classes,
+            excluded=known.excluded,
+            digest=None if findings else row.digest,  # the next time the join may find something else
         )
+        self.counts["reused"] += known.status == "accepted"
+        self._add(account)
+
+    def _add(self, account: RowAccount) -> None:
+        counts, event = self.counts, account.event
+        counts["rows"] += 1
+        counts["rows_quarantined"] += account.status == "quarantined"
+        counts["images"] += account.images
+        counts["objects_in"] += account.objects_in
+        counts["quarantined"] += account.objects_quarantined
+        counts["published"] += account.objects_in - account.objects_quarantined - sum(account.excluded.values())
+        self.classes.update(account.classes)
+        self.excluded.update(account.excluded)
+        self.found += account.findings
+        if event:
+            time = event_time(event)
+            self._times = (min(self._times[0], time), max(self._times[1], time)) if self.events else (time, time)
+            self.events += 1
+        self.accounts.add(account)
 
     def converted(self, fragment: Fragment) -> None:
         """Count the fragment of a row that decides new content."""
@@ -70,7 +104,9 @@ class Tally:
 
     def note(self, *findings: Finding) -> None:
         """Add findings about the export as a whole."""
-        self.accounts += [RowAccount(status="export", event=None, findings=(finding,)) for finding in findings]
+        for finding in findings:
+            self.found.append(finding)
+            self.accounts.add(RowAccount(status="export", event=None, findings=(finding,)))
 
     @property
     def unusable(self) -> bool:
@@ -79,8 +115,7 @@ class Tally:
 
     def findings(self) -> list[Finding]:
         """All findings, worst first."""
-        found = [finding for account in self.accounts for finding in account.findings]
-        return sorted(found, key=lambda finding: -RANKS[finding.severity])
+        return sorted(self.found, key=lambda finding: -RANKS[finding.severity])
 
     def held(self, items: Sequence[quarantine.Item], *, whole: bool) -> quarantine.Record:
         """What goes to quarantine, as a record."""
@@ -110,7 +145,7 @@ class Tally:
 
     def observed(self, uris: dict[str, str]) -> ExportOutcome:
         """The outcome of an export whose rows were offered to the label set."""
-        findings, hashes, times = self.findings(), self._export_hashes(), self._times()
+        findings, hashes, (first, last) = self.findings(), self._export_hashes(), self._times
         return ExportOutcome(
             export=self.export,
             status="observed",
@@ -128,8 +163,8 @@ class Tally:
             findings=tuple(findings[:MAX_FINDINGS]),
             export_hashes=hashes[:MAX_HASHES],
             export_hash_count=len(hashes),
-            exported_from=f"{times[0]}Z" if times and times[0] else None,
-            exported_to=f"{times[-1]}Z" if times and times[-1] else None,
+            exported_from=f"{first}Z" if first else None,
+            exported_to=f"{last}Z" if last else None,
             fragments_converted=self.counts["converted"],
             fragments_reused=self.counts["reused"],
             coco_bytes=self.counts["coco_bytes"],
@@ -139,7 +174,7 @@ class Tally:
 
     def entry(self, events: ObjectRef) -> ExportEntry:
         """How the log accounts for the export."""
-        hashes, times = self._export_hashes(), self._times()
+        hashes = self._export_hashes()
         return ExportEntry(
             id=self.export.id,
             sha256=self.digest,
@@ -147,29 +182,20 @@ class Tally:
             named=self.named,
             quarantine=self.quarantine,
             events=events,
-            rows=sum(1 for account in self.accounts if account.event),
-            latest=times[-1] if times else "",
+            rows=self.events,
+            latest=self._times[1],
             export_hashes=hashes[:MAX_HASHES],
             export_hash_count=len(hashes),
         )
 
     @property
-    def rank(self) -> tuple[str, str]:
-        """What orders exports, as `join.rank` does."""
-        times = self._times()
-        return (times[-1] if times else "", self.export.id)
-
-    def rows(self) -> set[str]:
-        """Identities of the rows that it names."""
-        events = (account.event for account in self.accounts if account.event)
-        return {identity.row_identity(event.label_hash, event.branch_name) for event in events}
+    def rank(self) -> Rank:
+        """What orders exports."""
+        return (self._times[1], self.export.id)
 
     def _export_hashes(self) -> tuple[str, ...]:
-        found = {account.event.export_hash for account in self.accounts if account.event}
+        found = pc.unique(self.accounts.table()["export_hash"]).to_pylist()
         return tuple(sorted(export_hash for export_hash in found if export_hash))
-
-    def _times(self) -> Sequence[str]:
-        return sorted(event_time(account.event) for account in self.accounts if account.event)
 
     def finding(self, error: ExportError) -> Finding:
         """Why the whole export cannot be used."""

@@ -26,7 +26,7 @@ class RowSlice(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """An export unpacked and cut. `rows` can be gone through once, and is empty for a COCO file.
+    """An export unpacked and cut. `rows` can be gone through once, and is empty for a COCO file; there are `count`.
 
     `ontology` is the document in the SDK's wrapper; None also where the files of a zip bring different ones.
     """
@@ -34,6 +34,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["labels", "coco"]
     data: bytes
     rows: Iterator[RowSlice]
+    count: int
     ontology: bytes | None
 
 
@@ -70,6 +71,7 @@ def open_export(data: bytes) -> Opened:
         kind=cuts[0].outline.kind,
         data=unpacked.data,
         rows=_rows(cuts),
+        count=sum(len(cut.outline.rows) for cut in cuts),
         ontology=ontologies.pop() if len(ontologies) == 1 else None,
     )
 

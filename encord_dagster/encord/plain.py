@@ -124,8 +124,8 @@ class Exported(msgspec.Struct, gc=False):
     user_email: str | None
 
 
-class Row(msgspec.Struct, gc=False):
-    """A label row, but for its data units."""
+class Head(msgspec.Struct, gc=False):
+    """A label row, but for its labels and answers."""
 
     label_hash: str
     created_at: str
@@ -136,9 +136,6 @@ class Row(msgspec.Struct, gc=False):
     data_title: str
     data_type: Literal["image", "img_group", "video", "dicom", "nifti"]
     video_link: str | bool | None
-    object_answers: dict[str, Answers]
-    classification_answers: Raw
-    object_actions: dict[str, Actions]
     label_status: str
     branch_name: str | UnsetType | None = UNSET
     annotation_task_status: str | UnsetType | None = UNSET
@@ -147,6 +144,14 @@ class Row(msgspec.Struct, gc=False):
     export_hash: str | UnsetType = UNSET
     exported_at: str | UnsetType = UNSET
     export_history: list[Exported] | UnsetType = UNSET
+
+
+class Row(Head, gc=False, kw_only=True):
+    """A label row, but for its data units."""
+
+    object_answers: dict[str, Answers]
+    classification_answers: Raw
+    object_actions: dict[str, Actions]
 
 
 class ImageRow(Row, gc=False, kw_only=True):
@@ -168,9 +173,14 @@ _KEY = b'"data_type":'
 
 def decode(raw: bytes) -> ImageRow | FilmRow:
     """The row. Raises what msgspec raises where it is not written as the platform writes rows."""
-    at = raw.find(_KEY) + len(_KEY)
-    film = raw[at : at + 10].lstrip().startswith((b'"video', b'"dicom', b'"nifti'))
+    film = type_in(raw).startswith((b'"video', b'"dicom', b'"nifti'))
     return _FILMS.decode(raw) if film else _IMAGES.decode(raw)
+
+
+def type_in(raw: bytes) -> bytes:
+    """How the type of the data begins, if it stands where the platform writes it."""
+    at = raw.find(_KEY) + len(_KEY)
+    return raw[at : at + 10].lstrip()
 
 
 def keys_of(row: ImageRow | FilmRow) -> int:

@@ -9,7 +9,7 @@ from encord_dagster.encord.container import RowSlice
 from encord_dagster.encord.head import LABEL_STATUSES, TASK_STATUSES
 from encord_dagster.encord.history import united
 from encord_dagster.encord.model import HistoryEntry, RowEvent
-from encord_dagster.encord.plain import Exported, Film, FilmRow, Image, ImageRow, Row
+from encord_dagster.encord.plain import Exported, Film, FilmRow, Head, Image, ImageRow, Row
 from encord_dagster.encord.plain_keys import Odd
 from encord_dagster.encord.privacy import redact
 from encord_dagster.encord.scalars import HASH, present
@@ -27,7 +27,7 @@ class PlainUnit(msgspec.Struct, frozen=True):
     last_frame: int | None
 
 
-def event_of(row: Row, piece: RowSlice, fingerprint: str) -> RowEvent:
+def event_of(row: Head, piece: RowSlice, fingerprint: str) -> RowEvent:
     """The row as this export carried it."""
     export_hash = _hash(row.export_hash) if row.export_hash is not UNSET else None
     exported_at = time(row.exported_at) if row.exported_at is not UNSET else None
@@ -45,7 +45,7 @@ def event_of(row: Row, piece: RowSlice, fingerprint: str) -> RowEvent:
     )
 
 
-def branch_of(row: Row) -> str:
+def branch_of(row: Head) -> str:
     """The branch of the row."""
     stated = None if row.branch_name is UNSET else row.branch_name
     return clean(stated) if stated is not None and present(stated) else "main"

@@ -313,15 +313,15 @@ def head(categories: Sequence[Category]) -> bytes:
 def document(
     categories: Sequence[Category], images: Mapping[int, bytes], annotations: Iterable[bytes]
 ) -> Iterator[bytes]:
-    """The COCO file in pieces, out of records that are JSON already."""
+    """The COCO file in pieces, out of records that are JSON already; annotations come with BETWEEN between them."""
     yield head(categories)
-    yield from _joined(images.values())
+    yield from joined(images.values())
     yield ANNOTATIONS
-    yield from _joined(annotations)
+    yield from annotations
     yield END
 
 
-def _joined(records: Iterable[bytes]) -> Iterator[bytes]:
+def joined(records: Iterable[bytes]) -> Iterator[bytes]:
     """Records with commas between them, some at a time."""
     rest, before = iter(records), b""
     while some := list(islice(rest, 1000)):

@@ -23,7 +23,7 @@ def assembled(
     used = {count.feature_hash for fragment in fresh.values() for count in fragment.classes}
     named = sorted((categories[key] for key in used), key=lambda category: category.id)
     annotations = [annotation for fragment in fresh.values() for annotation in fragment.annotations]
-    return shards.merged(ordered, fresh, []), b"".join(coco.document(named, images, annotations))
+    return shards.merged(ordered, fresh, []), b"".join(coco.document(named, images, coco.joined(annotations)))
 
 
 def write_converted(

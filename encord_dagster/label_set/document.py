@@ -37,7 +37,8 @@ class _Annotation(msgspec.Struct, frozen=True):
 
 
 _IMAGE = msgspec.json.Decoder(_Image)
-_ANNOTATION = msgspec.json.Decoder(_Annotation)
+_ANNOTATIONS = msgspec.json.Decoder(list[_Annotation])
+_STEP = 2**20  # bytes read at a time
 
 
 def pieces(lake: ObjectStore, root: Root) -> Iterator[bytes]:
@@ -62,16 +63,18 @@ def coco_document(lake: ObjectStore, root: Root) -> Iterator[bytes]:
                 for image_id, image in zip(line.image_ids, line.images, strict=True):
                     known = images.get(image_id)
                     images[image_id] = _merged_image(known, bytes(image)) if known else bytes(image)
-                held.writelines(bytes(annotation) + b"\n" for annotation in line.annotations)
-                numbers.update(_ANNOTATION.decode(annotation).id for annotation in line.annotations)
-                annotations += len(line.annotations)
+                if line.annotations:
+                    records = coco.BETWEEN.join(line.annotations)
+                    numbers.update(one.id for one in _ANNOTATIONS.decode(b"[" + records + b"]"))
+                    held.write(coco.BETWEEN + records if annotations else records)
+                    annotations += len(line.annotations)
         if len(numbers) < annotations:
             twice = annotations - len(numbers)
             raise IdClash(
                 f"{twice} annotations have the id of another one; use the tables, which tell label rows apart"
             )
         held.seek(0)
-        yield from coco.document(root.categories, images, (line[:-1] for line in held))
+        yield from coco.document(root.categories, images, iter(lambda: held.read(_STEP), b""))
 
 
 def _merged_image(known: bytes, image: bytes) -> bytes:

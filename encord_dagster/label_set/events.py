@@ -1,20 +1,25 @@
 """Row events: the lineage of one export, one Parquet object, and the total order that the join rests on."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from encord_dagster import identity, layout
 from encord_dagster.encord.history import event_time as event_time  # its readers ask for it here
 from encord_dagster.encord.model import HistoryEntry, RowEvent
+from encord_dagster.encord.row_digest import SIZE
 from encord_dagster.findings import Finding, Location
 from encord_dagster.formats.tables import from_parquet, to_parquet
 from encord_dagster.label_set import objects
 from encord_dagster.label_set.manifest import ObjectRef, sha256
 from encord_dagster.storage.protocol import ObjectStore
 
-Order = tuple[str, int, str, str]
+Order = tuple[str, int, str, str]  # time, length of the history, export hash, fingerprint
+OF_ORDER = ("row", "status", "exported_at", "last_edited_at", "history", "export_hash", "fingerprint")
 
 _HISTORY = pa.list_(pa.struct([("export_hash", pa.string()), ("exported_at", pa.string()), ("user", pa.string())]))
 _FINDINGS = pa.list_(
@@ -23,6 +28,7 @@ _FINDINGS = pa.list_(
         + [("frame", pa.int64()), ("space", pa.string())]
     )
 )
+_COUNTS = pa.list_(pa.struct([("name", pa.string()), ("objects", pa.int64())]))
 SCHEMA = pa.schema(
     [
         ("row", pa.string()),
@@ -40,8 +46,24 @@ SCHEMA = pa.schema(
         ("objects_quarantined", pa.int64()),
         ("objects_excluded", pa.int64()),
         ("findings", _FINDINGS),
+        ("digest", pa.binary(SIZE)),  # what reading the row depends on, null where it has to be read again
+        ("images", pa.int64()),
+        ("classes", _COUNTS),
+        ("excluded", _COUNTS),
     ]
 )
+_AT_ONCE = 10_000  # rows whose events are held as objects
+_OF_EVENT = (
+    "label_hash",
+    "branch_name",
+    "fingerprint",
+    "export_hash",
+    "exported_at",
+    "last_edited_at",
+    "offset",
+    "length",
+)
+_OF_ACCOUNT = ("status", "objects_in", "objects_quarantined", "digest", "images")
 
 
 class RowAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +77,32 @@ class RowAccount(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     objects_in: int = 0
     objects_quarantined: int = 0
-    objects_excluded: int = 0
+    excluded: Mapping[str, int] = {}  # objects left out on purpose, by reason
+    images: int = 0
+    classes: Mapping[str, int] = {}  # objects by the name of their class
+    digest: bytes | None = None
+
+
+class _Count(msgspec.Struct, frozen=True):
+    name: str
+    objects: int
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """A finding as it is stored; its row is known."""
+
+    rule: str
+    severity: str
+    unit: str | None
+    object: str | None
+    message: str
+    frame: int | None
+    space: str | None
+
+    @classmethod
+    def of(cls, one: Finding) -> "_Told":
+        at = one.location
+        return cls(one.rule, one.severity, at.unit, at.object, one.message, at.frame, at.space)
 
 
 def order(event: RowEvent) -> Order:
@@ -63,35 +110,63 @@ def order(event: RowEvent) -> Order:
     return (event_time(event), len(event.history), event.export_hash or "", event.fingerprint)
 
 
-def _record(account: RowAccount) -> dict[str, object]:
-    event = account.event
-    record: dict[str, object] = {
-        "status": account.status,
-        "objects_in": account.objects_in,
-        "objects_quarantined": account.objects_quarantined,
-        "objects_excluded": account.objects_excluded,
-        "findings": [
-            {
-                "rule": finding.rule,
-                "severity": finding.severity,
-                "unit": finding.location.unit,
-                "object": finding.location.object,
-                "message": finding.message,
-                "frame": finding.location.frame,
-                "space": finding.location.space,
-            }
-            for finding in account.findings
-        ],
-    }
-    if event:
-        record |= msgspec.to_builtins(event)
-        record["row"] = identity.row_identity(event.label_hash, event.branch_name)
-    return record
+class Accounts:
+    """What became of the rows of an export, in their order. No more than the last few are held as objects."""
+
+    def __init__(self) -> None:
+        self._batches: list[pa.RecordBatch] = []
+        self._held: list[RowAccount] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._batches or self._held)
+
+    def add(self, account: RowAccount) -> None:
+        """Add one row."""
+        self._held.append(account)
+        if len(self._held) >= _AT_ONCE:
+            self._pack()
+
+    def table(self) -> pa.Table:
+        """The events of the export."""
+        self._pack()
+        return pa.Table.from_batches(self._batches, SCHEMA)
+
+    def _pack(self) -> None:
+        if self._held:
+            self._batches.append(_batch(self._held))
+            self._held = []
 
 
-def write_events(lake: ObjectStore, name: str, export_id: str, accounts: Sequence[RowAccount]) -> ObjectRef:
+def _batch(accounts: Sequence[RowAccount]) -> pa.RecordBatch:
+    events = [account.event for account in accounts]
+    values: dict[str, list[object]] = {name: [getattr(one, name, None) for one in events] for name in _OF_EVENT}
+    values |= {name: [getattr(account, name) for account in accounts] for name in _OF_ACCOUNT}
+    values["row"] = [event and identity.row_identity(event.label_hash, event.branch_name) for event in events]
+    values["objects_excluded"] = [sum(account.excluded.values()) for account in accounts]
+    columns = {name: pa.array(column, SCHEMA.field(name).type) for name, column in values.items()}
+    columns["history"] = _lists(_HISTORY, [event.history if event else None for event in events])
+    columns["findings"] = _lists(_FINDINGS, [[_Told.of(one) for one in account.findings] for account in accounts])
+    for name in ("classes", "excluded"):
+        counts: list[Mapping[str, int]] = [getattr(account, name) for account in accounts]
+        columns[name] = _lists(_COUNTS, [[_Count(*pair) for pair in one.items()] for one in counts])
+    return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def _lists(kind: "pa.ListType[Any]", rows: Sequence[Sequence[object] | None]) -> "pa.Array[Any]":
+    """A column of lists; None is null. Built by column, as records one by one take ten times as long."""
+    items = [item for row in rows if row for item in row]
+    fields = kind.value_type.fields
+    columns = [pa.array([getattr(item, field.name) for item in items], field.type) for field in fields]
+    ends = accumulate(len(row or ()) for row in rows)
+    offsets = pa.array([0, *ends], pa.int32())
+    empty = pa.array([row is None for row in rows], pa.bool_())
+    made = pa.StructArray.from_arrays(columns, fields=fields)
+    return pa.ListArray.from_arrays(offsets, made, type=kind, mask=empty)
+
+
+def write_events(lake: ObjectStore, name: str, export_id: str, accounts: pa.Table) -> ObjectRef:
     """Store the events of an export; the same events are the same object."""
-    data = to_parquet(pa.Table.from_pylist([_record(account) for account in accounts], schema=SCHEMA))
+    data = to_parquet(accounts)
     return objects.write_at(lake, layout.events(name, export_id, sha256(data)), data)
 
 
@@ -111,18 +186,32 @@ def accepted(table: pa.Table) -> Iterator[RowEvent]:
     return (event_of(record) for record in table.to_pylist() if record["status"] == "accepted")
 
 
+def orders(table: pa.Table) -> Iterator[tuple[str, Order]]:
+    """(row identity, order) of the events that `accepted` gives, out of the columns OF_ORDER."""
+    table = table.filter(pc.equal(table["status"], pa.scalar("accepted")))
+    names = ("row", "exported_at", "last_edited_at", "export_hash", "fingerprint")
+    columns: list[list[Any]] = [table[name].to_pylist() for name in names]
+    entries: pa.ChunkedArray[Any] = pc.list_value_length(table["history"])
+    for row, exported, edited, export_hash, fingerprint, count in zip(*columns, entries.to_pylist(), strict=True):
+        yield row, ((exported or edited or "").rstrip("Z"), count, export_hash or "", fingerprint)
+
+
 def rows_of(table: pa.Table) -> set[str]:
     """The identities of all rows that an export named, whatever became of them."""
     return {row for row in table["row"].to_pylist() if row}
+
+
+def finding_of(item: Mapping[str, Any], label_hash: str | None) -> Finding:
+    """A finding out of its table record; older events have no column of spaces."""
+    place = Location(label_hash, item["unit"], item["frame"], item["object"], item.get("space"))
+    return Finding(item["rule"], item["severity"], place, item["message"])
 
 
 def findings_of(table: pa.Table) -> Iterator[tuple[str | None, Finding]]:
     """(row identity, finding) of every finding in an export's events."""
     for record in table.select(["row", "label_hash", "findings"]).to_pylist():
         for item in record["findings"]:
-            space = item.get("space")  # older events have no such column
-            place = Location(record["label_hash"], item["unit"], item["frame"], item["object"], space)
-            yield record["row"], Finding(item["rule"], item["severity"], place, item["message"])
+            yield record["row"], finding_of(item, record["label_hash"])
 
 
 def history_hashes(history: Sequence[HistoryEntry]) -> set[str]:

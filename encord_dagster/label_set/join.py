@@ -12,7 +12,7 @@ from encord_dagster.encord.model import RowEvent
 from encord_dagster.errors import UsageError
 from encord_dagster.formats.tables import from_parquet
 from encord_dagster.label_set import objects
-from encord_dagster.label_set.events import accepted, event_time, order, read_events
+from encord_dagster.label_set.events import OF_ORDER, Order, event_time, orders, read_events
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ExportEntry, ObjectRef, Root
 from encord_dagster.label_set.tree import Tree
@@ -138,17 +138,17 @@ class Join:
 
     def __init__(self, state: State, joined: Iterator[ExportEntry]) -> None:
         self.state = state
-        self.best: dict[str, RowEvent] = {}  # of this run, by row identity
-        self._accounted: dict[str, RowEvent] = {}  # of exports that the log accounts for, as far as they were read
+        self.best: dict[str, Order] = {}  # of this run, by row identity
+        self._accounted: dict[str, Order] = {}  # of exports that the log accounts for, as far as they were read
         self._unread = joined  # the latest first
         self._next = next(joined, None)
 
-    def rival(self, event: RowEvent) -> RowEvent | None:
-        """The greatest known event of the same row, None where none is known that could beat this one."""
+    def rival(self, event: RowEvent) -> Order | None:
+        """That of the greatest known event of the same row, None where none is known that could beat this one."""
         self._read_not_older_than(event_time(event))
         key = identity.row_identity(event.label_hash, event.branch_name)
         known = [other for other in (self._accounted.get(key), self.best.get(key)) if other]
-        return max(known, key=order, default=None)
+        return max(known, default=None)
 
     def is_new(self, event: RowEvent) -> bool:
         """Whether the event carries other content than the version has for its row."""
@@ -157,8 +157,7 @@ class Join:
     def _read_not_older_than(self, time: str) -> None:
         """Learn accounted events that an event of `time` might lose to; in the usual case there are none."""
         while self._next and self._next.latest >= time:
-            for event in accepted(read_events(self.state.lake, self._next.events)):
-                key = identity.row_identity(event.label_hash, event.branch_name)
-                if key not in self._accounted or order(event) > order(self._accounted[key]):
-                    self._accounted[key] = event
+            for key, found in orders(read_events(self.state.lake, self._next.events, OF_ORDER)):
+                if key not in self._accounted or found > self._accounted[key]:
+                    self._accounted[key] = found
             self._next = next(self._unread, None)

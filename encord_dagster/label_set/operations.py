@@ -157,7 +157,7 @@ def _changing(
             return rank(entry) > newest
         for event in accepted(read_events(state.lake, entry.events)):
             rival = join.rival(event)
-            if (rival is None or order(event) > order(rival)) and join.is_new(event):
+            if (rival is None or order(event) > rival) and join.is_new(event):
                 return True
         return False
 

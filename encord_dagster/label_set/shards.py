@@ -3,6 +3,7 @@
 import io
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
 import msgspec
 import pyarrow as pa
@@ -21,6 +22,13 @@ class CocoRow(msgspec.Struct, frozen=True):
     image_ids: tuple[int, ...]
     images: tuple[msgspec.Raw, ...]
     annotations: tuple[msgspec.Raw, ...]
+
+
+class _Line(msgspec.Struct, frozen=True):
+    row: str
+
+
+_LINE = msgspec.json.Decoder(_Line)
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,10 +72,21 @@ def open_bucket(lake: ObjectStore, bucket: Bucket) -> Parts:
             png = pictures.setdefault(start, shards["masks"][start : start + place["size"]])
             masks.setdefault(place["row"], []).append(MaskImage(place["image_id"], place["kind"], png))
     return Parts(
-        coco={line.row: msgspec.json.encode(line) + b"\n" for line in coco_rows(shards["coco"])},
+        coco={_LINE.decode(line).row: line for line in shards["coco"].splitlines(keepends=True)},
         masks=masks,
-        tables={name: tables.from_parquet(shards[name]) for name in tables.SCHEMAS},
+        tables={name: _table(name, shards[name]) for name in tables.SCHEMAS},
     )
+
+
+def _table(name: str, shard: bytes) -> pa.Table:
+    schema = tables.SCHEMAS[name]
+    return pa.Table.from_batches([], schema) if shard == _empty(name) else tables.from_parquet(shard)
+
+
+@cache
+def _empty(name: str) -> bytes:
+    """The shard of a table without records: there are many."""
+    return tables.to_parquet(pa.Table.from_batches([], tables.SCHEMAS[name]), small=True)
 
 
 def mask_tar(masks: Mapping[str, Sequence[MaskImage]], rows: Sequence[str]) -> tuple[bytes, bytes]:
@@ -108,7 +127,7 @@ def merged(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: Sequen
         packed = [tables.from_parquet(data) for fragment in fresh.values() for data in fragment.packed.get(name, ())]
         new = pa.concat_tables([*packed, pa.Table.from_pylist(records, schema=schema)])
         before = tables.united([part.tables[name] for part in old], schema) if old else None
-        if before is not None:
+        if before is not None and len(before):
             before = before.filter(pa.compute.is_in(before["row"], value_set=pa.array([row.row for row in rows])))
         held[name] = tables.updated(before, gone=gone, new=new, schema=schema)
     return Parts(coco=coco, masks=masks, tables=held)
@@ -120,7 +139,8 @@ def write_bucket(lake: ObjectStore, name: str, epoch: int, rows: Sequence[Bucket
     shards = {"coco": b"".join(parts.coco[row] for row in ids if row in parts.coco)}
     if any(parts.masks.values()):
         shards["masks"], shards["masks_index"] = mask_tar(parts.masks, ids)
-    shards |= {table: tables.to_parquet(parts.tables[table]) for table in tables.SCHEMAS}
+    for table, part in parts.tables.items():
+        shards[table] = tables.to_parquet(part, small=True) if len(part) else _empty(table)
     refs = {kind: objects.write(lake, name, epoch, data) for kind, data in shards.items()}
     return objects.write(
         lake, name, epoch, encode(Bucket(format_version=FORMAT_VERSION, rows=tuple(rows), shards=refs))

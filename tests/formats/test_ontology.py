@@ -75,9 +75,8 @@ def test_pycocotools_opens_categories_with_edges() -> None:
     categories = {key: msgspec.structs.replace(one, id=7) for key, one in classes_of(row, SKELETONS).items()}
     made = convert(row, categories)
 
-    pieces = coco.document(
-        list(categories.values()), dict(zip(made.image_ids, made.images, strict=True)), made.annotations
-    )
+    images, annotations = dict(zip(made.image_ids, made.images, strict=True)), coco.joined(made.annotations)
+    pieces = coco.document(list(categories.values()), images, annotations)
     found = opened(json.loads(b"".join(pieces)))
 
     assert found.cats[7]["keypoints"] == ["tail", "ear", "nose"]

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from encord_dagster import layout
-from encord_dagster.accounting import Delivery, Reading, read_rows
+from encord_dagster.accounting import Delivery, Reading, read_new_rows, read_rows
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.errors import HistoryDamaged, RowError
@@ -121,7 +121,7 @@ class Broken:
     def __init__(self, *fingerprints: str) -> None:
         self.fingerprints = set(fingerprints)
 
-    def __call__(self, delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:
+    def __call__(self, delivery: Delivery, config: LabelSetConfig, _known: object) -> Iterator[Reading]:
         for reading in read_rows(delivery, config):
             if reading.event and reading.event.fingerprint in self.fingerprints:
                 finding = Finding("row_unreadable", "error", Location(row=reading.event.label_hash), "broken reader")
@@ -133,7 +133,7 @@ class Broken:
 def test_an_older_event_in_quarantine_is_not_called_newer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A late export that cannot be used changes nothing, so nothing was kept in its place."""
     desk = sound(SECOND)
-    monkeypatch.setattr("encord_dagster.intake.read_rows", Broken(*list(content(sound(FIRST)).values())[:1]))
+    monkeypatch.setattr("encord_dagster.intake.read_new_rows", Broken(*list(content(sound(FIRST)).values())[:1]))
 
     late = desk.bring("late.json", FIRST)
 
@@ -149,9 +149,9 @@ def test_a_partition_run_again_with_a_mended_reader_takes_its_place_in_time(monk
     desk = Desk(config=CONFIG)
     desk.bring("first.json", FIRST)
     export = desk.deliver("third.json", third)
-    monkeypatch.setattr("encord_dagster.intake.read_rows", Broken(*newer))
+    monkeypatch.setattr("encord_dagster.intake.read_new_rows", Broken(*newer))
     desk.ingest(export)
-    monkeypatch.setattr("encord_dagster.intake.read_rows", read_rows)
+    monkeypatch.setattr("encord_dagster.intake.read_new_rows", read_new_rows)
 
     desk.ingest(export)
     mended = digest(desk)
@@ -170,9 +170,9 @@ def test_an_export_quarantined_whole_is_published_when_it_runs_again_with_a_mend
     """Quarantine is no grave: the same partition run again becomes a version."""
     desk = Desk(config=CONFIG)
     export = desk.deliver("first.json", FIRST)
-    monkeypatch.setattr("encord_dagster.intake.read_rows", Broken(*content(sound(FIRST)).values()))
+    monkeypatch.setattr("encord_dagster.intake.read_new_rows", Broken(*content(sound(FIRST)).values()))
     refused = desk.ingest(export)
-    monkeypatch.setattr("encord_dagster.intake.read_rows", read_rows)
+    monkeypatch.setattr("encord_dagster.intake.read_new_rows", read_new_rows)
 
     again = desk.ingest(export)
 
