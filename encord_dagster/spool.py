@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -21,12 +22,16 @@ class _Spooled(msgspec.Struct, frozen=True):
 
 
 class Spool:
-    """An unnamed temporary file of fragments, by fragment name. StorageError where its disk is full or fails."""
+    """An unnamed temporary file of fragments, by fragment name. StorageError where its disk is full or fails.
+
+    Threads may share it.
+    """
 
     def __init__(self) -> None:
         with _storage_errors():
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._places: dict[str, tuple[int, int]] = {}
+        self._lock = Lock()  # of the place in the file
 
     def __enter__(self) -> Self:
         return self
@@ -46,14 +51,14 @@ class Spool:
         masks = [(one.image_id, one.kind, pictures.setdefault(one.png, len(pictures))) for one in fragment.masks]
         bare = msgspec.structs.replace(fragment, masks=())
         data = msgspec.msgpack.encode(_Spooled(bare, tuple(pictures), tuple(masks)))
-        with _storage_errors():
+        with self._lock, _storage_errors():
             self._places[name] = (self._file.seek(0, 2), len(data))
             self._file.write(data)
 
     def get(self, name: str) -> Fragment:
         """A fragment that was put."""
         place, size = self._places[name]
-        with _storage_errors():
+        with self._lock, _storage_errors():
             self._file.seek(place)
             data = self._file.read(size)
         held = msgspec.msgpack.decode(data, type=_Spooled)

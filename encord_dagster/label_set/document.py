@@ -3,14 +3,16 @@
 import hashlib
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 
 from encord_dagster.errors import HistoryDamaged, IdClash
 from encord_dagster.formats import coco
 from encord_dagster.label_set import objects, shards
-from encord_dagster.label_set.manifest import Bucket, ObjectRef, Root
+from encord_dagster.label_set.manifest import Bucket, BucketRef, ObjectRef, Root
 from encord_dagster.label_set.tree import Tree
+from encord_dagster.storage.at_once import at_once
 from encord_dagster.storage.protocol import ObjectStore
 
 INSTANCES = coco.FILE
@@ -57,9 +59,8 @@ def coco_document(lake: ObjectStore, root: Root) -> Iterator[bytes]:
     numbers: set[int] = set()
     annotations = 0
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as held:
-        for _, ref in Tree(lake, root).buckets():
-            bucket = msgspec.json.decode(objects.read(lake, ref.ref), type=Bucket)
-            for line in shards.coco_rows(objects.read(lake, bucket.shards["coco"])):
+        for shard in at_once(lake, partial(_shard, lake), Tree(lake, root).buckets()):
+            for line in shards.coco_rows(shard):
                 for image_id, image in zip(line.image_ids, line.images, strict=True):
                     known = images.get(image_id)
                     images[image_id] = _merged_image(known, bytes(image)) if known else bytes(image)
@@ -75,6 +76,11 @@ def coco_document(lake: ObjectStore, root: Root) -> Iterator[bytes]:
             )
         held.seek(0)
         yield from coco.document(root.categories, images, iter(lambda: held.read(_STEP), b""))
+
+
+def _shard(lake: ObjectStore, named: tuple[str, BucketRef]) -> bytes:
+    bucket = msgspec.json.decode(objects.read(lake, named[1].ref), type=Bucket)
+    return objects.read(lake, bucket.shards["coco"])
 
 
 def _merged_image(known: bytes, image: bytes) -> bytes:

@@ -17,6 +17,7 @@ from encord_dagster.label_set.described import described
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.join import State
 from encord_dagster.label_set.manifest import BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
+from encord_dagster.storage.at_once import at_once
 from encord_dagster.validation import apply_severities
 
 LoadFragment = Callable[[str], Fragment]
@@ -222,20 +223,26 @@ def _write_buckets(
         by_prefix[key[:length]][key] = msgspec.structs.replace(changed, version=version)
     for key in changes.removed:
         by_prefix[key[:length]].pop(key, None)
-    written: dict[str, BucketRef] = {}
-    for prefix, touched in sorted(by_prefix.items()):
+
+    def write(item: tuple[str, dict[str, BucketRow]]) -> tuple[str, BucketRef, shards.Parts] | None:
+        prefix, touched = item
         held = state.bucket(prefix[: old.prefix_length]) if old else None
         rows = {row.row: row for row in (held.rows if held else ()) if row.row.startswith(prefix)} | touched
         ordered = [rows[key] for key in sorted(rows) if key not in changes.removed]
         if not ordered:
-            continue
+            return None
         fresh = {row.row: changes.load(row.fragment) for row in ordered if row.fragment and row.row in changes.rows}
         parts = shards.merged(ordered, fresh, [shards.open_bucket(state.lake, held)] if held else [])
-        numbers.add(parts.tables)
         ref = shards.write_bucket(state.lake, name, epoch(state), ordered, parts)
         size = sum(len(line) for line in parts.coco.values())
         digest = manifest.tree_digest(ordered, length)
-        written[prefix] = BucketRef(ref=ref, rows=len(ordered), digest=digest, coco_size=size)
+        return prefix, BucketRef(ref=ref, rows=len(ordered), digest=digest, coco_size=size), parts
+
+    written: dict[str, BucketRef] = {}
+    for done in at_once(state.lake, write, sorted(by_prefix.items())):
+        if done:
+            prefix, written[prefix], parts = done
+            numbers.add(parts.tables)
     return written
 
 

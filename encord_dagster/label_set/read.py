@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -23,6 +24,7 @@ from encord_dagster.label_set.manifest import Bucket, BucketRow, ExportEntry, Lo
 from encord_dagster.label_set.pixels import Kind, Pixels
 from encord_dagster.label_set.seen import remembered_head
 from encord_dagster.label_set.tree import Tree
+from encord_dagster.storage.at_once import at_once
 from encord_dagster.storage.open import open_store
 from encord_dagster.storage.protocol import ObjectStore
 
@@ -159,9 +161,12 @@ class Version:
             return self._findings_table()
         if name not in tables.SCHEMAS:
             raise UsageError(f"no table {name!r}; there are {', '.join([*tables.SCHEMAS, 'row_events', 'findings'])}")
-        parts = [tables.from_parquet(objects.read(self.lake, bucket.shards[name])) for bucket in self.buckets()]
-        whole = tables.united(parts, tables.SCHEMAS[name])
+        parts = at_once(self.lake, partial(self._table, name), self.buckets())
+        whole = tables.united(list(parts), tables.SCHEMAS[name])
         return tables.numbered(whole) if name == "annotations" else whole
+
+    def _table(self, name: str, bucket: Bucket) -> pa.Table:
+        return tables.from_parquet(objects.read(self.lake, bucket.shards[name]))
 
     def frame(self, name: str) -> "pd.DataFrame":
         """One table as a pandas frame."""

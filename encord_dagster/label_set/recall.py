@@ -1,5 +1,6 @@
 """What earlier exports say of rows that come again unchanged, so that these need not be read again."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from encord_dagster.encord.row_digest import SIZE
+from encord_dagster.errors import HistoryDamaged, VersionGone
 from encord_dagster.findings import Finding
 from encord_dagster.label_set.events import finding_of, read_events
 from encord_dagster.label_set.manifest import ExportEntry
@@ -56,9 +58,10 @@ class Recall:
             if entry.rows > room:
                 continue
             room -= entry.rows
-            table = read_events(self._lake, entry.events, _COLUMNS)
-            if "digest" in table.column_names:  # events of older releases have none
-                tables.append(table.filter(table["digest"].is_valid()))
+            with contextlib.suppress(HistoryDamaged, VersionGone):  # then rows are read; `verify` tells the damage
+                table = read_events(self._lake, entry.events, _COLUMNS)
+                if "digest" in table.column_names:  # events of older releases have none
+                    tables.append(table.filter(table["digest"].is_valid()))
         return _Known(pa.concat_tables(tables) if tables else None)
 
 

@@ -33,6 +33,8 @@ class S3Store:
     Errors are raised `from None`: boto3's own texts may hold URLs with queries.
     """
 
+    calls_at_once = 16  # most of a call is waiting; see storage.at_once
+
     def __init__(
         self, client: "S3Client", bucket: str, prefix: str = "", *, pause: Callable[[float], None] = time.sleep
     ) -> None:

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -59,6 +60,11 @@ def forgetful(_recall: Recall, digests: Sequence[bytes | None]) -> list[Remember
     return [None] * len(digests)
 
 
+def day(number: int) -> datetime:
+    """When a delivery comes in."""
+    return DAY + timedelta(days=number)
+
+
 def lake(config: LabelSetConfig, deliveries: Sequence[tuple[bytes, bool]], *, recalls: bool) -> dict[str, bytes | None]:
     """All that lies in a lake after some deliveries, with what an outcome says in addition."""
     with pytest.MonkeyPatch.context() as patch:
@@ -67,7 +73,7 @@ def lake(config: LabelSetConfig, deliveries: Sequence[tuple[bytes, bool]], *, re
         desk = Desk(MemoryStore("lake"), config)
         said = []
         for number, (data, beside) in enumerate(deliveries):
-            desk.landing = MemoryStore(now=lambda day=number: DAY + timedelta(days=day))
+            desk.landing = MemoryStore(now=partial(day, number))
             if beside:
                 desk.landing.create("ontology.json", make.encode(make.ontology()))
             batch = desk.bring("export.json", data)
