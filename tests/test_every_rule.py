@@ -16,7 +16,7 @@ from encord_dagster.encord.label_rows import RowReading, UnusableRow, read_row
 from encord_dagster.encord.ontology import Ontology, OntologyClass
 from encord_dagster.encord.resolve import Index, resolve
 from encord_dagster.errors import ExportError, RowError
-from encord_dagster.formats import masks, tables
+from encord_dagster.formats import masks, row_tables
 from encord_dagster.formats.convert import convert
 from encord_dagster.formats.fragment import classes_of
 from encord_dagster.label_set.operations import rollback
@@ -186,8 +186,8 @@ def too_many_answers() -> set[str]:
     answers = {"object01": {"objectHash": "object01", "classifications": [make.answer("red")]}}
     row = make.read(make.image_row(make.box(), object_answers=answers)).row
     with (
-        patch.object(tables, "MOST_ANSWERS", 0),
-        patch.object(tables, "ANSWERS_OF_AN_OBJECT", 0),
+        patch.object(row_tables, "MOST_ANSWERS", 0),
+        patch.object(row_tables, "ANSWERS_OF_AN_OBJECT", 0),
         pytest.raises(RowError) as caught,
     ):
         convert(row, {key: msgspec.structs.replace(one, id=1) for key, one in classes_of(row).items()})

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import typing
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from encord_dagster.formats import tables
+from encord_dagster.formats import records, row_tables, tables
 from encord_dagster.samples import BAD_OBJECTS, bad_row
 from tests import factories
 from tests.factories import action, answer, option
@@ -253,8 +254,8 @@ def test_very_many_records_are_the_same_records(monkeypatch: pytest.MonkeyPatch)
     data = project_export(8)
     later = exported_again(data, changed=3)
     held = []
-    for packed_at in (tables.PACKED_AT, 2):
-        monkeypatch.setattr(tables, "PACKED_AT", packed_at)
+    for packed_at in (row_tables.PACKED_AT, 2):
+        monkeypatch.setattr(row_tables, "PACKED_AT", packed_at)
         desk = Desk()
         desk.bring("one.json", data)
         desk.bring("two.json", later)
@@ -284,3 +285,11 @@ def _answer(record: dict[Hashable, Any]) -> str | float | list[str]:
         return float(record["number"])
     options = [str(name) for name in record["options"]]
     return options[0] if len(options) == 1 else options
+
+
+@pytest.mark.parametrize("name", tables.SCHEMAS)
+def test_records_have_the_columns_of_their_table(name: str) -> None:
+    """All of them, and in their order."""
+    (kind,) = typing.get_args(typing.get_type_hints(records.Records)[name])
+
+    assert list(kind.__struct_fields__) == tables.SCHEMAS[name].names

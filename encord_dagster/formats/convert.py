@@ -11,7 +11,7 @@ from encord_dagster.formats import coco
 from encord_dagster.formats.forms import forms_of
 from encord_dagster.formats.fragment import Category, ClassCount, Fragment, MaskImage
 from encord_dagster.formats.masks import mask_pngs
-from encord_dagster.formats.tables import RowTables
+from encord_dagster.formats.row_tables import RowTables
 
 
 def convert(
@@ -49,7 +49,6 @@ def convert(
         classes=_counted(row, categories),
         masks=tuple(pictures),
         tables=tables.records,
-        packed=tables.packed,
     )
 
 

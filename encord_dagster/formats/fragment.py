@@ -9,6 +9,7 @@ from encord_dagster import identity
 from encord_dagster.encord.model import Frame, LabelRow, ObjectInstance, Quarantined
 from encord_dagster.encord.ontology import Ontology, OntologyClass
 from encord_dagster.findings import Finding, Location
+from encord_dagster.formats.records import Records
 from encord_dagster.geometry import Skeleton
 
 SHAPES = frozenset(  # that become annotations, as ontologies call them
@@ -74,8 +75,7 @@ class Fragment(msgspec.Struct, frozen=True, kw_only=True):
     annotations: tuple[bytes, ...]
     classes: tuple[ClassCount, ...]
     masks: tuple[MaskImage, ...]
-    tables: dict[str, list[dict[str, object]]]  # table name -> records
-    packed: dict[str, list[bytes]] = {}  # table name -> Parquet of the records before those, where they are very many
+    tables: Records
 
 
 def classes_of(row: LabelRow, ontology: Ontology | None = None) -> dict[str, Category]:

@@ -1,10 +1,11 @@
 """Parquet tables of a label row: images, annotations, classifications, attributes.
 
-A record is a dict with the columns of its schema; `row` (the row identity) orders records and finds a row's own.
+A record has the columns of its schema; `row` (the row identity) orders records and finds a row's own.
 Lengths are pixels, origin at the top-left corner.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,21 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from encord_dagster import identity
-from encord_dagster.encord.model import Attribute, Classification, Frame, LabelRow, ObjectInstance
-from encord_dagster.errors import RowError
-from encord_dagster.formats import coco
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Record = dict[str, object]
-PACKED_AT = 20_000  # records of a table: as dicts they take 1 KiB each, packed 50 bytes
-# A row may have a million answers on its frames, and more where it has many objects: answers of a track or of a range
-# stand in the export once and in the table at every frame.
-MOST_ANSWERS = 1_000_000
-ANSWERS_OF_AN_OBJECT = 10
-
+Record = dict[str, object]  # out of a table
 _Columns = list[tuple[str, pa.DataType]]
 
 _KEYS: _Columns = [("row", pa.string()), ("label_hash", pa.string()), ("branch_name", pa.string())]
@@ -137,142 +127,11 @@ MASKS = pa.schema(_MASKS)
 SCHEMAS = {"images": IMAGES, "annotations": ANNOTATIONS, "classifications": CLASSIFICATIONS, "attributes": ATTRIBUTES}
 
 
-def _attribute_records(
-    attributes: Sequence[Attribute], keys: Record, *, of: str, of_hash: str, annotation_id: int | None
-) -> Iterator[Record]:
-    for attribute in attributes:
-        answer = attribute.answer
-        yield keys | {
-            "of": of,
-            "of_hash": of_hash,
-            "annotation_id": annotation_id,
-            "feature_hash": attribute.feature_hash,
-            "name": attribute.name,
-            "dynamic": attribute.dynamic,
-            "text": answer if isinstance(answer, str) else None,
-            "number": answer if isinstance(answer, float) else None,
-            "options": [option.name for option in answer] if isinstance(answer, tuple) else None,
-            "option_hashes": [option.feature_hash for option in answer] if isinstance(answer, tuple) else None,
-            "kind": attribute.kind,
-            "parent_option": attribute.parent,
-        }
-
-
-def _authors(item: ObjectInstance | Classification) -> Record:
-    return {
-        "created_by": item.created_by,
-        "last_edited_by": item.last_edited_by,
-        "created_at": item.created_at,
-        "last_edited_at": item.last_edited_at,
-    }
-
-
-class RowTables:
-    """Collects the records of one label row, frame by frame.
-
-    Of a table with very many, `packed` has the first as Parquet, and `records` those that follow.
-    Adding raises RowError where the answers of a few objects and ranges would fill the memory.
-    """
-
-    def __init__(self, row: LabelRow) -> None:
-        self.row = row
-        self.keys: Record = {
-            "row": identity.row_identity(row.label_hash, row.branch_name),
-            "label_hash": row.label_hash,
-            "branch_name": row.branch_name,
-        }
-        self.records: dict[str, list[Record]] = {name: [] for name in SCHEMAS}
-        self.packed: dict[str, list[bytes]] = {}
-        self._room = MOST_ANSWERS
-        self._add_classifications(row.classifications, self.keys | {"image_id": None, "frame": None})
-
-    def add_frame(self, frame: Frame, image: coco.Image, annotations: Sequence[coco.Annotation]) -> None:
-        """Add one frame and the annotations on it, which stand in the order of its objects."""
-        keys = self.keys | {"image_id": image.id, "frame": frame.number}
-        self.records["images"].append(
-            keys
-            | {
-                "data_hash": frame.data_hash,
-                "dataset_hash": self.row.dataset_hash,
-                "width": image.width,
-                "height": image.height,
-                "file_name": image.file_name,
-                "data_type": self.row.data_type,
-                "label_status": self.row.label_status,
-                "annotation_task_status": self.row.annotation_task_status,
-                "workflow_node": self.row.workflow_node,
-                "objects": len(annotations),
-                "space": frame.space,
-                "title": frame.title,
-                "link": frame.link,
-            }
-        )
-        self._add_classifications(frame.classifications, keys)
-        self._room += ANSWERS_OF_AN_OBJECT * len(annotations)
-        for place, (item, made) in enumerate(zip(frame.objects, annotations, strict=True), start=1):
-            x, y, width, height = made.bbox
-            self.records["annotations"].append(
-                keys
-                | {
-                    "annotation_id": made.id,
-                    "category_id": made.category_id,
-                    "object_hash": item.object_hash,
-                    "feature_hash": item.feature_hash,
-                    "class_name": item.name,
-                    "shape": item.shape,
-                    "x": x,
-                    "y": y,
-                    "width": width,
-                    "height": height,
-                    "area": made.area,
-                    "rotation": made.attributes.rotation,
-                    "track_id": made.attributes.track_id,
-                    "confidence": item.confidence,
-                    "manual": item.manual,
-                    "mask_value": place,
-                    **_authors(item),
-                }
-            )
-            self._add_answers(item, keys, of="object", of_hash=item.object_hash, annotation_id=made.id)
-        self._pack()
-
-    def add_without_image(self, frame: Frame) -> None:
-        """Add the classifications of a frame whose size the export does not say, so that it is no COCO image."""
-        self._add_classifications(frame.classifications, self.keys | {"image_id": None, "frame": frame.number})
-        self._pack()
-
-    def _pack(self) -> None:
-        for name, records in self.records.items():
-            if len(records) >= PACKED_AT:
-                table = pa.Table.from_pylist(records, schema=SCHEMAS[name])
-                self.packed.setdefault(name, []).append(to_parquet(table))
-                records.clear()
-
-    def _add_classifications(self, given: Sequence[Classification], keys: Record) -> None:
-        for item in given:
-            self.records["classifications"].append(
-                keys
-                | {
-                    "classification_hash": item.classification_hash,
-                    "feature_hash": item.feature_hash,
-                    "name": item.name,
-                    "confidence": item.confidence,
-                    "manual": item.manual,
-                    **_authors(item),
-                }
-            )
-            self._add_answers(item, keys, of="classification", of_hash=item.classification_hash, annotation_id=None)
-
-    def _add_answers(
-        self, item: ObjectInstance | Classification, keys: Record, *, of: str, of_hash: str, annotation_id: int | None
-    ) -> None:
-        self._room -= len(item.attributes)
-        if self._room < 0:
-            text = f"it has more than {MOST_ANSWERS} answers on its frames; split the video, or leave attributes out"
-            raise RowError("too_many_answers", text)
-        self.records["attributes"] += _attribute_records(
-            item.attributes, keys, of=of, of_hash=of_hash, annotation_id=annotation_id
-        )
+def table_of(name: str, records: Sequence[object]) -> pa.Table:
+    """Records of one kind as a table."""
+    schema = SCHEMAS[name]
+    columns = [pa.array(list(map(attrgetter(field.name), records)), field.type) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def to_parquet(table: pa.Table, *, small: bool = False) -> bytes:

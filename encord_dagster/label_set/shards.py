@@ -123,9 +123,10 @@ def merged(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: Sequen
         masks[row] = list(fragment.masks)
     held: dict[str, pa.Table] = {}
     for name, schema in tables.SCHEMAS.items():
-        records = [record for fragment in fresh.values() for record in fragment.tables[name]]
-        packed = [tables.from_parquet(data) for fragment in fresh.values() for data in fragment.packed.get(name, ())]
-        new = pa.concat_tables([*packed, pa.Table.from_pylist(records, schema=schema)])
+        given = [fragment.tables for fragment in fresh.values()]
+        packed = [tables.from_parquet(data) for one in given for data in one.packed.get(name, ())]
+        records = [record for one in given for record in getattr(one, name)]
+        new = pa.concat_tables([*packed, tables.table_of(name, records)])
         before = tables.united([part.tables[name] for part in old], schema) if old else None
         if before is not None and len(before):
             before = before.filter(pa.compute.is_in(before["row"], value_set=pa.array([row.row for row in rows])))

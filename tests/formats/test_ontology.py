@@ -245,4 +245,4 @@ def test_tables_without_the_newer_columns_are_brought_up_to_date() -> None:
 
 def _attributes(row: LabelRow) -> list[tables.Record]:
     categories = {key: msgspec.structs.replace(one, id=1) for key, one in classes_of(row).items()}
-    return convert(row, categories).tables["attributes"]
+    return [msgspec.structs.asdict(one) for one in convert(row, categories).tables.attributes]
