@@ -1,5 +1,7 @@
 """What the commands do, as functions of urls."""
 
+import contextlib
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +17,7 @@ from encord_dagster.findings import Finding, Location
 from encord_dagster.label_set.staging import staged
 from encord_dagster.landing import Export, export_of, exports_in, ontology_keys
 from encord_dagster.outcomes import Batch
+from encord_dagster.storage.fetch import fetch
 from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.memory import MemoryStore
 from encord_dagster.storage.open import open_store
@@ -86,15 +89,30 @@ def convert_urls(
     progress: Progress,
     processes: int = 0,
 ) -> tuple[list[Batch], list[Path]]:
-    """Convert exports into a folder: one plain file straight from the disk, all else through a lake in memory."""
-    if asked := _straight(urls, formats, config, processes):
+    """Convert exports into a folder: one plain file range by range, all else through a lake in memory."""
+    if straight := _straight(urls, formats, config, processes):
+        landing, asked = straight
         try:
-            with staged(output.resolve()) as staging:
+            with staged(output.resolve()) as staging, _on_disk(landing, asked, staging.parent, progress) as asked:
                 batch, paths = convert(asked, staging, progress)
             return [batch], [output.resolve() / path.relative_to(staging) for path in paths]
         except Unusual as reason:
             progress(f"{redact(asked.export.key)}: {reason}; converting it in memory")
     return in_memory(urls, output, formats, config, progress)
+
+
+@contextlib.contextmanager
+def _on_disk(landing: ObjectStore, asked: Asked, folder: Path, progress: Progress) -> Iterator[Asked]:
+    """The same with a file of this machine: an export that lies elsewhere is fetched beside the output."""
+    if isinstance(landing, LocalStore):
+        yield asked
+        return
+    export = asked.export
+    progress(f"{redact(export.key)}: fetching {export.size:,} bytes")
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".export-") as file:
+        fetch(landing, export.key, etag=export.etag, size=export.size, to=file)
+        file.flush()
+        yield msgspec.structs.replace(asked, path=Path(file.name))
 
 
 def in_memory(
@@ -115,8 +133,10 @@ def in_memory(
     return batches, label_set.version().checkout(output, formats=formats)
 
 
-def _straight(urls: Sequence[str], formats: Sequence[str], config: LabelSetConfig, processes: int) -> Asked | None:
-    """What can be converted without a lake: one file on this machine into COCO and masks.
+def _straight(
+    urls: Sequence[str], formats: Sequence[str], config: LabelSetConfig, processes: int
+) -> tuple[ObjectStore, Asked] | None:
+    """What can be converted without a lake: one export into COCO and masks.
 
     Tables need fingerprints, which cost more than all the rest.
     """
@@ -124,14 +144,14 @@ def _straight(urls: Sequence[str], formats: Sequence[str], config: LabelSetConfi
     if not able or len(urls) != 1 or config.content != "join" or config.name_pattern:
         return None
     landing, exports = exports_at(urls[0])
-    if len(exports) != 1 or not isinstance(landing, LocalStore) or exports[0].key.endswith((".gz", ".zip")):
+    if len(exports) != 1 or exports[0].key.endswith((".gz", ".zip")):
         return None
     (export,) = exports
     beside = None if config.ontology else next(filter(None, map(landing.get, ontology_keys(export.key))), None)
     if beside and not beside.isascii():
         return None
-    return Asked(
-        path=landing.root / export.key,
+    return landing, Asked(
+        path=landing.root / export.key if isinstance(landing, LocalStore) else Path(),
         export=export,
         config=config,
         ontology=config.ontology or (beside.decode("ascii") if beside else None),

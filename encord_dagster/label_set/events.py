@@ -52,6 +52,7 @@ SCHEMA = pa.schema(
         ("excluded", _COUNTS),
     ]
 )
+PUBLIC = SCHEMA.names[: SCHEMA.names.index("findings")]  # columns of the table that readers see
 _AT_ONCE = 10_000  # rows whose events are held as objects
 _OF_EVENT = (
     "label_hash",

@@ -204,10 +204,10 @@ class Version:
         entries = self.exports()
         held: list[tables.Record] = []
         for export_id, entry in entries.items():
-            for record in events.read_events(self.lake, entry.events).drop_columns(["findings"]).to_pylist():
+            for record in events.read_events(self.lake, entry.events, events.PUBLIC).to_pylist():
                 if record["status"] != "export":  # findings of the export itself
                     held.append({"export_id": export_id, **record})
-        schema = pa.schema([pa.field("export_id", pa.string()), *(f for f in events.SCHEMA if f.name != "findings")])
+        schema = pa.schema([pa.field("export_id", pa.string()), *map(events.SCHEMA.field, events.PUBLIC)])
         return pa.Table.from_pylist(held, schema=schema)
 
     def findings(self) -> list[Finding]:
