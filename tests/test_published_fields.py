@@ -16,7 +16,7 @@ from encord_dagster.formats.fragment import Category
 from encord_dagster.label_set import quarantine
 from encord_dagster.label_set.accounted import Checkpoint
 from encord_dagster.label_set.described import FILES
-from encord_dagster.label_set.events import SCHEMA
+from encord_dagster.label_set.events import PUBLIC, SCHEMA
 from encord_dagster.label_set.history import Hint
 from encord_dagster.label_set.manifest import Bucket, LogRecord, Node, Retired, Root
 from encord_dagster.label_set.tags import Tag
@@ -107,7 +107,7 @@ def declared() -> Fields:
         "categories/": _declared(Category),
         "exports/ (sources)": _declared(Export),
         "quarantine/": _declared(quarantine.Record),
-        "tables/row_events.parquet": {one for one in events if not one.startswith("findings")},
+        "tables/row_events.parquet": {one for one in events if one.partition(".")[0] in PUBLIC},
         "tables/findings.parquet": set(tables.FINDINGS.names),
         **{f"tables/{name}.parquet": set(schema.names) for name, schema in tables.SCHEMAS.items()},
     }
