@@ -105,6 +105,21 @@ def _turned(masks: Sequence[Sequence[int]], width: int, height: int) -> list[Tur
     return [Turned(code, pixels, box) for code, pixels, box in zip(codes, area.tolist(), boxes, strict=True)]
 
 
+def turned_ends(masks: Sequence["array[int]"], width: int, height: int) -> "tuple[Ints, Ints] | None":
+    """Owner and column-major place of each change of value in masks given as row-major runs that cover the frame.
+
+    None where one mask after the other is cheaper.
+    """
+    import numpy as np
+
+    counts = np.array([len(runs) for runs in masks])
+    runs = np.frombuffer(b"".join(masks), dtype=np.int64)
+    if len(masks) * (width + 1) * (height + 2) < _HALF_SIZE:
+        runs = runs.astype(np.int32)
+    pieces = _pieces(runs, counts, width, height)
+    return None if pieces is None else _by_column(*pieces, width, height)
+
+
 def encode_all(runs: "Ints", counts: "Ints") -> list[str]:
     """The compressed strings of masks whose runs lie one after the other, `counts` of them each."""
     import numpy as np
