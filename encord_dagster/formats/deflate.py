@@ -7,8 +7,7 @@ import struct
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from encord_dagster.formats import huffman
-from encord_dagster.formats.huffman import END_OF_BLOCK, SYMBOLS
+from encord_dagster.formats.huffman import END_OF_BLOCK, SYMBOLS, Code
 from encord_dagster.formats.spans import Spans
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 ZLIB = b"\x78\x01"  # deflate, a window of 32 KiB, made in a fast way
 LONGEST = 258  # bytes that one match can stand for
 SHORTEST = 3
+FAR = LONGEST + 1  # added to the length of a match of the two bytes before, to tell it from one of the byte before
 _LENGTH_CLASSES = ((8, 0), (4, 1), (4, 2), (4, 3), (4, 4), (4, 5))  # how many, with how many extra bits
 _TOKEN = 56  # bits that may be written at once, so that a token lies in two words of 64 at most
 _ADLER = 65521
@@ -69,89 +69,98 @@ def _block(lengths: "Ints", values: "Ints", size: int) -> bytes:
     """
     import numpy as np
 
-    wide = (values > 0) & (size == 2)  # zeros are of one byte, as the filter is
-    many, rest = np.divmod(lengths - 1 - wide, LONGEST)
-    again = np.where(rest < SHORTEST, rest >> wide, 0)
-    sizes = huffman.code_lengths(_uses(values, again + 1, wide, many, rest))
-    code, bits = _openings(values, again, wide, sizes)
-    match_code, match_bits = _matches(sizes)
-    kind = rest + (LONGEST + 1) * wide
-    code |= match_code[kind] << bits
-    bits += match_bits[kind]
-    longest = [int(match_code[LONGEST + (LONGEST + 1) * far]) for far in (0, 1)]
-    code, bits = _with_longest(code, bits, many, wide, longest, int(match_bits[LONGEST]))
-    opening_code, opening_bits = _split(*huffman.header(sizes))
-    end = huffman.codes(sizes)[END_OF_BLOCK]
-    return _packed(
-        np.concatenate((opening_code, code, [end])), np.concatenate((opening_bits, bits, [sizes[END_OF_BLOCK]]))
-    )
+    highest = int(values.max()) + 1
+    if size == 2:  # zeros are of one byte, as the filter is
+        wide = (values > 0).astype(np.int64)
+        left = lengths - 1 - wide
+    else:
+        wide, left = None, lengths - 1
+    many = left // LONGEST
+    match = left - many * LONGEST
+    if wide is not None:
+        match += wide * FAR
+    again = _again()[match]
+    opening = values + again * highest if again.any() else values
+    opened = np.bincount(opening, minlength=3 * highest).reshape(3, highest)
+    matched = np.bincount(match, minlength=2 * FAR).reshape(2, FAR).sum(axis=0)
+    matched[LONGEST] += many.sum()
+    code = Code(_uses(opened, matched, size))
+    opening_code, opening_bits = _openings(code, highest, size)
+    match_code, match_bits = _matches(code)
+    bits = opening_bits[opening]
+    made = opening_code[opening] | match_code[match] << bits
+    bits += match_bits[match]
+    made, bits = _with_longest(made, bits, many, match >= FAR, match_code, int(match_bits[LONGEST]))
+    first, first_bits = _split(*code.header())
+    last, last_bits = code.codes[END_OF_BLOCK], code.lengths[END_OF_BLOCK]
+    return _packed(np.concatenate((first, made, [last])), np.concatenate((first_bits, bits, [last_bits])))
 
 
-def _uses(values: "Ints", times: "Ints", wide: "NDArray[np.bool_]", many: "Ints", rest: "Ints") -> list[int]:
-    """How often each symbol occurs."""
+def _uses(opened: "Ints", matched: "Ints", size: int) -> list[int]:
+    """How often each symbol occurs: by the values that open runs, once to three times, and by the lengths of matches."""
     import numpy as np
 
+    values = np.arange(opened.shape[1])
+    times = np.array((1, 2, 3)) @ opened
     used = np.bincount(values & 255, weights=times, minlength=SYMBOLS)
-    used += np.bincount(values[wide] >> 8, weights=times[wide], minlength=SYMBOLS)
-    symbols, _, _ = _lengths()
-    used += np.bincount(symbols[rest[rest >= SHORTEST]], minlength=SYMBOLS)
-    used[symbols[LONGEST]] += many.sum()
+    if size == 2:
+        used[: (len(values) + 255) // 256] += np.bincount(values[1:] >> 8, weights=times[1:], minlength=1)
+    used += np.bincount(_lengths()[0][SHORTEST:], weights=matched[SHORTEST:], minlength=SYMBOLS)
     used[END_OF_BLOCK] = 1
     found: list[int] = used.astype(np.int64).tolist()
     return found
 
 
-def _openings(
-    values: "Ints", again: "Ints", wide: "NDArray[np.bool_]", sizes: list[int]
-) -> "tuple[Ints, Ints]":
-    """Code and number of bits of the value of each run, written once and `again`."""
+def _openings(code: Code, highest: int, size: int) -> "tuple[Ints, Ints]":
+    """Code and number of bits of each value below `highest`: written once, then of each written twice, then thrice."""
     import numpy as np
 
-    codes, counts = np.array(huffman.codes(sizes)), np.array(sizes)
-    low, high = values & 255, values[wide] >> 8
-    code, bits = codes[low], counts[low]
-    code[wide] = codes[high] | code[wide] << counts[high]
-    bits[wide] += counts[high]
-    some = np.flatnonzero(again)
-    one, step, times = code[some], bits[some], again[some]
-    code[some] |= one << step | (one << 2 * step) * (times > 1)
-    bits[some] += step * times
-    return code, bits
+    codes, counts = np.array(code.codes), np.array(code.lengths)
+    values = np.arange(highest)
+    made, bits = codes[values & 255], counts[values & 255]
+    if size == 2:
+        high = values[1:] >> 8
+        made[1:] = codes[high] | made[1:] << counts[high]
+        bits[1:] += counts[high]
+    twice = made | made << bits
+    return np.concatenate((made, twice, twice | made << 2 * bits)), np.concatenate((bits, 2 * bits, 3 * bits))
 
 
-def _matches(sizes: list[int]) -> "tuple[Ints, Ints]":
+def _matches(code: Code) -> "tuple[Ints, Ints]":
     """Code and number of bits of a match by its length, first of the byte before, then of the two bytes before."""
     import numpy as np
 
     symbols, extra, extra_bits = _lengths()
-    codes, counts = np.array(huffman.codes(sizes)), np.array(sizes)
-    code, bits = codes[symbols] | extra << counts[symbols], counts[symbols] + extra_bits
-    far = code | 1 << bits  # the two distances have codes of one bit
+    codes, counts = np.array(code.codes), np.array(code.lengths)
+    made, bits = codes[symbols] | extra << counts[symbols], counts[symbols] + extra_bits
+    far = made | 1 << bits  # the two distances have codes of one bit
     bits = bits + 1
-    code[:SHORTEST] = far[:SHORTEST] = bits[:SHORTEST] = 0
-    return np.concatenate((code, far)), np.concatenate((bits, bits))
+    made[:SHORTEST] = far[:SHORTEST] = bits[:SHORTEST] = 0
+    return np.concatenate((made, far)), np.concatenate((bits, bits))
 
 
 def _with_longest(
-    code: "Ints", bits: "Ints", many: "Ints", wide: "NDArray[np.bool_]", longest: list[int], size: int
+    code: "Ints", bits: "Ints", many: "Ints", far: "NDArray[np.bool_]", match_code: "Ints", size: int
 ) -> "tuple[Ints, Ints]":
     """The codes with those of the longest matches behind each, as many of them at once as a token holds."""
     import numpy as np
 
+    some = np.flatnonzero(many)
+    if not len(some):
+        return code, bits
     at_once = _TOKEN // size
-    copies = np.arange(at_once + 1)
-    ones = ((1 << copies * size) - 1) // ((1 << size) - 1)  # a bit at the place of each copy
-    tokens = -(-many // at_once)
-    stops = (tokens + 1).cumsum()
-    starts = stops - tokens - 1
-    one = np.where(wide, longest[1], longest[0])
-    made = np.repeat(one * ones[-1], tokens + 1)
+    ones = np.array([((1 << copies * size) - 1) // ((1 << size) - 1) for copies in range(at_once + 1)])
+    one = np.where(far[some], match_code[LONGEST + FAR], match_code[LONGEST])
+    tokens = np.ones(len(code), dtype=np.int64)
+    tokens[some] += -(-many[some] // at_once)
+    stops = tokens.cumsum()
+    starts = stops - tokens
+    made = np.repeat(np.where(far, *(match_code[[LONGEST + FAR, LONGEST]] * ones[-1])), tokens)
     made_bits = np.full(len(made), at_once * size)
-    some = np.flatnonzero(tokens)
-    left = many[some] - (tokens[some] - 1) * at_once
-    made[stops[some] - 1] = one[some] * ones[left]
-    made_bits[stops[some] - 1] = left * size
+    left = many[some] - (tokens[some] - 2) * at_once
     made[starts], made_bits[starts] = code, bits
+    made[stops[some] - 1] = one * ones[left]
+    made_bits[stops[some] - 1] = left * size
     return made, made_bits
 
 
@@ -192,6 +201,16 @@ def _lengths() -> "tuple[Ints, Ints, Ints]":
     made[LONGEST:] = [(symbol, 0, 0)]  # has a symbol of its own, and no extra bits
     symbols, extra, extra_bits = np.array(made).T
     return symbols, extra, extra_bits
+
+
+@lru_cache(maxsize=1)
+def _again() -> "Ints":
+    """How often a value is written again where so few bytes are left that there is no match for them."""
+    import numpy as np
+
+    again = np.zeros(2 * FAR, dtype=np.int64)
+    again[[1, 2, FAR + 2]] = 1, 2, 1
+    return again
 
 
 def _adler32(starts: "Ints", stops: "Ints", values: "Ints", total: int, size: int) -> int:

@@ -12,12 +12,26 @@ _ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
 _DISTANCES = (1, 1)  # bits of the codes of the distances 1 and 2
 
 
-def code_lengths(uses: Sequence[int]) -> list[int]:
-    """Bits of the code of each symbol, 0 for those not used; of at least two symbols that are."""
-    used = [(count, symbol) for symbol, count in enumerate(uses) if count]
-    while max(found := _code_lengths(used, len(uses))) > MOST_BITS:
-        used = [((count >> 2) + 1, symbol) for count, symbol in used]
-    return found
+class Code:
+    """The code that takes the fewest bits where symbols occur so often; of at least two symbols that do.
+
+    `lengths` and `codes` are by symbol, 0 for those that do not occur; the first bit of a code is its lowest.
+    """
+
+    def __init__(self, uses: Sequence[int]) -> None:
+        used = [(count, symbol) for symbol, count in enumerate(uses) if count]
+        while max(found := _code_lengths(used, len(uses))) > MOST_BITS:
+            used = [((count >> 2) + 1, symbol) for count, symbol in used]
+        self.lengths = found
+        self.codes = _codes(found)
+
+    def header(self) -> tuple[int, int]:
+        """What opens the last block of a stream that is written in this code: the bits as a number, and how many."""
+        code, bits = 0, 0
+        for value, size in [*_OPENING, *_written(self.lengths)]:
+            code |= value << bits
+            bits += size
+        return code, bits
 
 
 def _code_lengths(used: list[tuple[int, int]], symbols: int) -> list[int]:
@@ -40,23 +54,13 @@ def _code_lengths(used: list[tuple[int, int]], symbols: int) -> list[int]:
     return lengths
 
 
-def codes(lengths: Sequence[int]) -> list[int]:
-    """The code of each symbol, its first bit the lowest."""
+def _codes(lengths: Sequence[int]) -> list[int]:
     made, code, before = [0] * len(lengths), 0, 0
-    for length, symbol in sorted((length, symbol) for symbol, length in enumerate(lengths) if length):
+    for length, symbol in sorted([(length, symbol) for symbol, length in enumerate(lengths) if length]):
         code <<= length - before
         made[symbol] = int(f"{code:0{length}b}"[::-1], 2)
         code, before = code + 1, length
     return made
-
-
-def header(lengths: Sequence[int]) -> tuple[int, int]:
-    """What opens the last block of a stream, with a code of its own: the bits as a number, and how many."""
-    code, bits = 0, 0
-    for value, size in [*_OPENING, *_written(lengths)]:
-        code |= value << bits
-        bits += size
-    return code, bits
 
 
 def _written(lengths: Sequence[int]) -> list[tuple[int, int]]:
@@ -86,7 +90,7 @@ def _zeros(count: int) -> list[tuple[int, int]]:
 
 
 _SIZE_CODES = {
-    symbol: (code, _SIZES.get(symbol, 0)) for symbol, code in enumerate(codes([_SIZES.get(n, 0) for n in range(19)]))
+    symbol: (code, _SIZES.get(symbol, 0)) for symbol, code in enumerate(_codes([_SIZES.get(n, 0) for n in range(19)]))
 }
 _OPENING = [
     (1, 1),  # the last block

@@ -1,14 +1,16 @@
 """Which object each pixel of a frame shows, out of the run ends of all objects, without the pixels."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from encord_dagster import masks_at_once
 from encord_dagster.encord.model import ObjectInstance
-from encord_dagster.formats.raster import filled
+from encord_dagster.formats.raster import FEWEST, filled, outline
+from encord_dagster.formats.rounded import rounded
 from encord_dagster.formats.spans import Spans, most_spans, spans_between
-from encord_dagster.geometry import Bitmask
+from encord_dagster.geometry import Bitmask, Box, Ellipse, Polygon, Ring, RotatedBox
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,18 +45,24 @@ def _run_ends(objects: Sequence[ObjectInstance], width: int, height: int) -> "In
     import numpy as np
 
     masks: list[tuple[int, Sequence[int]]] = []
-    shapes: list[tuple[int, str]] = []
+    rings: list[tuple[int, Ring]] = []
+    shapes: list[tuple[int, bytes]] = []
     for number, item in enumerate(objects):
-        if isinstance(item.geometry, Bitmask):
-            masks.append((number, item.geometry.runs))
-        elif counts := filled(item.geometry, width=width, height=height):
-            shapes.append((number, counts.decode("ascii")))
-    found = [np.empty(0, dtype=np.int64)]
-    for ends in (_of_masks(masks, width * height), _of_shapes(shapes, width, height)):
-        if ends is None:
-            return None
-        found.append(ends)
-    ends = np.concatenate(found)
+        match item.geometry:
+            case Bitmask(runs):
+                masks.append((number, runs))
+            case Box() | RotatedBox() | Ellipse() as shape:
+                rings.append((number, outline(shape)))
+            case Polygon(((ring,),)):
+                rings.append((number, ring))
+            case shape:
+                if counts := filled(shape, width=width, height=height):
+                    shapes.append((number, counts))
+    some = _of_masks(masks, width * height)
+    more = _of_shapes([*_filled_rings(rings, width, height), *shapes], width, height)
+    if some is None or more is None:
+        return None
+    ends = np.concatenate((some, more))
     small = width * height << _OWNER < 2**31
     return ends.astype(np.int32) if small else ends  # half the size is sorted in half the time
 
@@ -80,12 +88,27 @@ def _of_masks(masks: Sequence[tuple[int, Sequence[int]]], pixels: int) -> "Ints 
     return ends[inner]
 
 
-def _of_shapes(shapes: Sequence[tuple[int, str]], width: int, height: int) -> "Ints | None":
+def _filled_rings(given: Sequence[tuple[int, Ring]], width: int, height: int) -> Iterator[tuple[int, bytes]]:
+    """The compressed column-major runs of many rings, as `filled` gives them of one."""
+    import numpy as np
+    import pycocotools.mask
+
+    rings = [(number, ring) for number, ring in given if len(ring) >= FEWEST]
+    if not rings:
+        return
+    ends = np.cumsum([len(ring) for _, ring in rings])
+    flat = rounded(np.fromiter(chain.from_iterable(ring for _, ring in rings), dtype=np.float64, count=int(ends[-1])))
+    made = pycocotools.mask.frPyObjects(np.split(flat, ends[:-1]), height, width)
+    for (number, _), one in zip(rings, made, strict=True):
+        yield number, one["counts"]
+
+
+def _of_shapes(shapes: Sequence[tuple[int, bytes]], width: int, height: int) -> "Ints | None":
     import numpy as np
 
     if not shapes:
         return np.empty(0, dtype=np.int64)
-    runs = masks_at_once.decode_all([code for _, code in shapes], [width * height] * len(shapes))
+    runs = masks_at_once.decode_all([code.decode("ascii") for _, code in shapes], [width * height] * len(shapes))
     if None in runs:
         return None
     turned = masks_at_once.turned_ends([one for one in runs if one is not None], height, width)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DECIMALS = 6  # coordinates are rounded as COCO files hold them: the rasteriser's own rounding can turn on the last bit
+# Numbers of a ring that has area. pycocotools takes four for a box, so a "ring" of two points must not reach it.
+FEWEST = 6
 QUARTER_TURNS = {0.0: (1.0, 0.0), 90.0: (0.0, 1.0), 180.0: (-1.0, 0.0), 270.0: (0.0, -1.0)}  # cos, sin without noise
 MAX_SAGITTA = 0.05  # pixels: half the 0.1 that is promised, so that also the area of a small circle is right to 0.5 %
 COARSE = 2**14  # cells a side, where a frame is too large for a mask and only an area is wanted
@@ -222,9 +224,8 @@ def _fill_even_odd(rings: tuple[Ring, ...], width: int, height: int) -> bytes:
     """Compressed column-major runs of the pixels that an odd number of rings encloses."""
     import pycocotools.mask
 
-    # pycocotools takes four numbers for a box, so a "ring" of two points must not reach it; it has no area anyway
-    filled = [[round(number, DECIMALS) for number in ring] for ring in rings if len(ring) >= 6]
-    parts = pycocotools.mask.frPyObjects(filled, height, width) if filled else []
+    fit = [[round(number, DECIMALS) for number in ring] for ring in rings if len(ring) >= FEWEST]
+    parts = pycocotools.mask.frPyObjects(fit, height, width) if fit else []
     codes: list[bytes] = [part["counts"] for part in parts]
     if len(codes) == 1:
         return codes[0]
