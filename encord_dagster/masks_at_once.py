@@ -5,6 +5,7 @@ Equal, mask by mask, to what `rle` and the reader make of a single one; a mask t
 
 from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 AT_ONCE = 64  # masks: more of them leave the processor's cache
 _HALF_SIZE = 2**31  # places that 32 bits can hold, which are twice as fast
 _MOST_AT_ONCE = 2**22  # pieces of masks: more of them are left to one mask after the other
+_HALF = 2**14  # numbers from -_HALF to _HALF - 1 take three characters at most
+_END = ord("\n") << 24  # behind three characters
 _FEW_KEYS = 2**16  # that numpy sorts by their digits
 _NO_RUN = bytes(8)
 _GROUPS = 7  # of 5 bits: 35 bits, more than the largest mask needs
@@ -44,7 +47,9 @@ def decode_all(codes: Sequence[str], pixels: Sequence[int]) -> list["array[int] 
     good = sizes > 0
     ends = sizes.cumsum()
     firsts, stops = (ends - sizes)[good], ends[good]
-    good[good] = last[stops - 1] & ~np.logical_or.reduceat(at > 63, firsts) if len(firsts) else False
+    good[good] = last[stops - 1]
+    if len(at) and at.max() > 63:
+        good[sizes > 0] &= ~np.logical_or.reduceat(at > 63, firsts)
     if not good.all():  # what is odd must not run into its neighbour
         fine = good.tolist()
         kept = [(code, most) for code, most, is_fine in zip(codes, pixels, fine, strict=True) if is_fine]
@@ -52,8 +57,9 @@ def decode_all(codes: Sequence[str], pixels: Sequence[int]) -> list["array[int] 
         return [next(found) if is_fine else None for is_fine in fine]
     if not len(codes):
         return []
-    numbers, groups = _numbers(at, np.flatnonzero(last))
-    stops = last.cumsum(dtype=np.int64)[ends - 1]  # of the numbers of each mask
+    lasts = np.flatnonzero(last)
+    numbers, groups = _numbers(at, lasts)
+    stops = lasts.searchsorted(ends)  # of the numbers of each mask
     counts = np.diff(stops, prepend=0)
     runs, firsts = _undone(numbers, stops, counts)
     covers = (np.add.reduceat(runs, firsts) == pixels) & (np.minimum.reduceat(runs, firsts) >= 0)
@@ -68,7 +74,7 @@ def decode_all(codes: Sequence[str], pixels: Sequence[int]) -> list["array[int] 
 def turn_all(masks: Sequence[Sequence[int]], width: int, height: int) -> list[Turned]:
     """Masks of one frame size, given as row-major runs that cover it, by columns. RleError where some do not."""
     turned: list[Turned] = []
-    at_once = max(1, min(AT_ONCE, _FEW_KEYS // width))
+    at_once = max(1, min(AT_ONCE, _FEW_KEYS // (width + 1)))
     for first in range(0, len(masks), at_once):
         some = masks[first : first + at_once]
         turned += _turned(some, width, height) or [_alone(one, width, height) for one in some]
@@ -81,8 +87,8 @@ def turned_ends(masks: Sequence[Sequence[int]], width: int, height: int) -> "tup
     ends = pieces and _by_column(pieces, width, height)
     if ends is None:
         return None
-    owner = ends // (width * height + 1)
-    return owner, ends - owner * (width * height + 1)
+    owner = ends // ((width + 1) * height)
+    return owner, ends - owner * ((width + 1) * height)
 
 
 class _Pieces(msgspec.Struct, frozen=True):
@@ -113,7 +119,7 @@ def _turned(masks: Sequence[Sequence[int]], width: int, height: int) -> list[Tur
     across = np.maximum.reduceat(pieces.stops - above, firsts) - x
     y = pieces.rows[firsts] - np.arange(len(masks)) * height
     down = pieces.rows[lasts - 1] + 1 - pieces.rows[firsts]
-    codes = encode_all(*_as_runs(ends, len(masks), width * height))
+    codes = encode_all(*_as_runs(ends, len(masks), width, height))
     boxes = zip(x.tolist(), y.tolist(), across.tolist(), down.tolist(), strict=True)
     return [Turned(code, pixels, box) for code, pixels, box in zip(codes, area.tolist(), boxes, strict=True)]
 
@@ -129,21 +135,31 @@ def encode_all(runs: "Ints", counts: "Ints") -> list[str]:
     for place in range(3):  # the first three of a mask are as they are
         some = firsts[counts > place] + place
         numbers[some] = runs[some]
-    size = np.ones(len(numbers), dtype=np.uint8)
-    folded = numbers ^ numbers >> 8 * numbers.itemsize - 1  # bits beside the sign
-    for groups in range(1, _GROUPS):
-        if not (more := folded >= 1 << 5 * groups - 1).any():
-            break
-        size += more
-    most = int(size.max())
-    text = np.empty((len(numbers), most), dtype=np.uint8)
-    for group in range(most):
-        text[:, group] = (numbers >> 5 * group & 31) + 48
-        if group + 1 < most:
-            text[:, group] += (size > group + 1).view(np.uint8) << 5
-    whole = text[np.arange(most, dtype=np.uint8) < size[:, None]].tobytes().decode("ascii")
-    ends = size.cumsum(dtype=np.int64)[stops - 1].tolist()
-    return [whole[start:stop] for start, stop in zip([0, *ends], ends, strict=False)]
+    last, opening = _texts()
+    texts = last.take(numbers + _HALF, mode="clip")
+    wide = np.flatnonzero((numbers < -_HALF) | (numbers >= _HALF))
+    texts[wide] = opening[numbers[wide] & 2 * _HALF - 1]
+    upper = numbers[wide] >> 15
+    if len(upper) and (upper.min() < -_HALF or upper.max() >= _HALF):  # runs of more pixels than any mask that is read
+        return [rle.encode(runs[start:stop].tolist()) for start, stop in zip(firsts, stops, strict=True)]
+    texts = np.insert(texts, wide + 1, last[upper + _HALF])
+    texts[stops + wide.searchsorted(stops) - 1] |= _END
+    return texts.tobytes().translate(None, b"\0").decode("ascii").split("\n")[:-1]
+
+
+@lru_cache(maxsize=1)
+def _texts() -> "tuple[NDArray[np.uint32], NDArray[np.uint32]]":
+    """Up to three characters as one word, unused bytes 0: of numbers from -2**14 on, and of the lower 15 bits of others."""
+    import numpy as np
+
+    numbers = np.arange(-_HALF, _HALF)
+    groups = 1 + (numbers < -16) + (numbers > 15) + (numbers < -512) + (numbers > 511)
+    last, opening = np.zeros_like(numbers), np.zeros_like(numbers)
+    for group in range(3):
+        digit = numbers >> 5 * group & 31
+        last |= (digit + 48 + 32 * (groups > group + 1)) * (groups > group) << 8 * group
+        opening |= (np.arange(2 * _HALF) >> 5 * group & 31) + 80 << 8 * group
+    return last.astype("<u4"), opening.astype("<u4")
 
 
 def _alone(runs: Sequence[int], width: int, height: int) -> Turned:
@@ -156,13 +172,15 @@ def _numbers(at: "NDArray[np.uint8]", last: "Ints") -> "tuple[Ints, Ints]":
     import numpy as np
 
     groups = np.diff(last, prepend=-1)
-    first = last - groups + 1
-    numbers = (at[first] & 31).astype(np.int64)
-    for group in range(1, min(_GROUPS, int(groups.max()))):
-        longer = np.flatnonzero(groups > group)
-        numbers[longer] |= (at[first[longer] + group] & 31).astype(np.int64) << 5 * group
-    negative = np.flatnonzero(at[last] & 16)
-    numbers[negative] -= 1 << 5 * np.minimum(groups[negative], _GROUPS)  # two's complement
+    bits = (at & 31).astype(np.int32)
+    three = (bits ^ 16) - 16 << 10  # each group as the highest of a number, with the two before it
+    three[1:] |= bits[:-1] << 5
+    three[2:] |= bits[:-2]
+    ended = three[last].astype(np.int64)
+    numbers = ended >> 5 * np.maximum(3 - groups, 0)
+    if len(more := np.flatnonzero(groups > 3)):
+        first, many = last[more] - groups[more] + 1, np.minimum(groups[more], _GROUPS)
+        numbers[more] = ended[more] << 5 * (many - 3) | three[first + 2] & 2**15 - 1 | bits[first + 3] << 15
     return numbers, groups
 
 
@@ -236,7 +254,7 @@ def _cut(starts: "Ints", stops: "Ints", first: "Ints", width: int) -> "tuple[Int
 def _by_column(pieces: _Pieces, width: int, height: int) -> "Ints | None":
     """Column-major places where pixels change their value, mask after mask; None where a dense frame is cheaper.
 
-    Each mask has one place more than pixels. The method is that of `rle.to_column_major`: an edge in row y belongs to
+    Each mask has the places of one column more than its frame. The method is that of `rle.to_column_major`: an edge in row y belongs to
     the boundaries above and below that row.
     """
     import numpy as np
@@ -252,20 +270,25 @@ def _by_column(pieces: _Pieces, width: int, height: int) -> "Ints | None":
     np.add(edges[: 2 * count], kind(stride), out=edges[2 * count :])
     edges.sort(kind="stable")  # which merges two halves in order, in a tenth of the time of another sort
     starts, lengths = edges[0::2], edges[1::2] - edges[0::2]
-    some = np.flatnonzero(lengths)
+    some = np.flatnonzero(lengths != 0)
     starts, lengths = starts[some], lengths[some]
     total = int(lengths.sum(dtype=np.int64))
     if not total or total * height > _MOST_AT_ONCE * 256:
         return None
     boundary = starts // kind(stride)
     owner = boundary // kind(height + 1)
-    # the pixels between a pair of edges are neighbours in a row: one column each
-    column = starts - boundary * kind(stride) + owner * kind(width)
+    # The pixels between a pair of edges are neighbours in a row: one column each. Each mask has a column more than its
+    # frame, and each column a place more, so that no two places are told by one number.
+    first = (starts - boundary * kind(stride) + owner * kind(stride)) * kind(height + 1)
+    first += boundary - owner * kind(height + 1)
     opened = lengths.cumsum(dtype=mask.dtype) - lengths
-    columns = np.repeat(column - opened, lengths) + np.arange(total, dtype=mask.dtype)
-    places = columns * kind(height) + np.repeat(boundary - owner * kind(height), lengths)
-    if (int(mask[-1]) + 1) * width <= _FEW_KEYS:
-        places = places[np.argsort(columns.astype(np.uint16), kind="stable")]  # a radix sort; rows are in order
+    places = np.repeat(first - opened * kind(height + 1), lengths)
+    places += np.arange(0, total * (height + 1), height + 1, dtype=mask.dtype)
+    columns = places // kind(height + 1)
+    places -= columns
+    if (int(mask[-1]) + 1) * stride <= _FEW_KEYS:
+        order = np.argsort(columns.astype(np.uint16), kind="stable")  # by their digits; rows are in order
+        places = places.take(order)
     else:
         places.sort()
     same = places[1:] == places[:-1]  # the run goes on from the foot of one column to the head of the next
@@ -277,17 +300,17 @@ def _by_column(pieces: _Pieces, width: int, height: int) -> "Ints | None":
     return places[keep]
 
 
-def _as_runs(ends: "Ints", masks: int, pixels: int) -> "tuple[Ints, Ints]":
+def _as_runs(ends: "Ints", masks: int, width: int, height: int) -> "tuple[Ints, Ints]":
     """Runs of masks out of the places where their values change, and how many each has."""
     import numpy as np
 
-    closing = (np.arange(masks) * (pixels + 1) + pixels).astype(ends.dtype)
+    closing = ((np.arange(masks) * (width + 1) + width) * height).astype(ends.dtype)
     at = ends.searchsorted(closing)
     closed = ends[np.minimum(at, len(ends) - 1)] == closing  # a last run of ones ends where the frame does
     missing = np.flatnonzero(~closed)
     ends = np.insert(ends, at[missing], closing[missing])
     stops = at + 1 + np.cumsum(~closed) - ~closed
-    runs = np.diff(ends, prepend=ends.dtype.type(-1))
+    runs = np.diff(ends, prepend=ends.dtype.type(-height))
     counts = np.diff(stops, prepend=0)
-    runs[stops - counts] -= 1  # the place that each mask has more
+    runs[stops - counts] -= height  # the column that each mask has more
     return runs, counts
