@@ -1,16 +1,16 @@
-"""Run-length codes of many masks in one pass of numpy, which costs little more than one mask alone.
+"""Many masks in one pass of numpy from row order (Encord) to column order (COCO), at little more than the cost of one.
 
 Equal, mask by mask, to what `rle` and the reader make of a single one; a mask that is odd in any way is left to them.
 """
 
 from array import array
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from encord_dagster import rle
+from encord_dagster.codes_at_once import decode_all, encode_all
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.signedinteger[Any]]
 
+__all__ = ["AT_ONCE", "Turned", "decode_all", "turn_all", "turned_ends"]
+
 AT_ONCE = 64  # masks: more of them leave the processor's cache
 _HALF_SIZE = 2**31  # places that 32 bits can hold, which are twice as fast
 _MOST_AT_ONCE = 2**22  # pieces of masks: more of them are left to one mask after the other
-_HALF = 2**14  # numbers from -_HALF to _HALF - 1 take three characters at most
-_END = ord("\n") << 24  # behind three characters
 _FEW_KEYS = 2**16  # that numpy sorts by their digits
 _NO_RUN = bytes(8)
-_GROUPS = 7  # of 5 bits: 35 bits, more than the largest mask needs
 
 
 class Turned(msgspec.Struct, frozen=True):
@@ -34,41 +33,6 @@ class Turned(msgspec.Struct, frozen=True):
     counts: str
     area: int
     bbox: tuple[int, int, int, int]
-
-
-def decode_all(codes: Sequence[str], pixels: Sequence[int]) -> list["array[int] | None"]:
-    """The row-major runs of each code; None where they are not exactly those of a mask of so many pixels."""
-    import numpy as np
-
-    plain = [code if code.isascii() else "" for code in codes]
-    sizes = np.array(list(map(len, plain)), dtype=np.int64)
-    at = np.frombuffer("".join(plain).encode("ascii"), dtype=np.uint8) - np.uint8(48)
-    last = at < 32  # whether a character is the last of its number
-    good = sizes > 0
-    ends = sizes.cumsum()
-    firsts, stops = (ends - sizes)[good], ends[good]
-    good[good] = last[stops - 1]
-    if len(at) and at.max() > 63:
-        good[sizes > 0] &= ~np.logical_or.reduceat(at > 63, firsts)
-    if not good.all():  # what is odd must not run into its neighbour
-        fine = good.tolist()
-        kept = [(code, most) for code, most, is_fine in zip(codes, pixels, fine, strict=True) if is_fine]
-        found = iter(decode_all([code for code, _ in kept], [most for _, most in kept]) if kept else ())
-        return [next(found) if is_fine else None for is_fine in fine]
-    if not len(codes):
-        return []
-    lasts = np.flatnonzero(last)
-    numbers, groups = _numbers(at, lasts)
-    stops = lasts.searchsorted(ends)  # of the numbers of each mask
-    counts = np.diff(stops, prepend=0)
-    runs, firsts = _undone(numbers, stops, counts)
-    covers = (np.add.reduceat(runs, firsts) == pixels) & (np.minimum.reduceat(runs, firsts) >= 0)
-    covers &= (np.maximum.reduceat(groups, stops - counts) <= _GROUPS) & (counts <= np.array(pixels) + 1)
-    data = runs.tobytes()
-    made: list[array[int] | None] = []
-    for start, count, is_fine in zip(firsts.tolist(), counts.tolist(), covers.tolist(), strict=True):
-        made.append(array("q", data[8 * start : 8 * (start + count)]) if is_fine else None)
-    return made
 
 
 def turn_all(masks: Sequence[Sequence[int]], width: int, height: int) -> list[Turned]:
@@ -84,7 +48,7 @@ def turn_all(masks: Sequence[Sequence[int]], width: int, height: int) -> list[Tu
 def turned_ends(masks: Sequence[Sequence[int]], width: int, height: int) -> "tuple[Ints, Ints] | None":
     """Owner and column-major place of each change of value in masks given as row-major runs; None as `_turned`."""
     pieces = _pieces(masks, width, height)
-    ends = pieces and _by_column(pieces, width, height)
+    ends = None if pieces is None else _by_column(pieces, width, height)
     if ends is None:
         return None
     owner = ends // ((width + 1) * height)
@@ -124,85 +88,9 @@ def _turned(masks: Sequence[Sequence[int]], width: int, height: int) -> list[Tur
     return [Turned(code, pixels, box) for code, pixels, box in zip(codes, area.tolist(), boxes, strict=True)]
 
 
-def encode_all(runs: "Ints", counts: "Ints") -> list[str]:
-    """The compressed strings of masks whose runs lie one after the other, `counts` of them each."""
-    import numpy as np
-
-    stops = counts.cumsum()
-    numbers = runs.copy()
-    numbers[2:] -= runs[:-2]
-    firsts = stops - counts
-    for place in range(3):  # the first three of a mask are as they are
-        some = firsts[counts > place] + place
-        numbers[some] = runs[some]
-    last, opening = _texts()
-    texts = last.take(numbers + _HALF, mode="clip")
-    wide = np.flatnonzero((numbers < -_HALF) | (numbers >= _HALF))
-    texts[wide] = opening[numbers[wide] & 2 * _HALF - 1]
-    upper = numbers[wide] >> 15
-    if len(upper) and (upper.min() < -_HALF or upper.max() >= _HALF):  # runs of more pixels than any mask that is read
-        return [rle.encode(runs[start:stop].tolist()) for start, stop in zip(firsts, stops, strict=True)]
-    texts = np.insert(texts, wide + 1, last[upper + _HALF])
-    texts[stops + wide.searchsorted(stops) - 1] |= _END
-    return texts.tobytes().translate(None, b"\0").decode("ascii").split("\n")[:-1]
-
-
-@lru_cache(maxsize=1)
-def _texts() -> "tuple[NDArray[np.uint32], NDArray[np.uint32]]":
-    """Up to three characters as one word, unused bytes 0: of numbers from -2**14 on, and of the lower 15 bits of others."""
-    import numpy as np
-
-    numbers = np.arange(-_HALF, _HALF)
-    groups = 1 + (numbers < -16) + (numbers > 15) + (numbers < -512) + (numbers > 511)
-    last, opening = np.zeros_like(numbers), np.zeros_like(numbers)
-    for group in range(3):
-        digit = numbers >> 5 * group & 31
-        last |= (digit + 48 + 32 * (groups > group + 1)) * (groups > group) << 8 * group
-        opening |= (np.arange(2 * _HALF) >> 5 * group & 31) + 80 << 8 * group
-    return last.astype("<u4"), opening.astype("<u4")
-
-
 def _alone(runs: Sequence[int], width: int, height: int) -> Turned:
     mask = rle.to_column_major(runs, width, height)
     return Turned(rle.encode(mask.runs), mask.area, mask.bbox)
-
-
-def _numbers(at: "NDArray[np.uint8]", last: "Ints") -> "tuple[Ints, Ints]":
-    """The signed numbers that end at `last`, and how many groups each has; one of too many has a wrong value."""
-    import numpy as np
-
-    groups = np.diff(last, prepend=-1)
-    bits = (at & 31).astype(np.int32)
-    three = (bits ^ 16) - 16 << 10  # each group as the highest of a number, with the two before it
-    three[1:] |= bits[:-1] << 5
-    three[2:] |= bits[:-2]
-    ended = three[last].astype(np.int64)
-    numbers = ended >> 5 * np.maximum(3 - groups, 0)
-    if len(more := np.flatnonzero(groups > 3)):
-        first, many = last[more] - groups[more] + 1, np.minimum(groups[more], _GROUPS)
-        numbers[more] = ended[more] << 5 * (many - 3) | three[first + 2] & 2**15 - 1 | bits[first + 3] << 15
-    return numbers, groups
-
-
-def _undone(numbers: "Ints", stops: "Ints", counts: "Ints") -> "tuple[Ints, Ints]":
-    """Runs out of differences, and the first of each mask: from the fourth on, each number is that to the run two before.
-
-    Each mask has an even number of runs, of which the last may be one more than it has, and 0.
-    """
-    import numpy as np
-
-    odd = counts & 1
-    ends = (stops + odd.cumsum()) >> 1  # in pairs of numbers
-    firsts = np.concatenate(([0], ends[:-1]))
-    even = np.insert(numbers, stops[odd == 1], 0) if odd.any() else numbers
-    runs = np.empty_like(even)
-    for side in (0, 1):
-        summed = even[side::2].cumsum()
-        before = summed[firsts] - (even[2 * firsts + side] if side else 0)  # the first of all is of no sum
-        runs[side::2] = summed - np.repeat(before, ends - firsts)
-    runs[2 * firsts] = even[2 * firsts]
-    runs[2 * ends[odd == 1] - 1] = 0
-    return runs, 2 * firsts
 
 
 def _pieces(masks: Sequence[Sequence[int]], width: int, height: int) -> _Pieces | None:
@@ -210,9 +98,9 @@ def _pieces(masks: Sequence[Sequence[int]], width: int, height: int) -> _Pieces 
     import numpy as np
 
     parts: list[bytes | array[int]] = []
-    for runs in masks:
-        parts.append(runs if isinstance(runs, array) else array("q", runs))
-        if len(runs) % 2:
+    for one in masks:
+        parts.append(one if isinstance(one, array) else array("q", one))
+        if len(one) % 2:
             parts.append(_NO_RUN)  # so that zeros and ones take turns across masks
     runs = np.frombuffer(b"".join(parts), dtype=np.int64)
     ends = runs.cumsum()
@@ -254,50 +142,58 @@ def _cut(starts: "Ints", stops: "Ints", first: "Ints", width: int) -> "tuple[Int
 def _by_column(pieces: _Pieces, width: int, height: int) -> "Ints | None":
     """Column-major places where pixels change their value, mask after mask; None where a dense frame is cheaper.
 
-    Each mask has the places of one column more than its frame. The method is that of `rle.to_column_major`: an edge in row y belongs to
-    the boundaries above and below that row.
+    Each mask has the places of one column more than its frame has, so that none is that of another mask.
     """
     import numpy as np
 
-    mask, stride, count = pieces.mask, width + 1, len(pieces.rows)
-    kind = mask.dtype.type
-    if not count or count * 64 > width * height * (int(mask[-1]) + 1):
+    masks = int(pieces.mask[-1]) + 1 if len(pieces.mask) else 0
+    if not masks or len(pieces.mask) * 64 > width * height * masks:
         return None
-    edges = np.empty(4 * count, dtype=mask.dtype)
-    base = pieces.rows + mask * kind(stride)  # a place more in each row, and a boundary more in each mask
-    np.add(pieces.starts, base, out=edges[0 : 2 * count : 2])
-    np.add(pieces.stops, base, out=edges[1 : 2 * count : 2])
-    np.add(edges[: 2 * count], kind(stride), out=edges[2 * count :])
-    edges.sort(kind="stable")  # which merges two halves in order, in a tenth of the time of another sort
-    starts, lengths = edges[0::2], edges[1::2] - edges[0::2]
-    some = np.flatnonzero(lengths != 0)
-    starts, lengths = starts[some], lengths[some]
+    starts, lengths = _between_rows(pieces, width)
     total = int(lengths.sum(dtype=np.int64))
     if not total or total * height > _MOST_AT_ONCE * 256:
         return None
-    boundary = starts // kind(stride)
+    kind = starts.dtype.type
+    boundary = starts // kind(width + 1)
     owner = boundary // kind(height + 1)
-    # The pixels between a pair of edges are neighbours in a row: one column each. Each mask has a column more than its
-    # frame, and each column a place more, so that no two places are told by one number.
-    first = (starts - boundary * kind(stride) + owner * kind(stride)) * kind(height + 1)
-    first += boundary - owner * kind(height + 1)
-    opened = lengths.cumsum(dtype=mask.dtype) - lengths
+    column = starts + (owner - boundary) * kind(width + 1)
+    # the pixels between a pair of edges lie beside each other: one column each, and a column has height + 1 boundaries
+    first = column * kind(height + 1) + boundary - owner * kind(height + 1)
+    opened = lengths.cumsum(dtype=starts.dtype) - lengths
     places = np.repeat(first - opened * kind(height + 1), lengths)
-    places += np.arange(0, total * (height + 1), height + 1, dtype=mask.dtype)
+    places += np.arange(0, total * (height + 1), height + 1, dtype=starts.dtype)
     columns = places // kind(height + 1)
-    places -= columns
-    if (int(mask[-1]) + 1) * stride <= _FEW_KEYS:
-        order = np.argsort(columns.astype(np.uint16), kind="stable")  # by their digits; rows are in order
-        places = places.take(order)
+    places -= columns  # the foot of one column is the head of the next
+    if masks * (width + 1) <= _FEW_KEYS:
+        places = places.take(np.argsort(columns.astype(np.uint16), kind="stable"))  # by digits; rows are in order
     else:
         places.sort()
-    same = places[1:] == places[:-1]  # the run goes on from the foot of one column to the head of the next
+    same = places[1:] == places[:-1]
     if not same.any():
         return places
     keep = np.ones(len(places), dtype=np.bool_)
-    keep[1:] &= ~same
+    keep[1:] &= ~same  # a run goes on there
     keep[:-1] &= ~same
     return places[keep]
+
+
+def _between_rows(pieces: _Pieces, width: int) -> "tuple[Ints, Ints]":
+    """Start and length of the stretches in which a row differs from the one above, in order; one more place a row.
+
+    The method is that of `rle.to_column_major`: an edge in row y belongs to the boundaries above and below that row.
+    """
+    import numpy as np
+
+    count, kind = len(pieces.rows), pieces.rows.dtype.type
+    edges = np.empty(4 * count, dtype=pieces.rows.dtype)
+    base = pieces.rows + pieces.mask * kind(width + 1)  # each mask has a boundary more than rows
+    np.add(pieces.starts, base, out=edges[0 : 2 * count : 2])
+    np.add(pieces.stops, base, out=edges[1 : 2 * count : 2])
+    np.add(edges[: 2 * count], kind(width + 1), out=edges[2 * count :])
+    edges.sort(kind="stable")  # merges two halves that are in order, in a tenth of the time of another sort
+    starts, lengths = edges[0::2], edges[1::2] - edges[0::2]
+    some = np.flatnonzero(lengths != 0)
+    return starts[some], lengths[some]
 
 
 def _as_runs(ends: "Ints", masks: int, width: int, height: int) -> "tuple[Ints, Ints]":

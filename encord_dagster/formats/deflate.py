@@ -97,7 +97,7 @@ def _block(lengths: "Ints", values: "Ints", size: int) -> bytes:
 
 
 def _uses(opened: "Ints", matched: "Ints", size: int) -> list[int]:
-    """How often each symbol occurs: by the values that open runs, once to three times, and by the lengths of matches."""
+    """How often each symbol occurs, by the values that open runs, once to three times, and the lengths of matches."""
     import numpy as np
 
     values = np.arange(opened.shape[1])

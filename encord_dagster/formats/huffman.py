@@ -6,7 +6,7 @@ from collections.abc import Sequence
 END_OF_BLOCK = 256
 SYMBOLS = 286  # bytes, end of block, and 29 classes of lengths
 MOST_BITS = 14  # of a code; 15 are allowed, but four codes are to fit into 56 bits
-# How code lengths are written: codes of 4 bits for the lengths 0 to 12 and for two kinds of runs of zeros, of 5 for others
+# How code lengths are written: in 4 bits the lengths 0 to 12 and two kinds of runs of zeros, in 5 bits the others
 _SIZES = {**dict.fromkeys((*range(13), 17, 18), 4), 13: 5, 14: 5}
 _ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
 _DISTANCES = (1, 1)  # bits of the codes of the distances 1 and 2

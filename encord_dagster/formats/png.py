@@ -80,15 +80,20 @@ def size_of(data: bytes) -> tuple[int, int]:
 
 def _label_png(shown: "Shown", *, depth: int, colour: int, values: Sequence[int], palette: bytes = b"") -> bytes:
     """A picture out of its spans, or of its pixels where the spans are too many."""
-    spans = shown if isinstance(shown, Spans) else spans_of(shown)
-    if spans is not None:
-        data = zlib_stream(spans.mapped(values) if values else spans, depth)
-        return _file(spans.width, spans.height, depth, colour, palette, data)
-    assert not isinstance(shown, Spans)
+    if not isinstance(shown, Spans):
+        spans = spans_of(shown)
+        if spans is None:
+            return _dense_png(shown, depth, colour, values, palette)
+        shown = spans
+    data = zlib_stream(shown.mapped(values) if values else shown, depth)
+    return _file(shown.width, shown.height, depth, colour, palette, data)
+
+
+def _dense_png(pixels: "Pixels", depth: int, colour: int, values: Sequence[int], palette: bytes) -> bytes:
     # equal neighbours are equal bytes only in a picture of one byte a pixel
     strategy = zlib.Z_RLE if colour == PALETTE else zlib.Z_DEFAULT_STRATEGY
-    height, width = shown.shape
-    return _file(width, height, depth, colour, palette, _deflated(shown, depth, strategy, values))
+    height, width = pixels.shape
+    return _file(width, height, depth, colour, palette, _deflated(pixels, depth, strategy, values))
 
 
 def _deflated(pixels: "Pixels", depth: int, strategy: int, values: Sequence[int] = ()) -> bytes:
