@@ -85,15 +85,16 @@ def _block(lengths: "Ints", values: "Ints", size: int) -> bytes:
     matched = np.bincount(match, minlength=2 * FAR).reshape(2, FAR).sum(axis=0)
     matched[LONGEST] += many.sum()
     code = Code(_uses(opened, matched, size))
-    opening_code, opening_bits = _openings(code, highest, size)
-    match_code, match_bits = _matches(code)
+    codes, counts = np.array(code.codes), np.array(code.lengths)
+    opening_code, opening_bits = _openings(codes, counts, highest, size)
+    match_code, match_bits = _matches(codes, counts)
     bits = opening_bits[opening]
     made = opening_code[opening] | match_code[match] << bits
     bits += match_bits[match]
     made, bits = _with_longest(made, bits, many, match >= FAR, match_code, int(match_bits[LONGEST]))
     first, first_bits = _split(*code.header())
-    last, last_bits = code.codes[END_OF_BLOCK], code.lengths[END_OF_BLOCK]
-    return _packed(np.concatenate((first, made, [last])), np.concatenate((first_bits, bits, [last_bits])))
+    end = slice(END_OF_BLOCK, END_OF_BLOCK + 1)
+    return _packed(np.concatenate((first, made, codes[end])), np.concatenate((first_bits, bits, counts[end])))
 
 
 def _uses(opened: "Ints", matched: "Ints", size: int) -> list[int]:
@@ -111,11 +112,10 @@ def _uses(opened: "Ints", matched: "Ints", size: int) -> list[int]:
     return found
 
 
-def _openings(code: Code, highest: int, size: int) -> "tuple[Ints, Ints]":
+def _openings(codes: "Ints", counts: "Ints", highest: int, size: int) -> "tuple[Ints, Ints]":
     """Code and number of bits of each value below `highest`: written once, then of each written twice, then thrice."""
     import numpy as np
 
-    codes, counts = np.array(code.codes), np.array(code.lengths)
     values = np.arange(highest)
     made, bits = codes[values & 255], counts[values & 255]
     if size == 2:
@@ -126,12 +126,11 @@ def _openings(code: Code, highest: int, size: int) -> "tuple[Ints, Ints]":
     return np.concatenate((made, twice, twice | made << 2 * bits)), np.concatenate((bits, 2 * bits, 3 * bits))
 
 
-def _matches(code: Code) -> "tuple[Ints, Ints]":
+def _matches(codes: "Ints", counts: "Ints") -> "tuple[Ints, Ints]":
     """Code and number of bits of a match by its length, first of the byte before, then of the two bytes before."""
     import numpy as np
 
     symbols, extra, extra_bits = _lengths()
-    codes, counts = np.array(code.codes), np.array(code.lengths)
     made, bits = codes[symbols] | extra << counts[symbols], counts[symbols] + extra_bits
     far = made | 1 << bits  # the two distances have codes of one bit
     bits = bits + 1
