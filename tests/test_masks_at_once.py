@@ -69,6 +69,28 @@ def test_masks_are_turned_as_pycocotools_writes_them(masks: list[NDArray[np.bool
 
 
 @_SETTINGS
+@given(st.integers(0, 2**32), st.integers(1, 900), st.sampled_from((1, 60, 700)))
+def test_masks_of_large_frames_are_turned_as_pycocotools_writes_them(seed: int, width: int, height: int) -> None:
+    """Sparse ones, for which no frame is filled; more than are turned at once."""
+    rng = np.random.default_rng(seed)
+    masks = []
+    for _ in range(int(rng.integers(1, 2 * masks_at_once.AT_ONCE))):
+        pixels = np.zeros((height, width), dtype=np.bool_)
+        for _ in range(int(rng.integers(1, 4))):
+            y, x = rng.integers(0, height), rng.integers(0, width)
+            pixels[y : y + rng.integers(1, 40), x : x + rng.integers(1, width + 1)] ^= True
+        masks.append(pixels)
+    codes = [rle.encode(runs_of(mask)) for mask in masks]
+    runs = masks_at_once.decode_all(codes, [width * height] * len(masks))
+    assert [one and list(one) for one in runs] == [runs_of(mask) for mask in masks]
+    for mask, turned in zip(masks, masks_at_once.turn_all([one or [] for one in runs], width, height), strict=True):
+        code: dict[str, Any] = coco_masks.encode(np.asfortranarray(mask.astype(np.uint8)))
+        assert turned.counts == code["counts"].decode("ascii")
+        assert turned.area == mask.sum()
+        assert list(turned.bbox) == coco_masks.toBbox(code).tolist()
+
+
+@_SETTINGS
 @given(pictures(), st.integers(0, 2**32))
 def test_codes_are_decoded_as_one_alone(masks: list[NDArray[np.bool_]], seed: int) -> None:
     """Or not at all, where the reader refuses them; a damaged one harms no other."""

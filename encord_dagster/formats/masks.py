@@ -11,6 +11,7 @@ from encord_dagster.encord.model import Frame
 from encord_dagster.errors import RowError, UsageError
 from encord_dagster.formats import png
 from encord_dagster.formats.overlay import overlay
+from encord_dagster.formats.painting import spans_shown
 from encord_dagster.formats.palette import palette
 from encord_dagster.formats.raster import Raster, rasterise
 from encord_dagster.geometry import LARGEST_MASK, Bitmask
@@ -54,7 +55,8 @@ def mask_pngs(frame: Frame, category_ids: Mapping[str, int]) -> MaskPngs | None:
     if not frame.objects:
         return _blank(frame.width, frame.height)
     ids = [0] + [_category_id(item.feature_hash, category_ids) for item in frame.objects]
-    instance = _paint(frame, frame.width, frame.height)
+    shown = spans_shown(frame.objects, frame.width, frame.height)
+    instance = _paint(frame, frame.width, frame.height) if shown is None else shown
     return MaskPngs(_semantic(instance, ids), png.write_grey16(instance))
 
 
@@ -126,7 +128,7 @@ def _columns(raster: Raster, first: int, count: int) -> "NDArray[np.bool_]":
     return flat.reshape(count, height)
 
 
-def _semantic(instance: "NDArray[np.uint8] | NDArray[np.uint16]", ids: list[int]) -> bytes:
+def _semantic(instance: "png.Shown", ids: list[int]) -> bytes:
     """PNG of the category ids; `ids` is by instance value, its first is the background."""
     if max(ids) > HIGHEST_IN_PALETTE:
         return png.write_grey16(instance, ids)

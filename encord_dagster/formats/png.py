@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from encord_dagster.formats.deflate import zlib_stream
+from encord_dagster.formats.spans import Spans, spans_of
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+    Shown = Pixels | Spans
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, PALETTE = 0, 2, 3
@@ -27,22 +31,23 @@ class Picture(msgspec.Struct, frozen=True):
     palette: bytes | None  # red, green, blue of each value
 
 
-def write_palette(pixels: "Pixels", palette: bytes, values: Sequence[int] = ()) -> bytes:
+def write_palette(pixels: "Shown", palette: bytes, values: Sequence[int] = ()) -> bytes:
     """8-bit palette PNG of pixels [y, x]; `palette` holds red, green, blue of each value up to the highest.
 
     With `values` a pixel p is written as values[p].
     """
-    return _png(pixels, depth=8, colour=PALETTE, palette=palette, values=values)
+    return _label_png(pixels, depth=8, colour=PALETTE, palette=palette, values=values)
 
 
-def write_grey16(pixels: "Pixels", values: Sequence[int] = ()) -> bytes:
+def write_grey16(pixels: "Shown", values: Sequence[int] = ()) -> bytes:
     """16-bit grey PNG of pixels [y, x]; with `values` a pixel p is written as values[p]."""
-    return _png(pixels, depth=16, colour=GREY, values=values)
+    return _label_png(pixels, depth=16, colour=GREY, values=values)
 
 
 def write_rgb(pixels: "NDArray[np.uint8]") -> bytes:
     """8-bit colour PNG of pixels [y, x, channel]."""
-    return _png(pixels, depth=8, colour=RGB)
+    height, width = pixels.shape[:2]
+    return _file(width, height, 8, RGB, b"", _deflated(pixels, 8, zlib.Z_DEFAULT_STRATEGY))
 
 
 def read(data: bytes) -> Picture:
@@ -73,12 +78,30 @@ def size_of(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _png(pixels: "Pixels", *, depth: int, colour: int, palette: bytes = b"", values: Sequence[int] = ()) -> bytes:
-    height, width = pixels.shape[:2]
+def _label_png(shown: "Shown", *, depth: int, colour: int, values: Sequence[int], palette: bytes = b"") -> bytes:
+    """A picture out of its spans, or of its pixels where the spans are too many."""
+    if not isinstance(shown, Spans):
+        spans = spans_of(shown)
+        if spans is None:
+            return _dense_png(shown, depth, colour, values, palette)
+        shown = spans
+    data = zlib_stream(shown.mapped(values) if values else shown, depth)
+    return _file(shown.width, shown.height, depth, colour, palette, data)
+
+
+def _dense_png(pixels: "Pixels", depth: int, colour: int, values: Sequence[int], palette: bytes) -> bytes:
     # equal neighbours are equal bytes only in a picture of one byte a pixel
     strategy = zlib.Z_RLE if colour == PALETTE else zlib.Z_DEFAULT_STRATEGY
+    height, width = pixels.shape
+    return _file(width, height, depth, colour, palette, _deflated(pixels, depth, strategy, values))
+
+
+def _deflated(pixels: "Pixels", depth: int, strategy: int, values: Sequence[int] = ()) -> bytes:
     deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)
-    data = b"".join(map(deflate.compress, _scanlines(pixels, depth, values))) + deflate.flush()
+    return b"".join(map(deflate.compress, _scanlines(pixels, depth, values))) + deflate.flush()
+
+
+def _file(width: int, height: int, depth: int, colour: int, palette: bytes, data: bytes) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     parts = [_chunk(b"IHDR", header), _chunk(b"IDAT", data), _chunk(b"IEND", b"")]
     if palette:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DECIMALS = 6  # coordinates are rounded as COCO files hold them: the rasteriser's own rounding can turn on the last bit
+# Numbers of a ring that has area. pycocotools takes four for a box, so a "ring" of two points must not reach it.
+FEWEST = 6
 QUARTER_TURNS = {0.0: (1.0, 0.0), 90.0: (0.0, 1.0), 180.0: (-1.0, 0.0), 270.0: (0.0, -1.0)}  # cos, sin without noise
 MAX_SAGITTA = 0.05  # pixels: half the 0.1 that is promised, so that also the area of a small circle is right to 0.5 %
 COARSE = 2**14  # cells a side, where a frame is too large for a mask and only an area is wanted
@@ -54,15 +56,24 @@ def rasterise(geometry: Geometry, *, width: int, height: int) -> Raster | None:
     """
     if width * height > LARGEST_FRAME:
         raise RowError("too_large_to_mask", f"an image of {width}x{height} is too large for masks: turn them off")
+    if isinstance(geometry, Bitmask):
+        mask = rle.to_column_major(geometry.runs, width, height)
+        return Raster(rle.encode(mask.runs), (height, width), mask.area, mask.bbox)
+    counts = filled(geometry, width=width, height=height)
+    return None if counts is None else _raster(counts, width, height)
+
+
+def filled(
+    geometry: Box | RotatedBox | Ellipse | Polygon | Polyline | Point | Skeleton, *, width: int, height: int
+) -> bytes | None:
+    """Compressed column-major runs of the pixels of a shape, as `rasterise` fills it; None for shapes without area."""
     match geometry:
         case Box() | RotatedBox() | Ellipse():
-            return _raster([_fill_even_odd((outline(geometry),), width, height)], width, height)
+            return _fill_even_odd((outline(geometry),), width, height)
         case Polygon():
             parts = [_fill_even_odd(rings, width, height) for rings in geometry.polygons]
-            return _raster(parts, width, height)
-        case Bitmask():
-            mask = rle.to_column_major(geometry.runs, width, height)
-            return Raster(rle.encode(mask.runs), (height, width), mask.area, mask.bbox)
+            parts = parts or [_fill_even_odd((), width, height)]
+            return parts[0] if len(parts) == 1 else _union(parts, width * height)
         case Polyline() | Point() | Skeleton():
             return None
 
@@ -213,9 +224,8 @@ def _fill_even_odd(rings: tuple[Ring, ...], width: int, height: int) -> bytes:
     """Compressed column-major runs of the pixels that an odd number of rings encloses."""
     import pycocotools.mask
 
-    # pycocotools takes four numbers for a box, so a "ring" of two points must not reach it; it has no area anyway
-    filled = [[round(number, DECIMALS) for number in ring] for ring in rings if len(ring) >= 6]
-    parts = pycocotools.mask.frPyObjects(filled, height, width) if filled else []
+    fit = [[round(number, DECIMALS) for number in ring] for ring in rings if len(ring) >= FEWEST]
+    parts = pycocotools.mask.frPyObjects(fit, height, width) if fit else []
     codes: list[bytes] = [part["counts"] for part in parts]
     if len(codes) == 1:
         return codes[0]
@@ -227,17 +237,11 @@ def _fill_even_odd(rings: tuple[Ring, ...], width: int, height: int) -> bytes:
     return rle.encode(runs).encode("ascii")
 
 
-def _raster(parts: list[bytes], width: int, height: int) -> Raster:
-    """The union of parts, each given as compressed column-major runs, as one object."""
+def _raster(counts: bytes, width: int, height: int) -> Raster:
+    """The pixels of compressed column-major runs."""
     import pycocotools.mask
 
-    size = [height, width]
-    if not parts:
-        parts = [_fill_even_odd((), width, height)]
-    counts: bytes = parts[0]
-    if len(parts) > 1:
-        counts = _union(parts, width * height)
-    code = {"size": size, "counts": counts}
+    code = {"size": [height, width], "counts": counts}
     x, y, across, down = (int(number) for number in pycocotools.mask.toBbox(code))
     area = int(pycocotools.mask.area(code))
     return Raster(counts.decode("ascii"), (height, width), area, (x, y, across, down))
