@@ -4,7 +4,7 @@ COCO ids are 53 bits, since COCOeval keeps them in float64, and never 0, since i
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 ID_BITS = 53
 
@@ -32,6 +32,16 @@ def numbering(*parts: str) -> Callable[[Sequence[str]], list[int]]:
         return [int.from_bytes(sha256((start + rest).encode()).digest()[:8], "big") >> shift or 1 for rest in rests]
 
     return numbered
+
+
+def numbers(names: Iterable[str]) -> list[int]:
+    """`number` of each of many identities, whose parts are joined by NUL."""
+    import numpy as np
+
+    sha256 = hashlib.sha256
+    digests = b"".join([sha256(name.encode()).digest() for name in names])
+    found = np.frombuffer(digests, dtype=">u8")[::4] >> (64 - ID_BITS)
+    return [one or 1 for one in found.tolist()] if not found.all() else found.tolist()
 
 
 def image_id(data_hash: str, identity: str) -> int:

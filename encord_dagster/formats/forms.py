@@ -5,6 +5,7 @@ Both give the same, to the last bit. Lengths in pixels; coordinates are rounded 
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -38,6 +39,9 @@ from encord_dagster.geometry import (
     RotatedBox,
     Skeleton,
 )
+
+if TYPE_CHECKING:
+    from encord_dagster.formats.rounded import Floats, Ints
 
 COCO_VISIBILITY = {"visible": 2, "occluded": 1, "self_occluded": 1, "invisible": 0}
 
@@ -87,7 +91,8 @@ def _empty(width: int, height: int) -> Rle:
     return Rle((height, width), rle.encode([width * height]))
 
 
-def _polygon_form(polygon: Polygon, *, width: int, height: int) -> Form:
+def polygon_form(polygon: Polygon, *, width: int, height: int) -> Form:
+    """The form of a polygon. RowError as `form_of`."""
     if needs_rle(polygon):
         return _raster_form(rasterise(polygon, width=width, height=height), width=width, height=height)
     rings = tuple(_ring(ring) for rings in polygon.polygons for ring in rings)
@@ -136,7 +141,7 @@ def form_of(shape: Geometry, category: Category, *, width: int, height: int) -> 
         case Ellipse() as ellipse:
             return _ellipse_form(ellipse)
         case Polygon() as polygon:
-            return _polygon_form(polygon, width=width, height=height)
+            return polygon_form(polygon, width=width, height=height)
         case Bitmask() as mask:
             return _raster_form(rasterise(mask, width=width, height=height), width=width, height=height)
         case Polyline(points):
@@ -205,21 +210,48 @@ def _of_waiting(waiting: _Waiting) -> Iterator[tuple[int, Form]]:
 def _box_forms(boxes: Sequence[Box]) -> Iterator[Form]:
     import numpy as np
 
-    sides = np.array([(box.x, box.y, box.width, box.height) for box in boxes])
-    ends = sides[:, :2] + sides[:, 2:]
-    numbers = np.concatenate((sides, ends, (sides[:, 2] * sides[:, 3])[:, None]), axis=1)
-    for x, y, w, h, right, bottom, area in rounded.rounded(numbers).tolist():
-        yield Form((x, y, w, h), area, ((x, y, right, y, right, bottom, x, bottom),))
+    found = box_columns(np.array([(box.x, box.y, box.width, box.height) for box in boxes]))
+    return map(Form, found.hulls, found.areas, found.segmentations)
 
 
 def _ring_forms(given: Sequence[tuple[int, Ring, int, int]]) -> Iterator[tuple[int, Form]]:
     """The forms of polygons of one ring, with their places."""
-    rings = rounded.Rings([ring for _, ring, _, _ in given])
-    areas, hulls, stars, points = rings.areas(), rings.hulls(), rings.stars(), rings.rounded()
-    for (place, drawn, width, height), area, hull, is_star, ring in zip(
-        given, areas, hulls, stars, points, strict=True
-    ):
-        simple = is_star or is_simple(ring)
-        if not simple:
-            area = _r(area_in_pixels(Polygon(((drawn,),)), width=width, height=height))
-        yield place, Form(hull, area, (ring,), simple=simple)
+    drawn, sizes = rounded.flattened([ring for _, ring, _, _ in given])
+    found = ring_columns(drawn, sizes, [(width, height) for *_, width, height in given])
+    for (place, *_), hull, area, segmentation, simple in zip(given, *found, strict=True):
+        yield place, Form(hull, area, segmentation, simple=simple)
+
+
+class Columns(NamedTuple):
+    """What COCO says of many shapes, field by field of `Form`."""
+
+    hulls: Sequence[tuple[float, float, float, float]]
+    areas: Sequence[float]
+    segmentations: Sequence[tuple[Ring, ...] | Rle]
+    simple: Sequence[bool]
+
+
+def box_columns(sides: "Floats") -> Columns:
+    """The forms of boxes; x, y, width and height of each are a row."""
+    import numpy as np
+
+    ends = sides[:, :2] + sides[:, 2:]
+    numbers = np.concatenate((sides, ends, (sides[:, 2] * sides[:, 3])[:, None]), axis=1)
+    found = rounded.rounded(numbers)
+    x, y, width, height, right, bottom, areas = found.T.tolist()
+    hulls = list(zip(x, y, width, height, strict=True))
+    rings = zip(zip(x, y, right, y, right, bottom, x, bottom, strict=True), strict=True)
+    return Columns(hulls, areas, list(rings), [False] * len(hulls))
+
+
+def ring_columns(drawn: "Floats", sizes: "Ints", frames: Sequence[tuple[int, int]]) -> Columns:
+    """The forms of polygons of one ring. `drawn` is all points, `sizes` how many each has, `frames` their frames."""
+    rings = rounded.Rings(drawn, sizes)
+    areas, simple, points = rings.areas(), rings.stars(), rings.rounded()
+    for place in [place for place, is_star in enumerate(simple) if not is_star]:
+        simple[place] = is_simple(points[place])
+        if not simple[place]:
+            width, height = frames[place]
+            polygon = Polygon(((rings.of(drawn, place),),))
+            areas[place] = _r(area_in_pixels(polygon, width=width, height=height))
+    return Columns(rings.hulls(), areas, list(zip(points, strict=True)), simple)

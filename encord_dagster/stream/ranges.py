@@ -10,6 +10,7 @@ from encord_dagster.formats.fragment import Category
 from encord_dagster.stream.counts import Counts
 from encord_dagster.stream.cut import rows
 from encord_dagster.stream.job import Done, Job
+from encord_dagster.stream.lane import Lane
 from encord_dagster.stream.large import LARGE, convert_in_parts
 from encord_dagster.stream.work import Spools, Work
 
@@ -24,11 +25,13 @@ def convert_range(job: Job, progress: Progress) -> Done:
     files = [(folder / name).open("wb", buffering=_BUFFER) for name in Spools.__struct_fields__]
     try:
         work = Work(job, Spools(*files))
+        lane = Lane(work)
         for pieces in rows(Path(job.path), job.start, job.end, job.opening.encode(), last=job.last):
-            for some in _portions(pieces):
+            for some in _portions(lane.take(pieces)):
                 if some[0].length <= LARGE or not convert_in_parts(work, some[0]):
                     work.convert(list(work.reader.read(some)))
-                progress(work.counts, some[-1].offset + some[-1].length - job.start)
+            if pieces:
+                progress(work.counts, pieces[-1].offset + pieces[-1].length - job.start)
     finally:
         for file in files:
             file.close()

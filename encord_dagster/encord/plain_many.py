@@ -1,0 +1,94 @@
+"""Many plain rows at once: each read without its objects, whose fields then stand together as columns.
+
+What is told of a row here is what `plain_rows` tells of it; a row of which more is to be said is left to that.
+"""
+
+from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from encord_dagster.encord import plain
+from encord_dagster.encord.container import RowSlice
+from encord_dagster.encord.instances import Place
+from encord_dagster.encord.model import LabelRow, ObjectInstance, RowEvent
+from encord_dagster.encord.notes import Notes
+from encord_dagster.encord.plain_answers import PlainAnswers
+from encord_dagster.encord.plain_frames import Row
+from encord_dagster.encord.plain_heads import clean, event_of
+from encord_dagster.encord.plain_keys import Odd
+from encord_dagster.encord.plain_rows import NEVER, LabelReader, PlainReader
+from encord_dagster.encord.scalars import HASH
+
+_NOWHERE = RowSlice(0, 0, 0, b"")
+_FIELDS = ("object_hash", "feature_hash", "name", "confidence", "manual_annotation")
+_fields = attrgetter(*_FIELDS)
+_rare = attrgetter("is_deleted", "reviews")
+_edited = attrgetter("last_edited_by", "last_edited_at")
+
+
+class BareRow(msgspec.Struct, frozen=True):
+    """A row whose frames hold no objects; `sheets` has those of each frame. `keys`: how many it has without theirs."""
+
+    row: LabelRow
+    event: RowEvent
+    answers: PlainAnswers
+    sheets: Sequence[list[plain.Object]]
+    keys: int
+
+
+class _BareReader(LabelReader):
+    """Reads all of a row but its objects."""
+
+    def _objects(self, given: list[plain.Object], place: Place) -> tuple[ObjectInstance, ...]:
+        self._note_hashes([one.object_hash for one in given])
+        self.sheets.append(given)
+        return ()
+
+    def read(self) -> LabelRow:
+        self.sheets: list[list[plain.Object]] = []
+        return super().read()
+
+
+def bare_row(row: Row, reader: PlainReader) -> BareRow | None:
+    """The row without its objects; None where more than labels is to be said of it."""
+    notes = Notes(None)
+    try:
+        event = event_of(row, _NOWHERE, "")
+        made = _BareReader(row, notes, reader.known, reader.classes, {})
+        read = made.read()
+    except NEVER:
+        return None
+    if notes.findings or notes.excluded or notes.quarantined:
+        return None
+    return BareRow(read, event, made.answers, made.sheets, made.keys)
+
+
+class Columns(NamedTuple):
+    """The objects of many frames, field by field. `keys`: how many keys they have without those of their shapes."""
+
+    object_hashes: Sequence[str]
+    feature_hashes: Sequence[str]
+    names: Sequence[str]
+    confidences: Sequence[float]
+    manual: Sequence[bool]
+    keys: int
+
+
+def columns(objects: Sequence[plain.Object]) -> Columns:
+    """The fields of objects of which nothing is to be said; Odd where one is not like that."""
+    object_hashes, feature_hashes, names, confidences, manual = zip(*map(_fields, objects), strict=True)
+    if set(chain.from_iterable(map(_rare, objects))) != {UNSET}:
+        raise Odd
+    if not (min(confidences) >= 0.0 and max(confidences) <= 1.0):
+        raise Odd
+    if not all(map(HASH.fullmatch, set(feature_hashes))):
+        raise Odd
+    for name in set(names):
+        clean(name)
+    unedited = sum(one is UNSET for one in chain.from_iterable(map(_edited, objects)))
+    keys = 13 * len(objects) - unedited
+    return Columns(object_hashes, feature_hashes, names, confidences, manual, keys)
