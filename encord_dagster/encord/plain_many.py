@@ -21,11 +21,11 @@ from encord_dagster.encord.plain_frames import Row
 from encord_dagster.encord.plain_heads import clean, event_of
 from encord_dagster.encord.plain_keys import Odd
 from encord_dagster.encord.plain_rows import NEVER, LabelReader, PlainReader
-from encord_dagster.encord.scalars import HASH
+from encord_dagster.encord.scalars import HASH, HASH_CHARACTERS
 
+_SHORTEST_KEY = 16  # characters
 _NOWHERE = RowSlice(0, 0, 0, b"")
-_FIELDS = ("object_hash", "feature_hash", "name", "confidence", "manual_annotation")
-_fields = attrgetter(*_FIELDS)
+_fields = attrgetter("object_hash", "feature_hash", "name", "confidence", "manual_annotation")
 _rare = attrgetter("is_deleted", "reviews")
 _edited = attrgetter("last_edited_by", "last_edited_at")
 
@@ -44,7 +44,11 @@ class _BareReader(LabelReader):
     """Reads all of a row but its objects."""
 
     def _objects(self, given: list[plain.Object], place: Place) -> tuple[ObjectInstance, ...]:
-        self._note_hashes([one.object_hash for one in given])
+        hashes = {one.object_hash for one in given}
+        if len(hashes) < len(given):
+            raise Odd
+        self.seen |= hashes
+        self.notes.objects_in += len(hashes)
         self.sheets.append(given)
         return ()
 
@@ -85,10 +89,17 @@ def columns(objects: Sequence[plain.Object]) -> Columns:
         raise Odd
     if not (min(confidences) >= 0.0 and max(confidences) <= 1.0):
         raise Odd
-    if not all(map(HASH.fullmatch, set(feature_hashes))):
+    if not (all(map(HASH.fullmatch, set(feature_hashes))) and _are_hashes(object_hashes)):
         raise Odd
     for name in set(names):
         clean(name)
     unedited = sum(one is UNSET for one in chain.from_iterable(map(_edited, objects)))
     keys = 13 * len(objects) - unedited
     return Columns(object_hashes, feature_hashes, names, confidences, manual, keys)
+
+
+def _are_hashes(texts: Sequence[str]) -> bool:
+    """Whether all are hashes: those of the platform have 8 characters, and a key that must not pass has 16."""
+    together = "".join(texts)
+    short = "" not in texts and max(map(len, texts)) < _SHORTEST_KEY and HASH_CHARACTERS.fullmatch(together)
+    return bool(short) or all(map(HASH.fullmatch, texts))

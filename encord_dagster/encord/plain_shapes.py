@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw
 from encord_dagster.encord.pixels import pixels_of, same_outline
 from encord_dagster.encord.plain import Box as Fractions
 from encord_dagster.encord.plain import Object
+from encord_dagster.encord.plain_points import read_points
 from encord_dagster.encord.scalars import UNREADABLE
 from encord_dagster.geometry import LARGEST_FRAME, LONGEST_OUTLINE, Box, Polygon, Ring
 
@@ -86,18 +87,15 @@ def boxes(given: Sequence[Fractions], frames: "Ints") -> tuple["Floats", "Flags"
 
     found = np.fromiter(chain.from_iterable(map(_sides, given)), dtype=np.float64, count=4 * len(given)).reshape(-1, 4)
     starts, sides = found[:, :2], found[:, 2:]
-    fine = ((starts >= 0.0) & (sides > 0.0) & (starts + sides <= 1.0)).all(axis=1)
-    return np.concatenate(((starts + 0.0) * frames, sides * frames), axis=1), ~fine
+    odd = np.logical_or.reduce((starts < 0.0) | (sides <= 0.0) | (starts + sides > 1.0), axis=1)
+    return np.concatenate(((starts + 0.0) * frames, sides * frames), axis=1), odd
 
 
 def outlines(given: Sequence[Raw], frames: "Ints") -> tuple["Floats", "Ints", "Flags"]:
     """`polygon` of many that have one ring: all points, how many each has, and which the tolerant reader has to see."""
     import numpy as np
 
-    decoded = [_points(raw) for raw in given]
-    sizes = np.array(list(map(len, decoded)))
-    points = chain.from_iterable(map(_xy, chain.from_iterable(decoded)))
-    flat = np.fromiter(points, dtype=np.float64, count=2 * int(sizes.sum())).reshape(-1, 2)
+    flat, sizes = read_points([bytes(raw) for raw in given]) or _points_of(given)
     odd = (sizes < 3) | (sizes * frames.max(axis=1) > LONGEST_OUTLINE) | (frames.prod(axis=1) > LARGEST_FRAME)
     if odd.any():
         return flat, sizes, odd
@@ -107,6 +105,16 @@ def outlines(given: Sequence[Raw], frames: "Ints") -> tuple["Floats", "Ints", "F
     for one, other in ((first, second), (second, third), (third, first)):
         odd |= (one == other).all(axis=1)
     return (flat * np.repeat(frames, sizes, axis=0) + 0.0).ravel(), sizes, odd
+
+
+def _points_of(given: Sequence[Raw]) -> tuple["Floats", "Ints"]:
+    """The points of each outline, one by one; none where they are not written so."""
+    import numpy as np
+
+    decoded = [_points(raw) for raw in given]
+    sizes = np.array(list(map(len, decoded)))
+    points = chain.from_iterable(map(_xy, chain.from_iterable(decoded)))
+    return np.fromiter(points, dtype=np.float64, count=2 * int(sizes.sum())).reshape(-1, 2), sizes
 
 
 def _points(raw: Raw) -> Collection[_XY]:

@@ -97,7 +97,8 @@ class Batch:
         ids, tracks = self._ids(images)
         origins = [image.encord for image in images]
         numbers = map(self.work.category_ids.__getitem__, held.feature_hashes)
-        attributes = map(coco.AnnotationAttributes, tracks, held.confidences, held.manual, self._answers())
+        # their JSON stands for the answers, as in `coco.RowAnnotations`
+        attributes = map(coco.AnnotationAttributes, tracks, held.confidences, held.manual, self._answers())  # type: ignore[arg-type]
         lineage = map(
             coco.Origin,
             of_frames([origin.label_hash for origin in origins]),
@@ -116,21 +117,24 @@ class Batch:
 
     def _ids(self, images: Sequence[coco.Image]) -> tuple[list[int], list[int]]:
         """The ids of annotations, and those of their tracks."""
-        hashes = self.columns.object_hashes
-        heads = [f"{image.encord.label_hash}\0{image.encord.branch_name}\0" for image in images]
-        places = zip(
-            self._of_frames([f"annotation\0{head}" for head in heads]),
-            hashes,
-            self._of_frames([f"\0{image.id}" for image in images]),
-            strict=True,
+        hashes, ends = self.columns.object_hashes, accumulate(self.sizes)
+        heads = [f"\0{image.encord.label_hash}\0{image.encord.branch_name}\0" for image in images]
+        of_frames = [hashes[start:end] for start, end in pairwise((0, *ends))]
+        on_images = zip(heads, of_frames, [f"\0{image.id}" for image in images], strict=True)
+        ids = identity.numbers(
+            ("annotation" + head, [one + behind for one in given]) for head, given, behind in on_images
         )
-        ids = identity.numbers(map("".join, places))
-        tracks = [f"track\0{head}{one}" for head, one in zip(self._of_frames(heads), hashes, strict=True)]
-        if len(images) == len(self.rows):  # each of its own
-            return ids, identity.numbers(tracks)
-        own = list(dict.fromkeys(tracks))
-        numbers = dict(zip(own, identity.numbers(own), strict=True))
-        return ids, [numbers[track] for track in tracks]
+        firsts = accumulate((len(row.sheets) for row in self.rows[:-1]), initial=0)  # of frames
+        of_rows = [
+            (f"track{heads[first]}", hashes[start:end])
+            for first, (start, end) in zip(firsts, self._spans(), strict=True)
+        ]
+        if len(images) == len(self.rows):  # nothing is there twice
+            return ids, identity.numbers(of_rows)
+        own = [(head, list(dict.fromkeys(given))) for head, given in of_rows]
+        numbers = iter(identity.numbers(own))
+        known = [dict(zip(given, numbers, strict=False)) for _, given in own]
+        return ids, [numbered[one] for (_, given), numbered in zip(of_rows, known, strict=True) for one in given]
 
     def _answers(self) -> list[msgspec.Raw]:
         """The answers of each object, as JSON."""

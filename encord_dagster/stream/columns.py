@@ -1,17 +1,17 @@
 """The shapes of many objects in columns, and whether no rule can find anything in them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Raw
 
 from encord_dagster.encord import plain, plain_shapes
 from encord_dagster.encord.model import Frame
 from encord_dagster.encord.scalars import UNREADABLE
-from encord_dagster.formats import forms
+from encord_dagster.formats import forms, rounded
 from encord_dagster.formats.raster import needs_rle
-from encord_dagster.geometry import Polygon
+from encord_dagster.geometry import Polygon, Ring
 from encord_dagster.rules.rows import is_flat
 from encord_dagster.stream.judge import FLAT
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Sizes = NDArray[np.int64]
+    from encord_dagster.formats.rounded import Floats, Ints
 
 
 class Left(Exception):
@@ -35,7 +35,7 @@ class Shapes(msgspec.Struct, frozen=True):
 
     hulls: Sequence[tuple[float, float, float, float]]
     areas: Sequence[float]
-    segmentations: Sequence[tuple[forms.Ring, ...] | forms.Rle]
+    segmentations: Sequence[tuple[Ring, ...] | forms.Rle]
     losses: dict[str, int]
     keys: int
 
@@ -46,28 +46,29 @@ def shapes_of(
     """The shapes of objects of such classes on such frames, `counts` on each. Left where more is to be said of some."""
     import numpy as np
 
-    boxes, rings, others = _by_kind(objects)
-    sizes = np.array([(frame.width, frame.height) for frame in frames])
-    sizes = np.repeat(sizes, counts, axis=0)
-    parts: list[tuple[list[int], forms.Columns]] = []
-    keys = 4 * len(boxes)
+    on = np.repeat(np.arange(len(frames)), counts)
+    sizes = np.array([(frame.width, frame.height) for frame in frames])[on]
+    boxes, rings, nested = _by_kind(objects)
+    polygons, keys = _polygons(objects, nested, sizes)
+    several = {place: one for place, one in polygons.items() if len(one.polygons) > 1 or len(one.polygons[0]) > 1}
+    parts: list[tuple[Sequence[int], forms.Columns]] = []
     if boxes:
-        parts.append((boxes, _boxes(objects, boxes, sizes)))
-        on = np.repeat(np.arange(len(frames)), counts)[boxes].tolist()
-        _refuse_twins(boxes, zip(on, map(classes.__getitem__, boxes), parts[0][1].hulls, strict=True))
+        made = _boxes(objects, boxes, sizes)
+        _refuse_twins(boxes, zip(on[boxes].tolist(), map(classes.__getitem__, boxes), made.hulls, strict=True))
+        parts.append((boxes, made))
+        keys += 4 * len(boxes)
     if rings:
-        found, points = _rings(objects, rings, sizes)
-        parts.append((rings, found))
-        keys += 3 * points
-    holed = 0
-    if others:
-        given = _polygons(objects, others, sizes)
-        keys += sum(count + 1 for _, count in given)
-        holed = sum(needs_rle(polygon) for polygon, _ in given)
-        parts.append((others, _forms_of([polygon for polygon, _ in given], sizes[others].tolist())))
-    hulls, areas, segmentations, _ = parts[0][1] if len(parts) == 1 else _merged(parts, len(objects))
-    losses = {"coco:polygon_with_holes_as_rle": holed, "tables:outline": len(rings) + len(others)}
-    return Shapes(hulls, areas, segmentations, losses, keys)
+        drawn, points = _outlines(objects, rings, sizes)
+        parts.append((rings, _rings(rings, drawn, points, sizes)))
+        keys += 3 * int(points.sum())
+    if alone := [place for place in polygons if place not in several]:
+        drawn, points = rounded.flattened([polygons[place].polygons[0][0] for place in alone])
+        parts.append((alone, _rings(alone, drawn, points, sizes)))
+    if several:
+        parts.append(_several(several, sizes))
+    holed = sum(map(needs_rle, several.values()))
+    losses = {"coco:polygon_with_holes_as_rle": holed, "tables:outline": len(rings) + len(nested)}
+    return Shapes(*_merged(parts)[:3], losses, keys)
 
 
 def _by_kind(objects: Sequence[plain.Object]) -> tuple[list[int], list[int], list[int]]:
@@ -88,8 +89,8 @@ def _by_kind(objects: Sequence[plain.Object]) -> tuple[list[int], list[int], lis
     return boxes, rings, others
 
 
-def _boxes(objects: Sequence[plain.Object], places: list[int], sizes: "Sizes") -> forms.Columns:
-    given = [objects[place].bounding_box for place in places]
+def _boxes(objects: Sequence[plain.Object], places: list[int], sizes: "Ints") -> forms.Columns:
+    given = [one for place in places if isinstance(one := objects[place].bounding_box, plain.Box)]
     sides, odd = plain_shapes.boxes(given, sizes[places])
     _refuse(places, odd)
     return forms.box_columns(sides)
@@ -107,32 +108,32 @@ def _refuse_twins(places: Sequence[int], keys: Iterable[tuple[object, ...]]) -> 
         raise Left(set(places) - set(last.values()))
 
 
-def _rings(objects: Sequence[plain.Object], places: list[int], sizes: "Sizes") -> tuple[forms.Columns, int]:
-    """The forms, and how many points there are in all."""
-    given = [objects[place].polygon for place in places]
+def _outlines(objects: Sequence[plain.Object], places: Sequence[int], sizes: "Ints") -> tuple["Floats", "Ints"]:
+    given = [one for place in places if isinstance(one := objects[place].polygon, Raw)]
     drawn, counts, odd = plain_shapes.outlines(given, sizes[places])
     _refuse(places, odd)
+    return drawn, counts
+
+
+def _rings(places: Sequence[int], drawn: "Floats", counts: "Ints", sizes: "Ints") -> forms.Columns:
+    """The forms of polygons of one ring."""
     found = forms.ring_columns(drawn, counts, sizes[places].tolist())
-    doubtful = [
-        at
-        for at, (area, simple) in enumerate(zip(found.areas, found.simple, strict=True))
-        if not simple or area <= FLAT
-    ]
-    ends = (2 * counts.cumsum()).tolist() if doubtful else []
-    flat = [
-        at for at in doubtful if is_flat(Polygon(((tuple(drawn[ends[at] - 2 * counts[at] : ends[at]].tolist()),),)))
-    ]
-    if flat:
-        raise Left(places[at] for at in flat)
-    return found, int(counts.sum())
+    fine = (simple and area > FLAT for simple, area in zip(found.simple, found.areas, strict=True))
+    if doubtful := [at for at, is_fine in enumerate(fine) if not is_fine]:
+        ends = 2 * counts.cumsum()
+        rings = (tuple(drawn[ends[at] - 2 * counts[at] : ends[at]].tolist()) for at in doubtful)
+        flat = [at for at, ring in zip(doubtful, rings, strict=True) if is_flat(Polygon(((ring,),)))]
+        if flat:
+            raise Left(places[at] for at in flat)
+    return found
 
 
-def _polygons(objects: Sequence[plain.Object], places: list[int], sizes: "Sizes") -> list[tuple[Polygon, int]]:
-    """Polygons of any kind, and how many keys the points of each have."""
-    found: list[tuple[Polygon, int]] = []
+def _polygons(objects: Sequence[plain.Object], places: Sequence[int], sizes: "Ints") -> tuple[dict[int, Polygon], int]:
+    """Polygons of any kind by their places, and how many keys they have."""
+    found: dict[int, Polygon] = {}
     left: list[int] = []
-    for place in places:
-        width, height = sizes[place].tolist()
+    keys = 0
+    for place, (width, height) in zip(places, sizes[places].tolist(), strict=True):
         try:
             made = plain_shapes.polygon(objects[place], width, height)
         except UNREADABLE:
@@ -140,30 +141,31 @@ def _polygons(objects: Sequence[plain.Object], places: list[int], sizes: "Sizes"
         if made is None or is_flat(made[0]):
             left.append(place)
         else:
-            found.append(made)
+            found[place] = made[0]
+            keys += made[1] + 1
     if left:
         raise Left(left)
-    return found
+    return found, keys
 
 
-def _forms_of(polygons: Sequence[Polygon], sizes: Sequence[Sequence[int]]) -> forms.Columns:
-    found = [
-        forms.polygon_form(one, width=width, height=height)
-        for one, (width, height) in zip(polygons, sizes, strict=True)
-    ]
-    return forms.Columns(
-        [form.bbox for form in found],
-        [form.area for form in found],
-        [form.segmentation for form in found],
-        [form.simple for form in found],
-    )
+def _several(polygons: Mapping[int, Polygon], sizes: "Ints") -> tuple[Sequence[int], forms.Columns]:
+    """The places and forms of polygons of several rings."""
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for place in polygons:
+        width, height = sizes[place].tolist()
+        by_size.setdefault((width, height), []).append(place)
+    found: list[forms.Form] = []
+    for (width, height), places in by_size.items():
+        found += forms.forms_of_polygons([polygons[place] for place in places], width=width, height=height)
+    columns = zip(*((one.bbox, one.area, one.segmentation, one.simple) for one in found), strict=True)
+    return [place for places in by_size.values() for place in places], forms.Columns(*columns)
 
 
-def _merged(parts: Sequence[tuple[Sequence[int], forms.Columns]], total: int) -> forms.Columns:
+def _merged(parts: Sequence[tuple[Sequence[int], forms.Columns]]) -> forms.Columns:
     """The forms in the order of their objects."""
-    made: tuple[list[object], ...] = ([], [], [], [])
-    order = sorted(range(total), key=[place for places, _ in parts for place in places].__getitem__)
-    for column, of_parts in zip(made, zip(*(found for _, found in parts), strict=True), strict=True):
-        joined = [value for part in of_parts for value in part]
-        column.extend(map(joined.__getitem__, order))
-    return forms.Columns(*made)
+    if len(parts) == 1 and isinstance(parts[0][0], list) and parts[0][0] == sorted(parts[0][0]):
+        return parts[0][1]
+    places = [place for places, _ in parts for place in places]
+    order = sorted(range(len(places)), key=places.__getitem__)
+    joined = ([value for part in column for value in part] for column in zip(*(made for _, made in parts), strict=True))
+    return forms.Columns(*([values[at] for at in order] for values in joined))
