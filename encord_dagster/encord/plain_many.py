@@ -3,13 +3,13 @@
 What is told of a row here is what `plain_rows` tells of it; a row of which more is to be said is left to that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw, UnsetType
 
 from encord_dagster.encord import plain
 from encord_dagster.encord.container import RowSlice
@@ -19,7 +19,7 @@ from encord_dagster.encord.notes import Notes
 from encord_dagster.encord.plain_answers import PlainAnswers
 from encord_dagster.encord.plain_frames import Row
 from encord_dagster.encord.plain_heads import clean, event_of
-from encord_dagster.encord.plain_keys import Odd
+from encord_dagster.encord.plain_keys import Odd, keys_of_part
 from encord_dagster.encord.plain_rows import NEVER, LabelReader, PlainReader
 from encord_dagster.encord.scalars import HASH, HASH_CHARACTERS
 
@@ -28,6 +28,14 @@ _NOWHERE = RowSlice(0, 0, 0, b"")
 _fields = attrgetter("object_hash", "feature_hash", "name", "confidence", "manual_annotation")
 _rare = attrgetter("is_deleted", "reviews")
 _edited = attrgetter("last_edited_by", "last_edited_at")
+
+
+class Left(Exception):
+    """Objects, by their places, whose rows have to be read another way."""
+
+    def __init__(self, places: Iterable[int]) -> None:
+        super().__init__()
+        self.places = list(places)
 
 
 class BareRow(msgspec.Struct, frozen=True):
@@ -83,19 +91,37 @@ class Columns(NamedTuple):
 
 
 def columns(objects: Sequence[plain.Object]) -> Columns:
-    """The fields of objects of which nothing is to be said; Odd where one is not like that."""
+    """The fields of objects. Left where something is to be said about some."""
     object_hashes, feature_hashes, names, confidences, manual = zip(*map(_fields, objects), strict=True)
-    if set(chain.from_iterable(map(_rare, objects))) != {UNSET}:
-        raise Odd
-    if not (min(confidences) >= 0.0 and max(confidences) <= 1.0):
-        raise Odd
-    if not (all(map(HASH.fullmatch, set(feature_hashes))) and _are_hashes(object_hashes)):
-        raise Odd
-    for name in set(names):
-        clean(name)
-    unedited = sum(one is UNSET for one in chain.from_iterable(map(_edited, objects)))
-    keys = 13 * len(objects) - unedited
+    rare = list(chain.from_iterable(map(_rare, objects)))
+    is_rare = set(map(type, rare)) != {UnsetType}
+    fine = min(confidences) >= 0.0 and max(confidences) <= 1.0 and not (is_rare and True in rare)
+    fine = fine and all(map(HASH.fullmatch, set(feature_hashes))) and _are_hashes(object_hashes)
+    if not (fine and all(map(_is_clean, set(names)))):
+        raise Left(place for place, one in enumerate(objects) if not _is_fine(one))
+    edited = list(map(type, chain.from_iterable(map(_edited, objects))))
+    keys = 13 * len(objects) - edited.count(UnsetType)
+    keys += sum(1 + _keys_of_rare(one) for one in rare if one is not UNSET) if is_rare else 0
     return Columns(object_hashes, feature_hashes, names, confidences, manual, keys)
+
+
+def _is_fine(one: plain.Object) -> bool:
+    """Whether nothing is to be said about the fields of an object."""
+    hashes = HASH.fullmatch(one.object_hash) and HASH.fullmatch(one.feature_hash)
+    return bool(hashes) and 0.0 <= one.confidence <= 1.0 and one.is_deleted is not True and _is_clean(one.name)
+
+
+def _is_clean(name: str) -> bool:
+    try:
+        clean(name)
+    except Odd:
+        return False
+    return True
+
+
+def _keys_of_rare(value: bool | list[Raw]) -> int:
+    """The keys in a field that old exports have."""
+    return sum(keys_of_part(bytes(review)) for review in value) if isinstance(value, list) else 0
 
 
 def _are_hashes(texts: Sequence[str]) -> bool:

@@ -20,9 +20,11 @@ def rasterise_all(polygons: Sequence[Polygon], *, width: int, height: int) -> li
     """Pixels of polygons in one frame size, whose rings have three points or more."""
     import numpy as np
 
+    if not polygons:
+        return []
     size, pixels = (height, width), width * height
     runs = _filled([ring for polygon in polygons for rings in polygon.polygons for ring in rings], size)
-    if runs is None or not len(polygons):
+    if runs is None:
         return [made for one in polygons if (made := rasterise(one, width=width, height=height))]
     part_of = [part for part, rings in enumerate(chain.from_iterable(one.polygons for one in polygons)) for _ in rings]
     polygon_of = np.repeat(np.arange(len(polygons)), [len(one.polygons) for one in polygons])

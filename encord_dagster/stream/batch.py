@@ -9,9 +9,9 @@ from typing import TypeVar
 import msgspec
 
 from encord_dagster import identity
-from encord_dagster.encord.plain_many import BareRow, columns
+from encord_dagster.encord.plain_many import BareRow, Left, columns
 from encord_dagster.formats import coco
-from encord_dagster.stream.columns import Left, shapes_of
+from encord_dagster.stream.columns import shapes_of
 from encord_dagster.stream.counts import add
 from encord_dagster.stream.judge import names_of
 from encord_dagster.stream.work import Work

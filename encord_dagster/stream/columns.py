@@ -8,6 +8,7 @@ from msgspec import UNSET, Raw
 
 from encord_dagster.encord import plain, plain_shapes
 from encord_dagster.encord.model import Frame
+from encord_dagster.encord.plain_many import Left
 from encord_dagster.encord.scalars import UNREADABLE
 from encord_dagster.formats import forms, rounded
 from encord_dagster.formats.raster import needs_rle
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from encord_dagster.formats.rounded import Floats, Ints
-
-
-class Left(Exception):
-    """Objects, by their places, whose rows have to go another way."""
-
-    def __init__(self, places: Iterable[int]) -> None:
-        super().__init__()
-        self.places = list(places)
 
 
 class Shapes(msgspec.Struct, frozen=True):

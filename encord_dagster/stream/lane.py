@@ -12,12 +12,11 @@ from encord_dagster.encord import plain
 from encord_dagster.encord.container import RowSlice
 from encord_dagster.encord.plain_frames import Row
 from encord_dagster.encord.plain_keys import Odd, have_keys, is_utf8
-from encord_dagster.encord.plain_many import BareRow, bare_row
+from encord_dagster.encord.plain_many import BareRow, Left, bare_row
 from encord_dagster.encord.plain_rows import PlainReader
 from encord_dagster.encord.scalars import UNREADABLE
 from encord_dagster.geometry import LARGEST_MASK
 from encord_dagster.stream.batch import Batch
-from encord_dagster.stream.columns import Left
 from encord_dagster.stream.large import LARGE
 from encord_dagster.stream.work import Work
 from encord_dagster.validation import is_wanted
