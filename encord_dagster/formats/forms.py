@@ -5,13 +5,13 @@ Both give the same, to the last bit. Lengths in pixels; coordinates are rounded 
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from encord_dagster import masks_at_once
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.formats import rounded
+from encord_dagster.formats.columns import box_columns, ring_columns
 from encord_dagster.formats.fragment import Category
 from encord_dagster.formats.raster import (
     DECIMALS,
@@ -40,9 +40,6 @@ from encord_dagster.geometry import (
     RotatedBox,
     Skeleton,
 )
-
-if TYPE_CHECKING:
-    from encord_dagster.formats.rounded import Floats, Ints
 
 COCO_VISIBILITY = {"visible": 2, "occluded": 1, "self_occluded": 1, "invisible": 0}
 
@@ -245,38 +242,3 @@ def _ring_forms(given: Sequence[tuple[int, Ring, int, int]]) -> Iterator[tuple[i
     found = ring_columns(drawn, sizes, [(width, height) for *_, width, height in given])
     for (place, *_), hull, area, segmentation, simple in zip(given, *found, strict=True):
         yield place, Form(hull, area, segmentation, simple=simple)
-
-
-class Columns(NamedTuple):
-    """What COCO says of many shapes, field by field of `Form`."""
-
-    hulls: Sequence[tuple[float, float, float, float]]
-    areas: Sequence[float]
-    segmentations: Sequence[tuple[Ring, ...] | Rle]
-    simple: Sequence[bool]
-
-
-def box_columns(sides: "Floats") -> Columns:
-    """The forms of boxes; x, y, width and height of each are a row."""
-    import numpy as np
-
-    ends = sides[:, :2] + sides[:, 2:]
-    numbers = np.concatenate((sides, ends, (sides[:, 2] * sides[:, 3])[:, None]), axis=1)
-    found = rounded.rounded(numbers)
-    x, y, width, height, right, bottom, areas = found.T.tolist()
-    hulls = list(zip(x, y, width, height, strict=True))
-    rings = zip(zip(x, y, right, y, right, bottom, x, bottom, strict=True), strict=True)
-    return Columns(hulls, areas, list(rings), [False] * len(hulls))
-
-
-def ring_columns(drawn: "Floats", sizes: "Ints", frames: Sequence[tuple[int, int]]) -> Columns:
-    """The forms of polygons of one ring. `drawn` is all points, `sizes` how many each has, `frames` their frames."""
-    rings = rounded.Rings(drawn, sizes)
-    areas, simple, points = rings.areas(), rings.stars(), rings.rounded()
-    for place in [place for place, is_star in enumerate(simple) if not is_star]:
-        simple[place] = is_simple(points[place])
-        if not simple[place]:
-            width, height = frames[place]
-            polygon = Polygon(((rings.of(drawn, place),),))
-            areas[place] = _r(area_in_pixels(polygon, width=width, height=height))
-    return Columns(rings.hulls(), areas, list(zip(points, strict=True)), simple)

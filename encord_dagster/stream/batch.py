@@ -11,9 +11,9 @@ import msgspec
 from encord_dagster import identity
 from encord_dagster.encord.plain_many import BareRow, Left, columns
 from encord_dagster.formats import coco
-from encord_dagster.stream.columns import shapes_of
 from encord_dagster.stream.counts import add
 from encord_dagster.stream.judge import names_of
+from encord_dagster.stream.shapes import shapes_of
 from encord_dagster.stream.work import Work
 
 _T = TypeVar("_T")

@@ -11,6 +11,7 @@ from encord_dagster.encord.model import Frame
 from encord_dagster.encord.plain_many import Left
 from encord_dagster.encord.scalars import UNREADABLE
 from encord_dagster.formats import forms, rounded
+from encord_dagster.formats.columns import Columns, box_columns, ring_columns
 from encord_dagster.formats.raster import needs_rle
 from encord_dagster.geometry import Polygon, Ring
 from encord_dagster.rules.rows import is_flat
@@ -44,7 +45,7 @@ def shapes_of(
     boxes, rings, nested = _by_kind(objects)
     polygons, keys = _polygons(objects, nested, sizes)
     several = {place: one for place, one in polygons.items() if len(one.polygons) > 1 or len(one.polygons[0]) > 1}
-    parts: list[tuple[Sequence[int], forms.Columns]] = []
+    parts: list[tuple[Sequence[int], Columns]] = []
     if boxes:
         made = _boxes(objects, boxes, sizes)
         _refuse_twins(boxes, zip(on[boxes].tolist(), map(classes.__getitem__, boxes), made.hulls, strict=True))
@@ -82,11 +83,11 @@ def _by_kind(objects: Sequence[plain.Object]) -> tuple[list[int], list[int], lis
     return boxes, rings, others
 
 
-def _boxes(objects: Sequence[plain.Object], places: list[int], sizes: "Ints") -> forms.Columns:
+def _boxes(objects: Sequence[plain.Object], places: list[int], sizes: "Ints") -> Columns:
     given = [one for place in places if isinstance(one := objects[place].bounding_box, plain.Box)]
     sides, odd = plain_shapes.boxes(given, sizes[places])
     _refuse(places, odd)
-    return forms.box_columns(sides)
+    return box_columns(sides)
 
 
 def _refuse(places: Sequence[int], odd: "NDArray[np.bool_]") -> None:
@@ -108,9 +109,9 @@ def _outlines(objects: Sequence[plain.Object], places: Sequence[int], sizes: "In
     return drawn, counts
 
 
-def _rings(places: Sequence[int], drawn: "Floats", counts: "Ints", sizes: "Ints") -> forms.Columns:
+def _rings(places: Sequence[int], drawn: "Floats", counts: "Ints", sizes: "Ints") -> Columns:
     """The forms of polygons of one ring."""
-    found = forms.ring_columns(drawn, counts, sizes[places].tolist())
+    found = ring_columns(drawn, counts, sizes[places].tolist())
     fine = (simple and area > FLAT for simple, area in zip(found.simple, found.areas, strict=True))
     if doubtful := [at for at, is_fine in enumerate(fine) if not is_fine]:
         ends = 2 * counts.cumsum()
@@ -141,7 +142,7 @@ def _polygons(objects: Sequence[plain.Object], places: Sequence[int], sizes: "In
     return found, keys
 
 
-def _several(polygons: Mapping[int, Polygon], sizes: "Ints") -> tuple[Sequence[int], forms.Columns]:
+def _several(polygons: Mapping[int, Polygon], sizes: "Ints") -> tuple[Sequence[int], Columns]:
     """The places and forms of polygons of several rings."""
     by_size: dict[tuple[int, int], list[int]] = {}
     for place in polygons:
@@ -151,14 +152,14 @@ def _several(polygons: Mapping[int, Polygon], sizes: "Ints") -> tuple[Sequence[i
     for (width, height), places in by_size.items():
         found += forms.forms_of_polygons([polygons[place] for place in places], width=width, height=height)
     columns = zip(*((one.bbox, one.area, one.segmentation, one.simple) for one in found), strict=True)
-    return [place for places in by_size.values() for place in places], forms.Columns(*columns)
+    return [place for places in by_size.values() for place in places], Columns(*columns)
 
 
-def _merged(parts: Sequence[tuple[Sequence[int], forms.Columns]]) -> forms.Columns:
+def _merged(parts: Sequence[tuple[Sequence[int], Columns]]) -> Columns:
     """The forms in the order of their objects."""
     if len(parts) == 1 and isinstance(parts[0][0], list) and parts[0][0] == sorted(parts[0][0]):
         return parts[0][1]
     places = [place for places, _ in parts for place in places]
     order = sorted(range(len(places)), key=places.__getitem__)
     joined = ([value for part in column for value in part] for column in zip(*(made for _, made in parts), strict=True))
-    return forms.Columns(*([values[at] for at in order] for values in joined))
+    return Columns(*([values[at] for at in order] for values in joined))
