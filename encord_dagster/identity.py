@@ -4,7 +4,7 @@ COCO ids are 53 bits, since COCOeval keeps them in float64, and never 0, since i
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 ID_BITS = 53
 
@@ -32,6 +32,24 @@ def numbering(*parts: str) -> Callable[[Sequence[str]], list[int]]:
         return [int.from_bytes(sha256((start + rest).encode()).digest()[:8], "big") >> shift or 1 for rest in rests]
 
     return numbered
+
+
+def numbers(groups: Iterable[tuple[str, Iterable[str]]]) -> list[int]:
+    """`number` of many identities, in order: groups of them that start alike, parts joined by NUL, and how each ends.
+
+    What a group starts with is hashed once: a copy of that costs half of what hashing anew does.
+    """
+    import numpy as np
+
+    digests: list[bytes] = []
+    for start, rests in groups:
+        copy = hashlib.sha256(start.encode()).copy
+        for rest in rests:
+            one = copy()
+            one.update(rest.encode())
+            digests.append(one.digest())
+    found = (np.frombuffer(b"".join(digests), dtype=">u8")[::4] >> (64 - ID_BITS)).tolist()
+    return found if all(found) else [one or 1 for one in found]
 
 
 def image_id(data_hash: str, identity: str) -> int:

@@ -7,7 +7,9 @@ unknown or a repeated one, and is left to the tolerant reader, which tells them 
 from typing import Literal
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, UnsetType
+
+from encord_dagster.encord.scalars import UNREADABLE, Raw
 
 
 class Box(msgspec.Struct, gc=False):
@@ -168,7 +170,9 @@ class FilmRow(Row, gc=False, kw_only=True):
 
 _IMAGES = msgspec.json.Decoder(ImageRow)
 _FILMS = msgspec.json.Decoder(FilmRow)
+_MANY_IMAGES = msgspec.json.Decoder(list[ImageRow])
 _KEY = b'"data_type":'
+FILMS = ("video", "dicom", "nifti")  # what the types of such rows, and of their units, start with
 
 
 def decode(raw: bytes) -> ImageRow | FilmRow:
@@ -181,6 +185,19 @@ def type_in(raw: bytes) -> bytes:
     """How the type of the data begins, if it stands where the platform writes it."""
     at = raw.find(_KEY) + len(_KEY)
     return raw[at : at + 10].lstrip()
+
+
+def decode_images(text: bytes) -> list[ImageRow] | None:
+    """Rows with commas between them, if all are of images; None where one is not, or is not written as usual."""
+    try:
+        rows = _MANY_IMAGES.decode(b"[" + text + b"]")
+    except UNREADABLE:
+        return None
+    units = (unit for row in rows for unit in row.data_units.values())
+    films = any(row.data_type.startswith(FILMS) for row in rows) or any(
+        unit.data_type.startswith(FILMS) for unit in units
+    )
+    return None if films else rows
 
 
 def keys_of(row: ImageRow | FilmRow) -> int:

@@ -1,7 +1,8 @@
 """Answers of plain rows: equal ones are read once for all rows, by the tolerant reader; a finding makes them odd."""
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 
 from msgspec import Raw
 
@@ -69,6 +70,12 @@ class PlainAnswers:
         if self._spans and (spans := self._spans.get(object_hash)):
             return spans.at(frame)
         return self.static.get(object_hash, ())
+
+    def of_many(self, object_hashes: Sequence[str], frames: Sequence[int]) -> Iterable[Given]:
+        """`at` for several."""
+        if self._spans:
+            return map(self.at, object_hashes, frames)
+        return map(self.static.get, object_hashes, repeat(()))
 
 
 class _Spans:

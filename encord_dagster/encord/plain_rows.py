@@ -26,7 +26,7 @@ from encord_dagster.encord.scalars import HASH, UNREADABLE
 from encord_dagster.errors import RowError
 from encord_dagster.geometry import Bitmask, Geometry
 
-_NEVER = (Odd, DuplicateKey, RowError, *UNREADABLE)
+NEVER = (Odd, DuplicateKey, RowError, *UNREADABLE)
 
 
 class PlainReader:
@@ -74,7 +74,7 @@ class PlainReader:
             event = event_of(row, piece, "")
             made = LabelReader(row, notes, self.known, self.classes, masks)
             label_row = made.read()
-        except _NEVER:
+        except NEVER:
             return None
         return RowReading(event, label_row, tuple(notes.findings)), made.keys
 

@@ -1,12 +1,27 @@
 """Shapes of plain rows in pixels. None where the tolerant reader has to look: outside the image, or odd."""
 
+from collections.abc import Collection, Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from encord_dagster.encord.pixels import pixels_of, same_outline
 from encord_dagster.encord.plain import Box as Fractions
 from encord_dagster.encord.plain import Object
+from encord_dagster.encord.plain_points import read_points
+from encord_dagster.encord.scalars import UNREADABLE
 from encord_dagster.geometry import LARGEST_FRAME, LONGEST_OUTLINE, Box, Polygon, Ring
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Flags = NDArray[np.bool_]
 
 
 class _XY(msgspec.Struct, gc=False):
@@ -16,6 +31,7 @@ class _XY(msgspec.Struct, gc=False):
 
 _POINTS = msgspec.json.Decoder(dict[str, _XY])
 _NESTED = msgspec.json.Decoder(list[list[list[float]]])
+_sides, _xy = attrgetter("x", "y", "w", "h"), attrgetter("x", "y")
 _INDICES = [str(number) for number in range(10_000)]
 
 
@@ -60,3 +76,51 @@ def _ring(ring: list[float], width: int, height: int) -> Ring:
     if (first == second or second == third or third == first) and len(set(zip(ring[::2], ring[1::2], strict=True))) < 3:
         return ()
     return pixels_of(ring, width, height)
+
+
+def boxes(given: Sequence[Fractions], frames: "Ints") -> tuple["Floats", "Flags"]:
+    """`box` of many: x, y, width and height of each, and which of them the tolerant reader has to look at.
+
+    `frames` are width and height of the frame of each.
+    """
+    import numpy as np
+
+    found = np.fromiter(chain.from_iterable(map(_sides, given)), dtype=np.float64, count=4 * len(given)).reshape(-1, 4)
+    starts, sides = found[:, :2], found[:, 2:]
+    odd = np.logical_or.reduce((starts < 0.0) | (sides <= 0.0) | (starts + sides > 1.0), axis=1)
+    return np.concatenate(((starts + 0.0) * frames, sides * frames), axis=1), odd
+
+
+def outlines(given: Sequence[Raw], frames: "Ints") -> tuple["Floats", "Ints", "Flags"]:
+    """`polygon` of many that have one ring: all points, how many each has, and which the tolerant reader has to see."""
+    import numpy as np
+
+    flat, sizes = read_points([bytes(raw) for raw in given]) or _points_of(given)
+    odd = (sizes < 3) | (sizes * frames.max(axis=1) > LONGEST_OUTLINE) | (frames.prod(axis=1) > LARGEST_FRAME)
+    if odd.any():
+        return flat, sizes, odd
+    firsts = sizes.cumsum() - sizes
+    odd = (np.minimum.reduceat(flat, firsts) < 0.0).any(axis=1) | (np.maximum.reduceat(flat, firsts) > 1.0).any(axis=1)
+    first, second, third = (flat[firsts + place] for place in range(3))
+    for one, other in ((first, second), (second, third), (third, first)):
+        odd |= (one == other).all(axis=1)
+    return (flat * np.repeat(frames, sizes, axis=0) + 0.0).ravel(), sizes, odd
+
+
+def _points_of(given: Sequence[Raw]) -> tuple["Floats", "Ints"]:
+    """The points of each outline, one by one; none where they are not written so."""
+    import numpy as np
+
+    decoded = [_points(raw) for raw in given]
+    sizes = np.array(list(map(len, decoded)))
+    points = chain.from_iterable(map(_xy, chain.from_iterable(decoded)))
+    return np.fromiter(points, dtype=np.float64, count=2 * int(sizes.sum())).reshape(-1, 2), sizes
+
+
+def _points(raw: Raw) -> Collection[_XY]:
+    """The points of a polygon in order; none where they are not written so."""
+    try:
+        points = _POINTS.decode(raw)
+    except UNREADABLE:
+        return ()
+    return points.values() if list(points) == _INDICES[: len(points)] else ()

@@ -11,6 +11,7 @@ ABSENT = Raw(b"null")
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 HASH = re.compile(r"(?!(?:AKIA|ASIA|AROA|AIDA|GOOG)[0-9A-Z]{12})[0-9A-Za-z/+=_-]{1,64}")  # no access key
+HASH_CHARACTERS = re.compile(r"[0-9A-Za-z/+=_-]*")
 FRAME_NUMBER = re.compile(r"[0-9]{1,9}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?")
 _ABSENT_WORDS = frozenset({"", "null", "None", "none"})

@@ -11,6 +11,7 @@ import msgspec
 from encord_dagster import masks_at_once
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.formats import rounded
+from encord_dagster.formats.columns import box_columns, ring_columns
 from encord_dagster.formats.fragment import Category
 from encord_dagster.formats.raster import (
     DECIMALS,
@@ -24,6 +25,7 @@ from encord_dagster.formats.raster import (
     rasterise,
     ring_area,
 )
+from encord_dagster.formats.rasters import rasterise_all
 from encord_dagster.geometry import (
     LARGEST_MASK,
     Bitmask,
@@ -87,12 +89,15 @@ def _empty(width: int, height: int) -> Rle:
     return Rle((height, width), rle.encode([width * height]))
 
 
-def _polygon_form(polygon: Polygon, *, width: int, height: int) -> Form:
+def _polygon_form(polygon: Polygon, *, width: int, height: int, raster: Raster | None = None) -> Form:
+    """The form of a polygon, whose pixels may be at hand."""
     if needs_rle(polygon):
-        return _raster_form(rasterise(polygon, width=width, height=height), width=width, height=height)
+        return _raster_form(raster or rasterise(polygon, width=width, height=height), width=width, height=height)
     rings = tuple(_ring(ring) for rings in polygon.polygons for ring in rings)
-    exact = len(rings) == 1 and is_simple(rings[0])
-    area = ring_area(rings[0]) if exact else area_in_pixels(polygon, width=width, height=height)
+    if len(rings) == 1 and is_simple(rings[0]):
+        area = ring_area(rings[0])
+    else:
+        area = float(raster.area) if raster else area_in_pixels(polygon, width=width, height=height)
     return Form(bbox=_hull([v for ring in rings for v in ring]), area=_r(area), segmentation=rings)
 
 
@@ -161,6 +166,7 @@ class _Waiting(msgspec.Struct):
     boxes: list[tuple[int, Box]] = []
     rings: list[tuple[int, Ring, int, int]] = []  # of polygons of one ring, with the size of their frames
     masks: dict[tuple[int, int], list[tuple[int, Bitmask]]] = {}  # by the size of their frames
+    several: dict[tuple[int, int], list[tuple[int, Polygon]]] = {}  # polygons of several rings, likewise
 
 
 def forms_of(rows: Sequence[LabelRow], categories: Mapping[str, Category]) -> list[Form]:
@@ -178,6 +184,8 @@ def forms_of(rows: Sequence[LabelRow], categories: Mapping[str, Category]) -> li
                     waiting.boxes.append((len(forms), shape))
                 elif isinstance(shape, Polygon) and len(shape.polygons) == 1 and len(shape.polygons[0]) == 1:
                     waiting.rings.append((len(forms), shape.polygons[0][0], width, height))
+                elif isinstance(shape, Polygon) and has_outlines(shape) and width * height <= LARGEST_MASK:
+                    waiting.several.setdefault((width, height), []).append((len(forms), shape))
                 elif isinstance(shape, Bitmask) and width * height <= LARGEST_MASK:
                     waiting.masks.setdefault((width, height), []).append((len(forms), shape))
                 else:
@@ -195,6 +203,9 @@ def _of_waiting(waiting: _Waiting) -> Iterator[tuple[int, Form]]:
         yield from zip(places, _box_forms(boxes), strict=True)
     if waiting.rings:
         yield from _ring_forms(waiting.rings)
+    for (width, height), polygons in waiting.several.items():
+        found = forms_of_polygons([polygon for _, polygon in polygons], width=width, height=height)
+        yield from zip((place for place, _ in polygons), found, strict=True)
     for (width, height), masks in waiting.masks.items():
         turned = masks_at_once.turn_all([mask.runs for _, mask in masks], width, height)
         size = (height, width)
@@ -202,24 +213,32 @@ def _of_waiting(waiting: _Waiting) -> Iterator[tuple[int, Form]]:
             yield place, Form(one.bbox, one.area, Rle(size, one.counts))
 
 
+def has_outlines(polygon: Polygon) -> bool:
+    """Whether a polygon has rings, each of three points or more."""
+    return (
+        bool(polygon.polygons)
+        and all(len(ring) >= 6 for rings in polygon.polygons for ring in rings)
+        and all(polygon.polygons)
+    )
+
+
+def forms_of_polygons(polygons: Sequence[Polygon], *, width: int, height: int) -> Iterator[Form]:
+    """The forms of polygons that have outlines, in a frame that can hold masks."""
+    rasters = rasterise_all(polygons, width=width, height=height)
+    for polygon, raster in zip(polygons, rasters, strict=True):
+        yield _polygon_form(polygon, width=width, height=height, raster=raster)
+
+
 def _box_forms(boxes: Sequence[Box]) -> Iterator[Form]:
     import numpy as np
 
-    sides = np.array([(box.x, box.y, box.width, box.height) for box in boxes])
-    ends = sides[:, :2] + sides[:, 2:]
-    numbers = np.concatenate((sides, ends, (sides[:, 2] * sides[:, 3])[:, None]), axis=1)
-    for x, y, w, h, right, bottom, area in rounded.rounded(numbers).tolist():
-        yield Form((x, y, w, h), area, ((x, y, right, y, right, bottom, x, bottom),))
+    found = box_columns(np.array([(box.x, box.y, box.width, box.height) for box in boxes]))
+    return map(Form, found.hulls, found.areas, found.segmentations)
 
 
 def _ring_forms(given: Sequence[tuple[int, Ring, int, int]]) -> Iterator[tuple[int, Form]]:
     """The forms of polygons of one ring, with their places."""
-    rings = rounded.Rings([ring for _, ring, _, _ in given])
-    areas, hulls, stars, points = rings.areas(), rings.hulls(), rings.stars(), rings.rounded()
-    for (place, drawn, width, height), area, hull, is_star, ring in zip(
-        given, areas, hulls, stars, points, strict=True
-    ):
-        simple = is_star or is_simple(ring)
-        if not simple:
-            area = _r(area_in_pixels(Polygon(((drawn,),)), width=width, height=height))
-        yield place, Form(hull, area, (ring,), simple=simple)
+    drawn, sizes = rounded.flattened([ring for _, ring, _, _ in given])
+    found = ring_columns(drawn, sizes, [(width, height) for *_, width, height in given])
+    for (place, *_), hull, area, segmentation, simple in zip(given, *found, strict=True):
+        yield place, Form(hull, area, segmentation, simple=simple)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
 _UNIT = 10.0**DECIMALS
 _NEAR = 1e-3  # of the last decimal: closer to the middle between two, Python decides
@@ -31,16 +32,23 @@ def rounded(values: "Floats") -> "Floats":
     return made
 
 
-class Rings:
-    """Rings, rounded, of at least one point each."""
+def flattened(rings: Sequence[Ring]) -> tuple["Floats", "Ints"]:
+    """All points of rings, and how many each has."""
+    import numpy as np
 
-    def __init__(self, rings: Sequence[Ring]) -> None:
+    sizes = np.array([len(ring) for ring in rings])
+    return np.fromiter(chain.from_iterable(rings), dtype=np.float64, count=int(sizes.sum())), sizes // 2
+
+
+class Rings:
+    """Rings, rounded, of at least one point each. `flat` is all their points, `sizes` how many each has."""
+
+    def __init__(self, flat: "Floats", sizes: "Ints") -> None:
         import numpy as np
 
-        self._sizes = np.array([len(ring) for ring in rings]) // 2
+        self._sizes = sizes
         self._ends = self._sizes.cumsum()
         self._firsts = self._ends - self._sizes
-        flat = np.fromiter(chain.from_iterable(rings), dtype=np.float64, count=2 * int(self._ends[-1]))
         self._flat = rounded(flat)
         points = self._flat.reshape(-1, 2)
         self._x, self._y = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
@@ -74,7 +82,7 @@ class Rings:
         # the order of a sum shows in its last digits only: where those decide, sum as one ring is summed
         doubtful = (np.abs(np.abs(scaled - np.rint(scaled)) - 0.5) < 0.01 + scaled * 1e-12) | (areas > 1e7)
         for place in np.flatnonzero(doubtful).tolist():
-            made[place] = round(ring_area(self.one(place)), DECIMALS)
+            made[place] = round(ring_area(self.of(self._flat, place)), DECIMALS)
         found: list[float] = made.tolist()
         return found
 
@@ -87,10 +95,10 @@ class Rings:
         found: list[bool] = star_shaped(x, y, x[self._next], y[self._next], self._firsts).tolist()
         return found
 
-    def one(self, place: int) -> Ring:
-        """One of the rings."""
+    def of(self, points: "Floats", place: int) -> Ring:
+        """One of the rings, out of the points of all."""
         first, end = 2 * int(self._firsts[place]), 2 * int(self._ends[place])
-        return tuple(self._flat[first:end].tolist())
+        return tuple(points[first:end].tolist())
 
     def _least(self, values: "Floats") -> "Floats":
         import numpy as np

@@ -13,7 +13,7 @@ import msgspec
 from encord_dagster.encord.container import RowSlice
 from encord_dagster.encord.spans import BLANKS
 
-CHUNK = 2**20  # bytes read at a time; a row that is larger is read whole
+CHUNK = 2**18  # bytes read at a time: with what is made of them they stay in the cache; a larger row is read whole
 _HEAD = re.compile(rb'(?:\xef\xbb\xbf)?[ \t\r\n]*\[[ \t\r\n]*(\{[ \t\r\n]*"[^"\\]{1,64}"[ \t\r\n]*:)')
 _LOOK = 2**16
 _ONE = msgspec.json.Decoder(msgspec.Raw)

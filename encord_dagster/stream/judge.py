@@ -12,7 +12,7 @@ from encord_dagster.rules.rows import is_flat
 
 _PLAIN = frozenset({Box, Polygon, Bitmask})  # whose losses are few
 _FINE = frozenset({*_PLAIN, Polyline, Point, Skeleton})
-_FLAT = 1e-3  # square pixels: a polygon of more is not flat by any rounding
+FLAT = 1e-3  # square pixels: a polygon of more is not flat by any rounding
 
 
 class Look:
@@ -50,7 +50,7 @@ class Look:
         if Polygon not in self.kinds:
             return []
         pairs = zip(self.items, self.forms, strict=True)
-        simple = [item for item, form in pairs if not (form.simple and form.area > _FLAT)]
+        simple = [item for item, form in pairs if not (form.simple and form.area > FLAT)]
         return [item.geometry for item in simple if isinstance(item.geometry, Polygon)]
 
     def _boxes_differ(self) -> bool:

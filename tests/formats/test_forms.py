@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from encord_dagster.formats.forms import form_of, forms_of
 from encord_dagster.formats.fragment import Category, classes_of
 from encord_dagster.formats.raster import DECIMALS, is_simple, ring_area
-from encord_dagster.formats.rounded import Rings, rounded
+from encord_dagster.formats.rounded import Rings, flattened, rounded
 from encord_dagster.geometry import Ring
 from tests import factories as make
 from tests.effort import examples
@@ -58,11 +58,11 @@ def test_rings_together_are_measured_as_alone() -> None:
     """Areas, and which of them are stars: a star is simple."""
     rng = random.Random(5)
     rings = [_ring(rng) for _ in range(400)]
-    together = Rings(rings)
+    together = Rings(*flattened(rings))
     points, areas, stars = together.rounded(), together.areas(), together.stars()
     assert points == [tuple(round(value, DECIMALS) for value in ring) for ring in rings]
     assert areas == [round(ring_area(ring), DECIMALS) for ring in points]
-    assert stars == [Rings([ring]).stars()[0] for ring in rings]
+    assert stars == [Rings(*flattened([ring])).stars()[0] for ring in rings]
     assert all(is_simple(ring) for ring, star in zip(points, stars, strict=True) if star)
     assert 20 < sum(stars) < 380
 
@@ -71,7 +71,7 @@ def test_a_star_that_turns_twice_is_none() -> None:
     """A pentagram turns one way all along, and crosses itself."""
     corners = [(math.cos(turn * 0.8 * math.pi), math.sin(turn * 0.8 * math.pi)) for turn in range(5)]
     ring = tuple(50 + 40 * value for corner in corners for value in corner)
-    assert Rings([ring]).stars() == [False]
+    assert Rings(*flattened([ring])).stars() == [False]
     assert not is_simple(ring)
 
 

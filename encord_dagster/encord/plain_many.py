@@ -1,0 +1,131 @@
+"""Many plain rows at once: each read without its objects, whose fields then stand together as columns.
+
+What is told of a row here is what `plain_rows` tells of it; a row of which more is to be said is left to that.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import NamedTuple
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from encord_dagster.encord import plain
+from encord_dagster.encord.container import RowSlice
+from encord_dagster.encord.instances import Place
+from encord_dagster.encord.model import LabelRow, ObjectInstance, RowEvent
+from encord_dagster.encord.notes import Notes
+from encord_dagster.encord.plain_answers import PlainAnswers
+from encord_dagster.encord.plain_frames import Row
+from encord_dagster.encord.plain_heads import clean, event_of
+from encord_dagster.encord.plain_keys import Odd, keys_of_part
+from encord_dagster.encord.plain_rows import NEVER, LabelReader, PlainReader
+from encord_dagster.encord.scalars import HASH, HASH_CHARACTERS
+
+_SHORTEST_KEY = 16  # characters
+_NOWHERE = RowSlice(0, 0, 0, b"")
+_fields = attrgetter("object_hash", "feature_hash", "name", "confidence", "manual_annotation")
+_rare = attrgetter("is_deleted", "reviews")
+_edited = attrgetter("last_edited_by", "last_edited_at")
+
+
+class Left(Exception):
+    """Objects, by their places, whose rows have to be read another way."""
+
+    def __init__(self, places: Iterable[int]) -> None:
+        super().__init__()
+        self.places = list(places)
+
+
+class BareRow(msgspec.Struct, frozen=True):
+    """A row whose frames hold no objects; `sheets` has those of each frame. `keys`: how many it has without theirs."""
+
+    row: LabelRow
+    event: RowEvent
+    answers: PlainAnswers
+    sheets: Sequence[list[plain.Object]]
+    keys: int
+
+
+class _BareReader(LabelReader):
+    """Reads all of a row but its objects."""
+
+    def _objects(self, given: list[plain.Object], place: Place) -> tuple[ObjectInstance, ...]:
+        hashes = {one.object_hash for one in given}
+        if len(hashes) < len(given):
+            raise Odd
+        self.seen |= hashes
+        self.notes.objects_in += len(hashes)
+        self.sheets.append(given)
+        return ()
+
+    def read(self) -> LabelRow:
+        self.sheets: list[list[plain.Object]] = []
+        return super().read()
+
+
+def bare_row(row: Row, reader: PlainReader) -> BareRow | None:
+    """The row without its objects; None where more than labels is to be said of it."""
+    notes = Notes(None)
+    try:
+        event = event_of(row, _NOWHERE, "")
+        made = _BareReader(row, notes, reader.known, reader.classes, {})
+        read = made.read()
+    except NEVER:
+        return None
+    if notes.findings or notes.excluded or notes.quarantined:
+        return None
+    return BareRow(read, event, made.answers, made.sheets, made.keys)
+
+
+class Columns(NamedTuple):
+    """The objects of many frames, field by field. `keys`: how many keys they have without those of their shapes."""
+
+    object_hashes: Sequence[str]
+    feature_hashes: Sequence[str]
+    names: Sequence[str]
+    confidences: Sequence[float]
+    manual: Sequence[bool]
+    keys: int
+
+
+def columns(objects: Sequence[plain.Object]) -> Columns:
+    """The fields of objects. Left where something is to be said about some."""
+    object_hashes, feature_hashes, names, confidences, manual = zip(*map(_fields, objects), strict=True)
+    rare = list(chain.from_iterable(map(_rare, objects)))
+    is_rare = set(map(type, rare)) != {UnsetType}
+    fine = min(confidences) >= 0.0 and max(confidences) <= 1.0 and not (is_rare and True in rare)
+    fine = fine and all(map(HASH.fullmatch, set(feature_hashes))) and _are_hashes(object_hashes)
+    if not (fine and all(map(_is_clean, set(names)))):
+        raise Left(place for place, one in enumerate(objects) if not _is_fine(one))
+    edited = list(map(type, chain.from_iterable(map(_edited, objects))))
+    keys = 13 * len(objects) - edited.count(UnsetType)
+    keys += sum(1 + _keys_of_rare(one) for one in rare if one is not UNSET) if is_rare else 0
+    return Columns(object_hashes, feature_hashes, names, confidences, manual, keys)
+
+
+def _is_fine(one: plain.Object) -> bool:
+    """Whether nothing is to be said about the fields of an object."""
+    hashes = HASH.fullmatch(one.object_hash) and HASH.fullmatch(one.feature_hash)
+    return bool(hashes) and 0.0 <= one.confidence <= 1.0 and one.is_deleted is not True and _is_clean(one.name)
+
+
+def _is_clean(name: str) -> bool:
+    try:
+        clean(name)
+    except Odd:
+        return False
+    return True
+
+
+def _keys_of_rare(value: bool | list[Raw]) -> int:
+    """The keys in a field that old exports have."""
+    return sum(keys_of_part(bytes(review)) for review in value) if isinstance(value, list) else 0
+
+
+def _are_hashes(texts: Sequence[str]) -> bool:
+    """Whether all are hashes: those of the platform have 8 characters, and a key that must not pass has 16."""
+    together = "".join(texts)
+    short = "" not in texts and max(map(len, texts)) < _SHORTEST_KEY and HASH_CHARACTERS.fullmatch(together)
+    return bool(short) or all(map(HASH.fullmatch, texts))

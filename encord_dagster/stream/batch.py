@@ -1,0 +1,151 @@
+"""Rows of the fast lane converted together: their objects stand in columns, from what was read to what is written."""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain, pairwise, repeat
+from typing import TypeVar
+
+import msgspec
+
+from encord_dagster import identity
+from encord_dagster.encord.plain_many import BareRow, Left, columns
+from encord_dagster.formats import coco
+from encord_dagster.stream.counts import add
+from encord_dagster.stream.judge import names_of
+from encord_dagster.stream.shapes import shapes_of
+from encord_dagster.stream.work import Work
+
+_T = TypeVar("_T")
+
+
+class Batch:
+    """Rows that are converted together. Left or Odd, with nothing written, where some of them cannot be."""
+
+    def __init__(self, rows: Sequence[BareRow], work: Work) -> None:
+        self.rows, self.work = rows, work
+        sheets = [sheet for row in rows for sheet in row.sheets]
+        objects = [one for sheet in sheets for one in sheet]
+        self.sizes = [len(sheet) for sheet in sheets]
+        self.ends = list(accumulate(row.row.objects_in for row in rows))  # of rows among objects
+        self.columns = columns(objects)
+        self.pairs = self._pairs()
+        frames = [frame for row in rows for frame in row.row.frames]
+        self.shapes = shapes_of(objects, self.columns.feature_hashes, frames, self.sizes)
+        self.keys = self.columns.keys + self.shapes.keys + sum(row.keys for row in rows)
+
+    def _pairs(self) -> Counter[tuple[str, str]]:
+        """Objects by class and name. Each class has to be known, and to have one name in a row."""
+        features, names = self.columns.feature_hashes, self.columns.names
+        found = Counter(zip(features, names, strict=True))
+        named = Counter(key for key, _ in found)
+        if new := named.keys() - self.work.categories.keys():
+            raise Left(place for place, key in enumerate(features) if key in new)
+        if len(named) < len(found):
+            spans = [set(zip(features[start:end], names[start:end], strict=True)) for start, end in self._spans()]
+            differing = (len(dict(pairs)) < len(pairs) for pairs in spans)
+            if left := [end - 1 for end, differs in zip(self.ends, differing, strict=True) if differs]:
+                raise Left(left)
+        return found
+
+    def _spans(self) -> Iterator[tuple[int, int]]:
+        """Where the objects of each row are."""
+        return pairwise((0, *self.ends))
+
+    def _of_frames(self, values: Iterable[_T]) -> Iterator[_T]:
+        """A value of each frame, for each of its objects."""
+        return chain.from_iterable(map(repeat, values, self.sizes))
+
+    def write(self) -> None:
+        """Write the records of all rows, and count them."""
+        work, spools, counts = self.work, self.work.spools, self.work.counts
+        images = [image for row in self.rows for frame in row.row.frames if (image := coco.image(frame, row.row))]
+        ids, annotations = self._annotations(images)
+        frames = accumulate(len(row.sheets) for row in self.rows)
+        parts = (
+            [coco.lines(images[start:end]) for start, end in pairwise((0, *frames))],
+            [coco.lines(annotations[start:end]) for start, end in self._spans()],
+        )
+        spools.images.write(b"".join(parts[0]).replace(b"\n", coco.BETWEEN))
+        spools.annotations.write(b"".join(parts[1]).replace(b"\n", coco.BETWEEN))
+        spools.image_ids.write(array("q", [image.id for image in images]))
+        spools.annotation_ids.write(array("q", ids))
+        longer = len(coco.BETWEEN) - 1  # than a line feed
+        for row, (start, end), *texts in zip(self.rows, self._spans(), *parts, strict=True):
+            is_new = not work.known_before.issuperset(self.columns.feature_hashes[start:end])
+            sizes = (len(texts[0]) + longer * len(row.sheets), len(texts[1]) + longer * (end - start))
+            work.note(row.row.label_hash, row.row.branch_name, *sizes, is_new=is_new)
+        counts.coco_bytes += sum(len(text) for texts in parts for text in texts) - len(images) - len(ids)
+        self._count(len(images))
+
+    def _count(self, images: int) -> None:
+        counts, rows, objects = self.work.counts, len(self.rows), self.ends[-1]
+        for row in self.rows:
+            counts.add_event(row.event)
+        counts.add_classes(self.pairs)
+        add(counts.names, names_of(self.pairs))
+        add(counts.losses, {code: count for code, count in self.shapes.losses.items() if count})
+        counts.rows += rows
+        counts.converted += rows
+        counts.images += images
+        counts.objects_in += objects
+        counts.published += objects
+
+    def _annotations(self, images: Sequence[coco.Image]) -> tuple[list[int], list[coco.Annotation]]:
+        """Ids and annotations of all objects."""
+        held, shapes, of_frames = self.columns, self.shapes, self._of_frames
+        ids, tracks = self._ids(images)
+        origins = [image.encord for image in images]
+        numbers = map(self.work.category_ids.__getitem__, held.feature_hashes)
+        # their JSON stands for the answers, as in `coco.RowAnnotations`
+        attributes = map(coco.AnnotationAttributes, tracks, held.confidences, held.manual, self._answers())  # type: ignore[arg-type]
+        lineage = map(
+            coco.Origin,
+            of_frames([origin.label_hash for origin in origins]),
+            of_frames([origin.data_hash for origin in origins]),
+            of_frames([origin.frame for origin in origins]),
+            held.object_hashes,
+            held.feature_hashes,
+            of_frames([origin.branch_name for origin in origins]),
+        )
+        on = of_frames([image.id for image in images])
+        made = map(
+            coco.Annotation,
+            *(ids, on, numbers, shapes.hulls, shapes.areas, shapes.segmentations, repeat(0), attributes, lineage),
+        )
+        return ids, list(made)
+
+    def _ids(self, images: Sequence[coco.Image]) -> tuple[list[int], list[int]]:
+        """The ids of annotations, and those of their tracks."""
+        hashes, ends = self.columns.object_hashes, accumulate(self.sizes)
+        heads = [f"\0{image.encord.label_hash}\0{image.encord.branch_name}\0" for image in images]
+        of_frames = [hashes[start:end] for start, end in pairwise((0, *ends))]
+        on_images = zip(heads, of_frames, [f"\0{image.id}" for image in images], strict=True)
+        ids = identity.numbers(
+            ("annotation" + head, [one + behind for one in given]) for head, given, behind in on_images
+        )
+        firsts = accumulate((len(row.sheets) for row in self.rows[:-1]), initial=0)  # of frames
+        of_rows = [
+            (f"track{heads[first]}", hashes[start:end])
+            for first, (start, end) in zip(firsts, self._spans(), strict=True)
+        ]
+        if len(images) == len(self.rows):  # nothing is there twice
+            return ids, identity.numbers(of_rows)
+        own = [(head, list(dict.fromkeys(given))) for head, given in of_rows]
+        numbers = iter(identity.numbers(own))
+        known = [dict(zip(given, numbers, strict=False)) for _, given in own]
+        return ids, [numbered[one] for (_, given), numbered in zip(of_rows, known, strict=True) for one in given]
+
+    def _answers(self) -> list[msgspec.Raw]:
+        """The answers of each object, as JSON."""
+        hashes, rows = self.columns.object_hashes, zip(self.rows, self._spans(), strict=True)
+        frames = list(self._of_frames([frame.number for row in self.rows for frame in row.row.frames]))
+        given = [
+            answers
+            for row, (start, end) in rows
+            for answers in row.answers.of_many(hashes[start:end], frames[start:end])
+        ]
+        texts = {
+            key: self.work.answers(answers) for key, answers in dict(zip(map(id, given), given, strict=True)).items()
+        }
+        return [texts[id(answers)] for answers in given]
