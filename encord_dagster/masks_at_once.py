@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from encord_dagster import rle
-from encord_dagster.codes_at_once import decode_all, encode_all
+from encord_dagster.codes_at_once import encode_all
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Ints = NDArray[np.signedinteger[Any]]
-
-__all__ = ["AT_ONCE", "Turned", "decode_all", "turn_all", "turned_ends"]
 
 AT_ONCE = 64  # masks: more of them leave the processor's cache
 _HALF_SIZE = 2**31  # places that 32 bits can hold, which are twice as fast

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pycocotools import mask as coco_masks
 
-from encord_dagster import masks_at_once, rle
+from encord_dagster import codes_at_once, masks_at_once, rle
 from encord_dagster.encord.bitmask import RunsError, decode_runs
 from tests.effort import examples
 
@@ -81,7 +81,7 @@ def test_masks_of_large_frames_are_turned_as_pycocotools_writes_them(seed: int, 
             pixels[y : y + rng.integers(1, 40), x : x + rng.integers(1, width + 1)] ^= True
         masks.append(pixels)
     codes = [rle.encode(runs_of(mask)) for mask in masks]
-    runs = masks_at_once.decode_all(codes, [width * height] * len(masks))
+    runs = codes_at_once.decode_all(codes, [width * height] * len(masks))
     assert [one and list(one) for one in runs] == [runs_of(mask) for mask in masks]
     for mask, turned in zip(masks, masks_at_once.turn_all([one or [] for one in runs], width, height), strict=True):
         code: dict[str, Any] = coco_masks.encode(np.asfortranarray(mask.astype(np.uint8)))
@@ -103,7 +103,7 @@ def test_codes_are_decoded_as_one_alone(masks: list[NDArray[np.bool_]], seed: in
         at = rng.randrange(len(text) + 1)
         text[at : at + rng.randrange(2)] = rng.choice(("", *ALPHABET, "é", "ooooooo1"))
         codes[place] = "".join(text)
-    found = masks_at_once.decode_all(codes, [width * height] * len(codes))
+    found = codes_at_once.decode_all(codes, [width * height] * len(codes))
     for code, runs in zip(codes, found, strict=True):
         assert (None if runs is None else tuple(runs)) == _alone(code, width, height)
 
@@ -111,7 +111,7 @@ def test_codes_are_decoded_as_one_alone(masks: list[NDArray[np.bool_]], seed: in
 def test_no_masks_and_masks_of_another_size() -> None:
     """Nothing makes nothing, and runs that do not cover the frame are refused as alone."""
     assert masks_at_once.turn_all([], 3, 3) == []
-    assert masks_at_once.decode_all(["", "9"], [9, 9])[0] is None
+    assert codes_at_once.decode_all(["", "9"], [9, 9])[0] is None
     wrongs: list[list[list[int]]] = [[[8]], [[]], [[9], [10, -1]]]
     for wrong in wrongs:
         with pytest.raises(rle.RleError):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from encord_dagster import masks_at_once
+from encord_dagster import codes_at_once, masks_at_once
 from encord_dagster.encord import plain
 from encord_dagster.encord.frames import UID
 from encord_dagster.encord.instances import Place
@@ -37,7 +37,7 @@ def _decoded(objects: Sequence[plain.Object]) -> dict[int, Bitmask]:
     fit = [(one, mask) for one, mask in given if 0 < mask.width * mask.height <= LARGEST_MASK and mask.width > 0]
     if not fit:
         return {}
-    runs = masks_at_once.decode_all([mask.code for _, mask in fit], [mask.width * mask.height for _, mask in fit])
+    runs = codes_at_once.decode_all([mask.code for _, mask in fit], [mask.width * mask.height for _, mask in fit])
     return {id(one): Bitmask(held) for (one, _), held in zip(fit, runs, strict=True) if held is not None}
 
 

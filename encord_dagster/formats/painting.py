@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from encord_dagster import masks_at_once
+from encord_dagster import codes_at_once, masks_at_once
 from encord_dagster.encord.model import ObjectInstance
 from encord_dagster.formats.raster import FEWEST, filled, outline
 from encord_dagster.formats.rounded import rounded
@@ -106,7 +106,7 @@ def _of_shapes(shapes: Sequence[tuple[int, bytes]], width: int, height: int) -> 
 
     if not shapes:
         return np.empty(0, dtype=np.int64)
-    runs = masks_at_once.decode_all([code.decode("ascii") for _, code in shapes], [width * height] * len(shapes))
+    runs = codes_at_once.decode_all([code.decode("ascii") for _, code in shapes], [width * height] * len(shapes))
     if None in runs:
         return None
     turned = masks_at_once.turned_ends([one for one in runs if one is not None], height, width)

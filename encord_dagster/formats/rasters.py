@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from encord_dagster import masks_at_once
+from encord_dagster import codes_at_once
 from encord_dagster.formats.raster import Raster, rasterise
 from encord_dagster.formats.rounded import flattened, rounded
 from encord_dagster.geometry import Polygon
@@ -49,7 +49,7 @@ def _filled(rings: Sequence[Sequence[float]], size: tuple[int, int]) -> "list[In
     values, ends = rounded(flat).tolist(), (2 * counts.cumsum()).tolist()
     drawn = [values[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     codes = [made["counts"].decode("ascii") for made in pycocotools.mask.frPyObjects(drawn, *size)]
-    found = masks_at_once.decode_all(codes, [size[0] * size[1]] * len(codes))
+    found = codes_at_once.decode_all(codes, [size[0] * size[1]] * len(codes))
     return None if None in found else [np.array(runs, dtype=np.int64) for runs in found]
 
 
@@ -103,4 +103,4 @@ def _codes(owner: "Ints", at: "Ints", polygons: int, pixels: int) -> list[str]:
     runs = np.diff(at, prepend=0)
     firsts = np.searchsorted(owner, np.arange(polygons))
     runs[firsts] = at[firsts]
-    return masks_at_once.encode_all(runs, np.bincount(owner, minlength=polygons))
+    return codes_at_once.encode_all(runs, np.bincount(owner, minlength=polygons))
