@@ -511,6 +511,8 @@ def test_processes_open_their_own(tmp_path: Path, method: str) -> None:
 
     with multiprocessing.get_context(method).Pool(2) as pool:
         found = pool.map(opened_there, [(str(tmp_path), images)] * 2)
+        pool.close()  # or they get a signal, which they ignore where the tests run in the background
+        pool.join()
 
     assert found == [sums(version, images)] * 2
 
