@@ -128,9 +128,15 @@ class Chain:
         return start == checkpoint.since and held == _united(exports[start : checkpoint.seq])
 
     def _span(self, since: int, upto: int, exports: list[Entries]) -> Span:
+        """The span as checkpoints come to it: an export that came again with earlier times counts in both its parts."""
         if (since, upto) not in self._spans:
-            entries = _united(exports[since:upto]).values()
-            self._spans[since, upto] = accounted.span(entries, since=since, upto=upto)
+            step, rest = divmod(upto - since, accounted.SPAN)
+            if step > 1 and not rest:
+                parts = [self._span(start, start + step, exports) for start in range(since, upto, step)]
+                (found,) = accounted.folded(parts)
+            else:
+                found = accounted.span(_united(exports[since:upto]).values(), since=since, upto=upto)
+            self._spans[since, upto] = found
         return self._spans[since, upto]
 
 

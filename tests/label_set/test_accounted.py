@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from encord_dagster import layout
@@ -84,6 +84,11 @@ def exports() -> st.SearchStrategy[tuple[tuple[ExportEntry, ...], ...]]:
 
 
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(
+    records=((),) * 3 + ((entry(1, time=None),),) + ((),) * 11 + ((entry(1, time=0),),) + ((),) * 2,
+    lost=set(),
+    spoilt=set(),
+)
 @given(records=exports(), lost=st.sets(st.integers(1, 45), max_size=6), spoilt=st.sets(st.integers(1, 45), max_size=4))
 def test_checkpoints_say_what_the_records_say(
     records: tuple[tuple[ExportEntry, ...], ...], lost: set[int], spoilt: set[int]
