@@ -23,6 +23,8 @@ NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 class LocalStore:
     """Objects as files below `root`, which need not exist yet. Unlike in S3, `a` and `a/b` cannot both exist."""
 
+    calls_at_once = 4  # a write waits for the disk twice; see storage.at_once
+
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self.url = self.root.as_uri()
