@@ -5,6 +5,7 @@ COCO ids are 53 bits, since COCOeval keeps them in float64, and never 0, since i
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 ID_BITS = 53
 
@@ -14,6 +15,7 @@ def digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+@lru_cache(maxsize=1024)  # each floor asks for that of the row at hand
 def row_identity(label_hash: str, branch_name: str) -> str:
     """The identity of a label row: it places the row in its bucket and orders rows."""
     return digest(label_hash, branch_name)

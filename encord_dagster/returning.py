@@ -13,11 +13,10 @@ from encord_dagster.label_set.recall import Recall, Remembered
 
 
 class Returning(msgspec.Struct, frozen=True):
-    """A row that came before; `digest` is over all of it but its event."""
+    """A row that came before."""
 
     event: RowEvent
     known: Remembered
-    digest: bytes
 
 
 class ReturningRows:
@@ -41,4 +40,4 @@ class ReturningRows:
             return None
         if known.status == "accepted" and not self._draft.has(event, row.head.dataset_hash):
             return None
-        return Returning(event, known, row.digest)
+        return Returning(event, known)

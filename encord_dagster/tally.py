@@ -74,7 +74,7 @@ class Tally:
             images=known.images,
             classes=known.classes,
             excluded=known.excluded,
-            digest=None if findings else row.digest,  # the next time the join may find something else
+            digest=None if findings else known.digest,  # the next time the join may find something else
         )
         self.counts["reused"] += known.status == "accepted"
         self._add(account)
@@ -87,8 +87,10 @@ class Tally:
         counts["objects_in"] += account.objects_in
         counts["quarantined"] += account.objects_quarantined
         counts["published"] += account.objects_in - account.objects_quarantined - sum(account.excluded.values())
-        self.classes.update(account.classes)
-        self.excluded.update(account.excluded)
+        if account.classes:
+            self.classes.update(account.classes)
+        if account.excluded:
+            self.excluded.update(account.excluded)
         self.found += account.findings
         if event:
             time = event_time(event)

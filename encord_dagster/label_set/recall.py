@@ -27,6 +27,7 @@ _COLUMNS = ("label_hash", "status", "fingerprint", "digest", "findings", "object
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     """What reading a row came to: the same for each row of the same digest."""
 
+    digest: bytes
     status: str
     fingerprint: str
     findings: tuple[Finding, ...]
@@ -44,12 +45,9 @@ class Recall:
 
     def find(self, digests: Sequence[bytes | None]) -> list[Remembered | None]:
         """What is known of rows, one for each digest."""
-        known, wanted = self._known, np.array([_leading(digest or bytes(SIZE)) for digest in digests], np.uint64)
-        places = np.searchsorted(known.leading, wanted)
-        return [
-            known.row(int(known.order[place]), digest) if digest and place < len(known.order) else None
-            for place, digest in zip(places, digests, strict=True)
-        ]
+        wanted = np.frombuffer(b"".join(digest or bytes(SIZE) for digest in digests), np.uint64)[:: SIZE // 8]
+        found = self._known.rows(wanted)
+        return [row if row and row.digest == digest else None for row, digest in zip(found, digests, strict=True)]
 
     @cached_property
     def _known(self) -> "_Known":
@@ -70,32 +68,49 @@ class _Known:
 
     def __init__(self, table: pa.Table | None) -> None:
         self._columns = {name: table[name].combine_chunks() for name in _COLUMNS} if table and len(table) else {}
-        leading = _all_leading(self._columns["digest"]) if self._columns else np.empty(0, np.uint64)
-        self.order = np.argsort(leading, kind="stable")  # the newest export first
-        self.leading: NDArray[np.uint64] = leading[self.order]
+        leading = _leading(self._columns["digest"]) if self._columns else np.empty(0, np.uint64)
+        self._order = np.argsort(leading, kind="stable")  # the newest export first
+        self._leading: NDArray[np.uint64] = leading[self._order]
 
-    def row(self, place: int, digest: bytes) -> Remembered | None:
-        """One row, None where it has another digest after all."""
-        if self._columns["digest"][place].as_py() != digest:
-            return None
-        label_hash, *values = (self._columns[name][place].as_py() for name in _COLUMNS)
-        status, fingerprint, _, findings, objects_in, images, classes, excluded = values
-        return Remembered(
-            status=status,
-            fingerprint=fingerprint,
-            findings=tuple(finding_of(item, label_hash) for item in findings),
-            objects_in=objects_in,
-            images=images,
-            classes={count["name"]: count["objects"] for count in classes},
-            excluded={count["name"]: count["objects"] for count in excluded},
-        )
+    def rows(self, wanted: "NDArray[np.uint64]") -> list[Remembered | None]:
+        """For each of the eight bytes the first row that has them, if there is one: it may have another digest."""
+        places = np.searchsorted(self._leading, wanted)
+        there = np.flatnonzero(places < len(self._order))
+        there = there[self._leading[places[there]] == wanted[there]]
+        found: list[Remembered | None] = [None] * len(wanted)
+        if len(there):
+            at = pa.array(self._order[places[there]])
+            for place, *values in zip(
+                there.tolist(), *(self._columns[name].take(at).to_pylist() for name in _COLUMNS), strict=True
+            ):
+                found[place] = _remembered(*values)
+        return found
 
 
-def _leading(digest: bytes) -> int:
-    return int.from_bytes(digest[:8], "little")
+def _remembered(
+    label_hash: str,
+    status: str,
+    fingerprint: str,
+    digest: bytes,
+    findings: list[dict[str, Any]],
+    objects_in: int,
+    images: int,
+    classes: list[dict[str, Any]],
+    excluded: list[dict[str, Any]],
+) -> Remembered:
+    return Remembered(
+        status=status,
+        fingerprint=fingerprint,
+        digest=digest,
+        findings=tuple(finding_of(item, label_hash) for item in findings),
+        objects_in=objects_in,
+        images=images,
+        classes={count["name"]: count["objects"] for count in classes},
+        excluded={count["name"]: count["objects"] for count in excluded},
+    )
 
 
-def _all_leading(digests: "pa.Array[Any]") -> "NDArray[np.uint64]":
+def _leading(digests: "pa.Array[Any]") -> "NDArray[np.uint64]":
     data: NDArray[np.uint64] = np.frombuffer(memoryview(digests.buffers()[1] or b""), np.uint64)
     start = digests.offset * SIZE // 8
     return data[start : start + len(digests) * SIZE // 8 : SIZE // 8]
