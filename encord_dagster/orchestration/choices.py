@@ -39,9 +39,9 @@ def _switch(description: str) -> dg.Resolver:
     return _field(description, choices=("true", "false"))
 
 
-def _list(description: str, *, choices: Iterable[str] = ()) -> dg.Resolver:
-    limits = {"items": {"enum": list(choices)}} if choices else {}
-    return _field(description, text=r"^\[.*\]$", **limits)
+def _list(description: str, *, choices: Iterable[str] = (), each: str = "") -> dg.Resolver:
+    items = {"enum": list(choices)} if choices else {"pattern": f"{each}|{_TEMPLATE}"} if each else {}
+    return _field(description, text=r"^\[.*\]$", items=items)
 
 
 def _nested(description: str, options: type[dg.Resolvable]) -> dg.Resolver:
@@ -121,8 +121,10 @@ class LabelSetOptions(dg.Model, dg.Resolvable):
         _field("single_run: one run, as `dg launch --partition-range` needs it.", choices=get_args(Backfill)),
     ] = "multi_run"
 
-    group: Annotated[str | None, _field("Asset group; without it the label set's name.")] = None
-    owners: Annotated[tuple[str, ...], _list("Owners of the assets: e-mail addresses, or team:name.")] = ()
+    group: Annotated[str | None, _field("Asset group; without it the label set's name.", text="^[A-Za-z0-9_]+$")] = None
+    owners: Annotated[
+        tuple[str, ...], _list("Owners of the assets: e-mail addresses, or team:name.", each="@|^team:")
+    ] = ()
     tags: Annotated[dict[str, str], _field("Tags of the assets.", text=r"^\{.*\}$")] = {}
 
     branch: Annotated[str, _field("Branch of the label rows; those of others are left out.")] = _DEFAULT.branch

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from encord_dagster import EncordLabelSetComponent, build_label_set_definitions, open_label_set
-from encord_dagster.config import LabelSetConfig
+from encord_dagster.config import LabelSetConfig, Thresholds
 from encord_dagster.errors import UsageError
 from encord_dagster.label_set.sources import record_source
 from encord_dagster.landing import exports_in
@@ -66,6 +66,39 @@ def test_its_defaults_are_those_of_python() -> None:
 
     assert component.configuration() == LabelSetConfig(name="street")
     assert {name: getattr(component, name) for name in given} == {name: arguments[name].default for name in given}
+
+
+def test_choices_reach_the_configuration() -> None:
+    """As the types that the pipeline knows, whatever YAML made of them."""
+    chosen = """
+landing: s3://exports/street
+lake: s3://labels/lake
+name: street
+exports: complete
+content: export
+masks: false
+label_statuses: [REVIEWED]
+severities: {duplicate_boxes: error}
+thresholds: {annotations_dropped: 0.5, class_vanished: 3}
+hold_back: []
+publish: [titles, times]
+min_area_pixels: 4
+"""
+
+    config = EncordLabelSetComponent.resolve_from_yaml(chosen).configuration()
+
+    assert config == LabelSetConfig(
+        name="street",
+        landing="complete",
+        content="export",
+        masks=False,
+        label_statuses=("REVIEWED",),
+        severities={"duplicate_boxes": "error"},
+        thresholds=Thresholds(annotations_dropped=0.5, class_vanished=3),
+        hold_back=(),
+        publish=("titles", "times"),
+        min_area_pixels=4,
+    )
 
 
 @pytest.mark.parametrize("options", [LabelSetOptions, S3Options, ThresholdOptions])

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from encord_dagster import open_label_set
 from tests.orchestration.projects import COMPONENT, FIVE_LINES, Project
 from tests.orchestration.test_component import run, specs
 
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "component"
 PLAIN = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -62,10 +64,18 @@ def test_what_dg_scaffolds_is_valid_and_loads(project: Project) -> None:
 
 
 def test_dg_scaffolds_with_what_is_given(project: Project) -> None:
-    """Urls and name on the command line; a second set may be added to the same file."""
+    """Urls and name on the command line."""
     project.call("scaffold", "defs", COMPONENT, "sets", "--landing", "in", "--lake", "lake", "--name", "car-park")
 
     assert sorted({key.partition("/")[0] for key in specs(project.load())}) == ["car-park"]
+
+
+def test_a_folder_whose_name_cannot_be_a_label_sets_is_scaffolded_with_another(project: Project) -> None:
+    """The file has to load before anybody touches it."""
+    project.call("scaffold", "defs", COMPONENT, "car park")
+
+    assert project.call("check", "yaml").code == 0
+    assert "name: car_park" in (project.defs / "car park" / "defs.yaml").read_text()
 
 
 BAD = {
@@ -74,6 +84,9 @@ BAD = {
     "a list of a wrong type": ("owners: team:a", 6, "'team:a' does not match"),
     "a text of a wrong type": ("branch: 3", 6, "3 is not of type 'string'"),
     "a switch of a wrong type": ("masks: perhaps", 6, "'perhaps' does not match"),
+    "no owner": ("owners: [perception]", 6, "'perception' does not match"),
+    "no group": ("group: a-b", 6, "'a-b' does not match"),
+    "no schedule": ("reconcile_cron: daily", 6, "'daily' does not match"),
     "no choice": ("on_bad_object: fail", 6, "'fail' does not match"),
     "no severity": ("severities:\n    duplicate_boxes: fatal", 7, "'fatal' is not one of"),
     "no rule that holds back": ("hold_back: [class_vanishd]", 6, "'class_vanishd' is not one of"),
@@ -140,6 +153,21 @@ def test_dg_check_yaml_looks_at_one_file_of_each_type(project: Project) -> None:
 def errors(text: str, path: Path) -> list[str]:
     """What `dg check yaml` says of a file, each beginning with the line number."""
     return [line.partition(f"{path}:")[2] for line in PLAIN.sub("", text).splitlines() if line.startswith(f"{path}:")]
+
+
+def test_the_commands_of_the_readme_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Word by word, in a project that has no label set yet; what is written is the YAML that the README shows."""
+    project = Project(tmp_path / "project", monkeypatch, module="my_project").lay_out()
+    section = README.partition("## In an existing Dagster project")[2].partition("\n## ")[0]
+    (yaml,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    lines = re.findall(r"^dg (.*?)(?: {2,}#.*)?$", section, re.MULTILINE)
+
+    answers = {line: project.call(*shlex.split(line)) for line in lines}
+
+    assert [answer.code for answer in answers.values()] == [0, 0, 0, 0], answers
+    assert (project.defs / "street" / "defs.yaml").read_text().replace("\n\n", "\n") == yaml
+    assert len(yaml.splitlines()) == 5
+    assert "Where exports arrive" in answers[lines[-1]].text
 
 
 def test_the_example_project_is_what_its_files_say(example: Project) -> None:
