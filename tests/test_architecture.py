@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # The promised names. A name added here is a promise: it goes into the README and the changelog too.
 PUBLIC_NAMES = (
+    "EncordLabelSetComponent",
     "build_label_set_definitions",
     "open_label_set",
 )
@@ -31,6 +32,25 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
     assert "encord_dagster" in loaded
     assert HEAVY.intersection(loaded) == set()
+
+
+def test_the_registry_entry_point_loads_nothing_heavy() -> None:
+    """Dagster imports it, and looks up its names, in every project of the environment, whether or not it is used."""
+    metadata = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))
+    (module,) = metadata["project"]["entry-points"]["dagster_dg_cli.registry_modules"].values()
+    program = (
+        f"import sys, importlib; module = importlib.import_module({module!r}); names = dir(module)\n"
+        "print('found', *[name for name in names if hasattr(getattr(module, name), '__dg_package_entry__')])\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
+        "print(*(name for name in sys.modules if name.startswith('encord_dagster.')))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+
+    found, loaded, ours = done.stdout.splitlines()
+    assert found == "found EncordLabelSetComponent"
+    assert (HEAVY | {"dagster_aws"}).intersection(loaded.split()) == set()
+    assert {name.split(".")[1] for name in ours.split()} <= {"config", "errors", "findings", "orchestration"}
 
 
 def test_the_public_names_are_the_promised_ones() -> None:

@@ -1,7 +1,7 @@
 """The assets. Bodies read, call, write and report; what is made of an export is the pipeline's matter."""
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -12,18 +12,28 @@ from encord_dagster.orchestration.stores import LabelSetStores
 from encord_dagster.outcomes import Batch
 from encord_dagster.storage.protocol import ObjectStore
 
-Backfill = Literal["multi_run", "single_run"]
-
 EXPORTS_PER_RUN = 100
+
+Events = Iterator[dg.MaterializeResult[object]]
+
+
+class Hooks(NamedTuple):
+    """What a subclass of the component may put in the place of ours."""
+
+    asset_spec: Callable[[dg.AssetSpec], dg.AssetSpec] = lambda spec: spec
+    execute: Callable[[dg.AssetExecutionContext, LabelSetConfig], Events] | None = None  # instead of `ingest_exports`
+
+
+NO_HOOKS = Hooks()
 
 
 def build_ingest_assets(
-    config: LabelSetConfig, *, ownership: specs.Ownership, backfill: Backfill
+    config: LabelSetConfig, *, ownership: specs.Ownership, backfill: specs.Backfill, hooks: Hooks = NO_HOOKS
 ) -> dg.AssetsDefinition:
     """All partitioned assets in one step: an export is parsed once, and a range of them is one run."""
     partitions = dg.DynamicPartitionsDefinition(name=names.exports_partitions(config.name))
-    assets = specs.partitioned_specs(config, ownership, partitions)
-    resource = names.stores_resource(config.name)
+    assets = [specs.changed(spec, hooks.asset_spec) for spec in specs.partitioned_specs(config, ownership, partitions)]
+    execute = hooks.execute or ingest_exports
 
     @dg.multi_asset(
         name=f"{names.identifier(config.name)}_exports",
@@ -31,35 +41,42 @@ def build_ingest_assets(
         check_specs=specs.roll_up_checks(assets),
         can_subset=True,
         backfill_policy=_policy(backfill),
-        required_resource_keys={resource},
+        required_resource_keys={names.stores_resource(config.name)},
     )
-    def ingest_exports(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[object]]:
-        stores: LabelSetStores = getattr(context.resources, resource)
-        keys, lake = list(context.partition_keys), stores.lake()
-        publish = names.asset_key(config.name, "label_set") in context.selected_asset_keys
-        batch = _ingest(context, keys, landing=stores.landing(), lake=lake, config=config, publish=publish)
-        recorded = reporting.log_exports(context, keys, batch, config)
-        if publish and batch.published:
-            new = any(outcome.status == "published" for outcome in batch.outcomes)
-            reporting.log_latest(context, lake, config, recorded=recorded, new=new)
-        if bad := events.problems(keys, batch, publish=publish):
-            raise events.failure(bad, total=len(keys))
-        yield from ()  # Dagster takes logged events as the outcome of a generator
+    def ingest(context: dg.AssetExecutionContext) -> Events:
+        yield from execute(context, config)
 
-    return ingest_exports
+    return ingest
 
 
-def build_latest_asset(config: LabelSetConfig, *, ownership: specs.Ownership) -> dg.AssetsDefinition:
+def ingest_exports(context: dg.AssetExecutionContext, config: LabelSetConfig) -> Events:
+    """What the step does: the exports of the run's partitions become part of the label set."""
+    stores: LabelSetStores = getattr(context.resources, names.stores_resource(config.name))
+    keys, lake = list(context.partition_keys), stores.lake()
+    publish = names.asset_key(config.name, "label_set") in context.selected_asset_keys
+    batch = _ingest(context, keys, landing=stores.landing(), lake=lake, config=config, publish=publish)
+    recorded = reporting.log_exports(context, keys, batch, config)
+    if publish and batch.published:
+        new = any(outcome.status == "published" for outcome in batch.outcomes)
+        reporting.log_latest(context, lake, config, recorded=recorded, new=new)
+    if bad := events.problems(keys, batch, publish=publish):
+        raise events.failure(bad, total=len(keys))
+    yield from ()  # Dagster takes logged events as the outcome of a generator
+
+
+def build_latest_asset(
+    config: LabelSetConfig, *, ownership: specs.Ownership, hooks: Hooks = NO_HOOKS
+) -> dg.AssetsDefinition:
     """The newest version as an asset of its own. Runs that commit log it too; this step brings it up to date alone."""
     resource = names.stores_resource(config.name)
 
     @dg.multi_asset(
         name=f"{names.identifier(config.name)}_latest",
-        specs=[specs.latest_spec(config, ownership)],
+        specs=[specs.changed(specs.latest_spec(config, ownership), hooks.asset_spec)],
         check_specs=specs.rule_checks(config),
         required_resource_keys={resource},
     )
-    def label_set_latest(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[object]]:
+    def label_set_latest(context: dg.AssetExecutionContext) -> Events:
         stores: LabelSetStores = getattr(context.resources, resource)
         lake = stores.lake()
         state = latest.newest(lake, config.name)
@@ -73,7 +90,7 @@ def build_latest_asset(config: LabelSetConfig, *, ownership: specs.Ownership) ->
     return label_set_latest
 
 
-def _policy(backfill: Backfill) -> dg.BackfillPolicy:
+def _policy(backfill: specs.Backfill) -> dg.BackfillPolicy:
     """Bounded runs, or one run, which `dg launch --partition-range` insists on."""
     return dg.BackfillPolicy.single_run() if backfill == "single_run" else dg.BackfillPolicy.multi_run(EXPORTS_PER_RUN)
 

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 import dagster as dg
 
 from encord_dagster.config import LabelSetConfig, Publish, Thresholds
+from encord_dagster.errors import UsageError
 from encord_dagster.findings import Severity
 from encord_dagster.orchestration import names
-from encord_dagster.orchestration.assets import Backfill, build_ingest_assets, build_latest_asset
+from encord_dagster.orchestration.assets import NO_HOOKS, Hooks, build_ingest_assets, build_latest_asset
 from encord_dagster.orchestration.jobs import build_operation_jobs
 from encord_dagster.orchestration.reconcile import build_reconcile_schedule
 from encord_dagster.orchestration.sensor import build_export_sensor
-from encord_dagster.orchestration.specs import Ownership
+from encord_dagster.orchestration.specs import Backfill, Ownership
 from encord_dagster.orchestration.stores import NO_VALUES, EnvironmentS3, LabelSetStores
+from encord_dagster.validation import RULES
 
 if TYPE_CHECKING:
     from dagster_aws.s3 import S3Resource
@@ -56,6 +58,7 @@ def build_label_set_definitions(
     owners: Sequence[str] = (),
     tags: Mapping[str, str] | None = None,
     ontology: Path | str | None = None,
+    exports: Literal["partial", "complete"] = "partial",
     **options: Unpack[Options],
 ) -> dg.Definitions:
     """Everything that turns exports in `landing` into versions of label set `name` in `lake`.
@@ -64,25 +67,66 @@ def build_label_set_definitions(
     `s3` hands out the client for s3:// urls; without it boto3's usual variables and profiles decide.
     `running` starts sensor and schedule without anybody switching them on. `backfill="single_run"` puts a whole
     backfill into one run, as `dg launch --partition-range` needs it. `ontology` is a local file, the JSON of the
-    ontology; without it each export may bring its own, beside it in the landing prefix. UsageError for a name that
-    cannot be used. Definitions of several label sets merge with `dg.Definitions.merge`.
+    ontology; without it each export may bring its own, beside it in the landing prefix. `exports="complete"` says that
+    every export is meant to hold all rows. UsageError for a name that cannot be used. Definitions of several label
+    sets merge with `dg.Definitions.merge`.
     """
-    document = Path(ontology).read_text("utf-8") if ontology else ""
-    config = LabelSetConfig(name=name, ontology=document, **options)
-    ownership = Ownership(group=group, owners=tuple(owners), tags=dict(tags or {}))
-    exports = build_ingest_assets(config, ownership=ownership, backfill=backfill)
+    return label_set_definitions(
+        configuration(name=name, ontology=ontology, exports=exports, **options),
+        LabelSetStores(landing_url=landing, lake_url=lake, s3=s3 or EnvironmentS3()),
+        sensor_interval_seconds=sensor_interval_seconds,
+        reconcile_cron=reconcile_cron,
+        running=running,
+        backfill=backfill,
+        ownership=Ownership(group=group, owners=tuple(owners), tags=dict(tags or {})),
+    )
+
+
+def configuration(
+    *, name: str, ontology: Path | str | None, exports: Literal["partial", "complete"], **options: Unpack[Options]
+) -> LabelSetConfig:
+    """What is chosen about the label set. UsageError for what cannot be chosen."""
+    config = LabelSetConfig(name=name, ontology=_document(ontology), landing=exports, **options)
+    if unknown := set(config.severities) - {rule.name for rule in RULES}:
+        raise UsageError(f"severities of {', '.join(sorted(unknown))}: there is no such rule, see RULES")
+    return config
+
+
+def label_set_definitions(
+    config: LabelSetConfig,
+    stores: LabelSetStores,
+    *,
+    sensor_interval_seconds: int,
+    reconcile_cron: str,
+    running: bool,
+    backfill: Backfill,
+    ownership: Ownership,
+    hooks: Hooks = NO_HOOKS,
+) -> dg.Definitions:
+    """The definitions of a label set whose choices are made."""
+    exports = build_ingest_assets(config, ownership=ownership, backfill=backfill, hooks=hooks)
     job = dg.define_asset_job(
-        names.ingest_job(name),
+        names.ingest_job(config.name),
         selection=dg.AssetSelection.assets(exports),
         executor_def=dg.in_process_executor,
         description="Brings exports into the label set: read, validate, convert, publish. One key or a range of keys.",
-        tags={names.LABEL_SET_TAG: name},
+        tags={names.LABEL_SET_TAG: config.name},
     )
-    stores = LabelSetStores(landing_url=landing, lake_url=lake, s3=s3 or EnvironmentS3())
     return dg.Definitions(
-        assets=[exports, build_latest_asset(config, ownership=ownership)],
+        assets=[exports, build_latest_asset(config, ownership=ownership, hooks=hooks)],
         jobs=[job, *build_operation_jobs(config)],
         sensors=[build_export_sensor(config, interval_seconds=sensor_interval_seconds, running=running)],
         schedules=[build_reconcile_schedule(config, cron=reconcile_cron, running=running)],
-        resources={names.stores_resource(name): stores, names.NO_VALUES: NO_VALUES},
+        resources={names.stores_resource(config.name): stores, names.NO_VALUES: NO_VALUES},
     )
+
+
+def _document(ontology: Path | str | None) -> str:
+    """The text of an ontology file."""
+    if not ontology:
+        return ""
+    try:
+        return Path(ontology).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise UsageError(f"ontology {str(ontology)!r}: {why}; name the JSON file of an ontology") from error

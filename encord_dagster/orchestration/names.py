@@ -44,7 +44,8 @@ def exports_partitions(name: str) -> str:
 
 def stores_resource(name: str) -> str:
     """The resource that opens the landing prefix and the lake; one for each label set, so that sets can be merged."""
-    return f"{identifier(name)}_stores"
+    key = f"{identifier(name)}_stores"
+    return key if key.isidentifier() else f"_{key}"  # a name may begin with a digit, a resource may not
 
 
 def ingest_job(name: str) -> str:

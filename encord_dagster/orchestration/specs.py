@@ -1,14 +1,18 @@
 """The asset graph of a label set, and its checks."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import dagster as dg
 import msgspec
 
 from encord_dagster.config import CONVERTER_VERSION, LabelSetConfig
+from encord_dagster.errors import UsageError
 from encord_dagster.findings import Severity
 from encord_dagster.orchestration import names
+
+Backfill = Literal["multi_run", "single_run"]
 
 ROLL_UP = "usable"  # the one check of each partitioned asset
 
@@ -103,6 +107,20 @@ def latest_spec(config: LabelSetConfig, ownership: Ownership) -> dg.AssetSpec:
         tags=ownership.tags,
         kinds={"encord", "coco"},
     ).with_io_manager_key(names.NO_VALUES)
+
+
+def changed(spec: dg.AssetSpec, change: Callable[[dg.AssetSpec], dg.AssetSpec]) -> dg.AssetSpec:
+    """The spec as a hook makes it. UsageError where runs would not find their assets again."""
+    made: object = change(spec)
+    if not isinstance(made, dg.AssetSpec):
+        raise UsageError(f"get_asset_spec gave a {type(made).__name__} for {spec.key.to_user_string()}: return a spec")
+    for fixed in ("key", "partitions_def", "skippable"):
+        if getattr(made, fixed) != getattr(spec, fixed):
+            raise UsageError(
+                f"get_asset_spec changed {fixed} of {spec.key.to_user_string()}: runs record events under the asset's "
+                "own key and partitions. Change group, owners, tags, kinds, description, metadata, automation or deps"
+            )
+    return made.with_io_manager_key(names.NO_VALUES)
 
 
 def roll_up_checks(specs: Sequence[dg.AssetSpec]) -> list[dg.AssetCheckSpec]:

@@ -10,7 +10,7 @@ import pytest
 
 from encord_dagster.errors import UsageError
 from encord_dagster.orchestration import names
-from encord_dagster.orchestration.definitions import build_label_set_definitions
+from encord_dagster.orchestration.definitions import build_label_set_definitions, configuration
 from encord_dagster.orchestration.stores import NO_VALUES
 from tests.orchestration.world import FakeIngest, World
 
@@ -83,6 +83,32 @@ def test_a_name_that_could_not_be_a_folder_is_refused(name: str) -> None:
     """It becomes part of keys in the lake."""
     with pytest.raises(UsageError, match="label set name"):
         build_label_set_definitions(landing="l", lake="w", name=name)
+
+
+def test_a_severity_for_no_rule_is_refused() -> None:
+    """It would be without effect, and nobody would notice."""
+    with pytest.raises(UsageError, match="duplicate_boxxes: there is no such rule"):
+        build_label_set_definitions(landing="l", lake="w", name="street", severities={"duplicate_boxxes": "error"})
+
+
+def test_an_ontology_that_is_not_there_is_named() -> None:
+    """The path is the one that was given."""
+    with pytest.raises(UsageError, match=r"there\.json.*No such file"):
+        build_label_set_definitions(landing="l", lake="w", name="street", ontology="there.json")
+
+
+def test_a_name_may_begin_with_a_digit() -> None:
+    """The lake takes it, so Dagster has to: resources need Python's names."""
+    defs = build_label_set_definitions(landing="l", lake="w", name="2024")
+
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_exports_can_be_said_to_be_complete() -> None:
+    """Rows that the last ones leave out are then a finding."""
+    config = configuration(name="street", ontology=None, exports="complete")
+
+    assert config.landing == "complete"
 
 
 @pytest.mark.parametrize("variables", [{}, {"ENCORD_LANDING": "s3://b/in", "ENCORD_LAKE": "s3://b/lake"}])

@@ -1,0 +1,180 @@
+"""What can be written into the YAML of a label set: fields, what they mean, and limits for `dg check yaml`.
+
+Dagster lets every field be a template, and so takes any text for a number or a choice. The limits stand beside the type
+in the JSON schema: a pattern binds texts only, a minimum numbers only, and a template passes.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, get_args
+
+import dagster as dg
+from pydantic import ConfigDict
+
+from encord_dagster.config import HOLDING, NAME, LabelSetConfig, Publish, Thresholds
+from encord_dagster.findings import RANKS
+from encord_dagster.orchestration.specs import Backfill
+
+_TEMPLATE = "[{][{%]"
+_DEFAULT = LabelSetConfig(name="default")
+_LIMIT = Thresholds()
+
+
+def _field(description: str, *, text: str = "", choices: Iterable[str] = (), **limits: object) -> dg.Resolver:
+    """A description and limits. `text` is what a text has to match, or it is one of the choices, or a template."""
+    pattern = f"^({'|'.join(choices)})$" if choices else text
+    extra = limits | ({"pattern": f"{pattern}|{_TEMPLATE}"} if pattern else {})
+    resolver: dg.Resolver = dg.Resolver.default(description=description, json_schema_extra=extra)
+    return resolver
+
+
+def _count(description: str, *, minimum: int) -> dg.Resolver:
+    return _field(description, text="^[0-9]+$", minimum=minimum)
+
+
+def _share(description: str) -> dg.Resolver:
+    return _field(description, text="^[0-9.]+$", minimum=0, maximum=1)
+
+
+def _switch(description: str) -> dg.Resolver:
+    return _field(description, choices=("true", "false"))
+
+
+def _list(description: str, *, choices: Iterable[str] = (), each: str = "") -> dg.Resolver:
+    items = {"enum": list(choices)} if choices else {"pattern": f"{each}|{_TEMPLATE}"} if each else {}
+    return _field(description, text=r"^\[.*\]$", items=items)
+
+
+def _nested(description: str, options: type[dg.Resolvable]) -> dg.Resolver:
+    """Fields of a field once more beside the type: Dagster's own message would not say which of them is wrong."""
+    return _field(description, properties=options.model().model_json_schema()["properties"], additionalProperties=False)
+
+
+def _place(description: str) -> dg.Resolver:
+    return dg.Resolver(_beside, description=description, model_field_type=str)
+
+
+def _beside(context: dg.ResolutionContext, value: str) -> str:
+    """A url as it stands; a path from the folder of the YAML file, whatever folder the daemon was started in."""
+    return value if "://" in value else str(context.resolve_source_relative_path(value))
+
+
+class S3Options(dg.Model, dg.Resolvable):
+    """How S3 is reached. Credentials come from boto3's usual chain: variables, AWS_PROFILE, instance role."""
+
+    region_name: Annotated[str | None, _field("AWS region, as eu-west-1.")] = None
+    endpoint_url: Annotated[str | None, _field("Endpoint of another S3 store, as http://minio:9000.")] = None
+
+
+class ThresholdOptions(dg.Model, dg.Resolvable):
+    """From when on a new version looks suspicious beside the one before."""
+
+    class_vanished: Annotated[int, _count("Objects that a class had, and has none any more.", minimum=1)] = (
+        _LIMIT.class_vanished
+    )
+    annotations_dropped: Annotated[float, _share("Share of all annotations that are gone, 0 to 1.")] = (
+        _LIMIT.annotations_dropped
+    )
+    class_share_shifted: Annotated[float, _share("How far a class's share of all annotations moved, 0 to 1.")] = (
+        _LIMIT.class_share_shifted
+    )
+    class_share_needs: Annotated[
+        int, _count("Annotations in the version before, below which shares say nothing.", minimum=1)
+    ] = _LIMIT.class_share_needs
+
+
+class LabelSetOptions(dg.Model, dg.Resolvable):
+    """The fields of the component: what `build_label_set_definitions` takes."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)  # a template turns the text 2024 into a number
+
+    landing: Annotated[
+        str, _place("Where exports arrive: s3://bucket/prefix, or a folder; relative ones start at this file's folder.")
+    ]
+    lake: Annotated[str, _place("Where the label set is written: s3://bucket/prefix, or a folder as for `landing`.")]
+    name: Annotated[
+        str,
+        _field(
+            "Name of the label set and prefix of its assets: letters, digits, _ and -, at most 63.",
+            text=f"^{NAME.pattern}$",
+        ),
+    ]
+    s3: Annotated[S3Options | None, _nested("How S3 is reached, where boto3's variables do not say it.", S3Options)] = (
+        None
+    )
+    ontology: Annotated[str | None, _place("JSON file of the ontology, from this file's folder.")] = None
+    exports: Annotated[
+        Literal["partial", "complete"],
+        _field("Whether every export is meant to hold all label rows.", choices=("partial", "complete")),
+    ] = _DEFAULT.landing
+    content: Annotated[
+        Literal["join", "export"],
+        _field("A version holds the newest state of all rows, or its newest export.", choices=("join", "export")),
+    ] = _DEFAULT.content
+
+    running: Annotated[bool, _switch("Sensor and schedule run without anybody switching them on.")] = False
+    sensor_interval_seconds: Annotated[int, _count("Seconds between two looks at the bucket.", minimum=1)] = 30
+    reconcile_cron: Annotated[
+        str, _field("When the schedule requests what the bucket holds and nothing accounts for.", text=r"\S+( +\S+){4}")
+    ] = "0 * * * *"
+    backfill: Annotated[
+        Backfill,
+        _field("single_run: one run, as `dg launch --partition-range` needs it.", choices=get_args(Backfill)),
+    ] = "multi_run"
+
+    group: Annotated[str | None, _field("Asset group; without it the label set's name.", text="^[A-Za-z0-9_]+$")] = None
+    owners: Annotated[
+        tuple[str, ...], _list("Owners of the assets: e-mail addresses, or team:name.", each="@|^team:")
+    ] = ()
+    tags: Annotated[dict[str, str], _field("Tags of the assets.", text=r"^\{.*\}$")] = {}
+
+    branch: Annotated[str, _field("Branch of the label rows; those of others are left out.")] = _DEFAULT.branch
+    label_statuses: Annotated[
+        tuple[str, ...], _list("Only labels of rows of these statuses, as REVIEWED; empty: all.")
+    ] = _DEFAULT.label_statuses
+    workflow_nodes: Annotated[tuple[str, ...], _list("Only labels of rows in these workflow stages; empty: all.")] = (
+        _DEFAULT.workflow_nodes
+    )
+    name_pattern: Annotated[
+        str, _field("Regular expression for names of exports; named groups go into metadata and lineage.")
+    ] = _DEFAULT.name_pattern
+    masks: Annotated[bool, _switch("Semantic and instance masks as PNG.")] = _DEFAULT.masks
+    inline_coco_bytes: Annotated[
+        int, _count("Up to this size a version also holds a plain annotations/instances.json.", minimum=0)
+    ] = _DEFAULT.inline_coco_bytes
+    keep_raw: Annotated[
+        bool, _switch("Exports are copied into the lake; without them quarantine cannot be replayed.")
+    ] = _DEFAULT.keep_raw
+
+    on_bad_object: Annotated[
+        Literal["quarantine_object", "quarantine_row", "fail_export"],
+        _field("What a bad object costs.", choices=("quarantine_object", "quarantine_row", "fail_export")),
+    ] = _DEFAULT.on_bad_object
+    severities: Annotated[
+        dict[str, str],
+        _field(
+            "Severity by rule, where the default does not suit: duplicate_boxes: error.",
+            text=r"^\{.*\}$",
+            additionalProperties={"enum": list(RANKS)},
+        ),
+    ] = {}
+    min_area_pixels: Annotated[
+        float, _field("Smaller objects are a finding; 0: not checked.", text="^[0-9.]+$", minimum=0)
+    ] = _DEFAULT.min_area_pixels
+    thresholds: Annotated[
+        ThresholdOptions | None,
+        _nested("From when on a new version looks suspicious beside the one before.", ThresholdOptions),
+    ] = None
+    hold_back: Annotated[
+        tuple[str, ...], _list("Rules that hold a version back until it is released.", choices=HOLDING)
+    ] = _DEFAULT.hold_back
+    absent_after: Annotated[
+        int, _count("Complete exports in a row without a row, from when on that is a finding.", minimum=1)
+    ] = _DEFAULT.absent_after
+
+    publish: Annotated[
+        tuple[str, ...], _list("What is published beyond labels, see docs/privacy.md.", choices=get_args(Publish))
+    ] = _DEFAULT.publish
+    free_text: Annotated[bool, _switch("Text answers are published.")] = _DEFAULT.free_text
+    pseudonym_key_variable: Annotated[
+        str, _field("NAME of the environment variable with the key that makes people pseudonyms.")
+    ] = _DEFAULT.pseudonym_key_variable
