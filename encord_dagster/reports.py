@@ -128,7 +128,7 @@ def validation_text(report: Validated) -> str:
 
 
 def log_entries(label_set: "LabelSet", *, last: int | None = None) -> list[dict[str, object]]:
-    """The log, or its last records, oldest first."""
+    """The log, or its last records, oldest first. Of the export hashes of an export no more than the record has."""
     return [
         {
             "seq": record.seq,
@@ -136,7 +136,8 @@ def log_entries(label_set: "LabelSet", *, last: int | None = None) -> list[dict[
             "op": record.op,
             "content_digest": record.content_digest,
             "manifest_digest": record.root.sha256 if record.root else None,
-            "export_hashes": sorted({h for entry in record.exports for h in label_set.export_hashes(entry)}),
+            "export_hashes": sorted({found for entry in record.exports for found in entry.export_hashes}),
+            "export_hash_count": sum(entry.export_hash_count for entry in record.exports),
             "exports": [entry.id for entry in record.exports],
             "fragments": record.fragments,
             "buckets": record.buckets,

@@ -214,7 +214,7 @@ def test_log_as_json_has_the_promised_fields(published: list[str], landing: Path
     for entry in entries:
         assert len(entry["content_digest"]) == len(entry["manifest_digest"]) == 64
     assert entries[0]["content_digest"] == entries[1]["content_digest"]
-    assert len(entries[0]["export_hashes"]) == 4
+    assert len(entries[0]["export_hashes"]) == entries[0]["export_hash_count"] == 4
     assert set(entries[1]["export_hashes"]) == {row["export_hash"] for row in json.loads(again)}
 
 
