@@ -39,17 +39,18 @@ class Written:
         self._annotations: list[pa.Table] = []
 
     def add(self, tables: Mapping[str, pa.Table]) -> None:
-        """Take in the tables of a bucket. An image that two label rows describe is one image."""
-        self._images.append(_distinct(tables["images"].select(COLUMNS["image"])))
+        """Take in the tables of a bucket."""
+        self._images.append(tables["images"].select(COLUMNS["image"]))
         self._annotations.append(tables["annotations"].select(["annotation_id"]))
 
     def shared(self) -> bool:
-        """Whether two records have one id."""
+        """Whether two records have one id. An image that two label rows describe is one image."""
         if not self._images:
             return False
-        images = _distinct(pa.concat_tables(self._images))["image_id"]
-        annotations = pa.concat_tables(self._annotations)["annotation_id"]
-        return any(len(pc.unique(ids)) < len(ids) for ids in (images, annotations))
+        images, annotations = pa.concat_tables(self._images), pa.concat_tables(self._annotations)
+        if _twice(annotations["annotation_id"]):
+            return True
+        return _twice(images["image_id"]) and _twice(_distinct(images)["image_id"])
 
 
 def renumbered(lake: ObjectStore, *, before: Root | None, after: Root) -> dict[str, int]:
@@ -85,6 +86,10 @@ def _owners(lake: ObjectStore, root: Root, kind: str) -> dict[int, set[Owner]]:
         for number, *owner in zip(*(table[column].to_pylist() for column in columns), strict=True):
             found.setdefault(number, set()).add(tuple(part for part in owner if part is not None))
     return found
+
+
+def _twice(ids: "pa.ChunkedArray[pa.Int64Scalar]") -> bool:
+    return len(pc.unique(ids)) < len(ids)
 
 
 def _distinct(table: pa.Table) -> pa.Table:
