@@ -1,6 +1,7 @@
 """The frames of plain rows in order, and the masks on them, many decoded at once."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from msgspec import UNSET
 
@@ -46,7 +47,7 @@ def sheets_of(one: PlainUnit, data_type: str) -> list[tuple[plain.Frame, PlainUn
     unit, last = one.unit, one.last_frame
     if not isinstance(unit, plain.Film) or not all(map(FRAME_NUMBER.fullmatch, unit.labels)):
         raise Odd
-    frames = sorted((int(key), labels) for key, labels in unit.labels.items())
+    frames = sorted(((int(key), labels) for key, labels in unit.labels.items()), key=itemgetter(0))
     numbers = [number for number, _ in frames]
     if len(set(numbers)) < len(numbers) or (last is not None and numbers and numbers[-1] > last):
         raise Odd

@@ -232,3 +232,12 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     for key, child in children:
         yield value, key
         yield from _places(child)
+
+
+def test_frames_that_are_spelt_twice_are_left_alone() -> None:
+    """1 and 01 are one frame: the tolerant reader says so, and no other row is stopped."""
+    document = make.video_row({1: [make.box()], 2: [make.box()]})
+    (unit,) = document["data_units"].values()
+    unit["labels"]["01"] = unit["labels"].pop("2")
+
+    _read_alike_or_left(compact(document))
