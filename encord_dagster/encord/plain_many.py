@@ -65,12 +65,15 @@ class _BareReader(LabelReader):
         return super().read()
 
 
-def bare_row(row: Row, reader: PlainReader) -> BareRow | None:
-    """The row without its objects; None where more than labels is to be said of it."""
+def bare_row(row: Row, reader: PlainReader, of: tuple[RowEvent, PlainAnswers] | None = None) -> BareRow | None:
+    """The row without its objects; None where more than labels is to be said of it.
+
+    `row` may be a part of one, `of` which this is the event, and these are the answers.
+    """
     notes = Notes(None)
     try:
-        event = event_of(row, _NOWHERE, "")
-        made = _BareReader(row, notes, reader.known, reader.classes, {})
+        event, answers = of or (event_of(row, _NOWHERE, ""), None)
+        made = _BareReader(row, notes, reader.known, reader.classes, whole=of is None, answers=answers)
         read = made.read()
     except NEVER:
         return None

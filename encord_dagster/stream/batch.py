@@ -9,14 +9,25 @@ from typing import TypeVar
 import msgspec
 
 from encord_dagster import identity
+from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.plain_many import BareRow, Left, columns
 from encord_dagster.formats import coco
-from encord_dagster.stream.counts import add
-from encord_dagster.stream.judge import names_of
+from encord_dagster.geometry import LARGEST_MASK
 from encord_dagster.stream.shapes import shapes_of
 from encord_dagster.stream.work import Work
+from encord_dagster.validation import is_wanted
 
 _T = TypeVar("_T")
+_TYPES = frozenset({"image", "img_group", "video", "dicom"})
+
+
+def is_fit(row: BareRow, config: LabelSetConfig) -> bool:
+    """Whether a row, or a part of one, may be converted so: all of its frames are labelled, and of known sizes."""
+    made = row.row
+    if made.data_type not in _TYPES or not made.objects_in or not all(row.sheets):
+        return False
+    fit = all(0 < (frame.width or 0) * (frame.height or 0) <= LARGEST_MASK for frame in made.frames)
+    return fit and made.branch_name == config.branch and is_wanted(made, config)
 
 
 class Batch:
@@ -58,7 +69,19 @@ class Batch:
 
     def write(self) -> None:
         """Write the records of all rows, and count them."""
-        work, spools, counts = self.work, self.work.spools, self.work.counts
+        work, counts = self.work, self.work.counts
+        for row, (start, end), sizes in zip(self.rows, self._spans(), self.write_records(), strict=True):
+            is_new = not work.known_before.issuperset(self.columns.feature_hashes[start:end])
+            work.note(row.row.label_hash, row.row.branch_name, *sizes, is_new=is_new)
+            counts.add_event(row.event)
+            counts.coco_bytes += sum(sizes)
+        counts.rows += len(self.rows)
+        counts.converted += len(self.rows)
+        work.count(self.pairs, self.shapes.losses, images=len(self.sizes), objects=self.ends[-1])
+
+    def write_records(self) -> list[tuple[int, int]]:
+        """Append the images and annotations of all rows; how many bytes they take, row by row."""
+        spools = self.work.spools
         images = [image for row in self.rows for frame in row.row.frames if (image := coco.image(frame, row.row))]
         ids, annotations = self._annotations(images)
         frames = accumulate(len(row.sheets) for row in self.rows)
@@ -70,26 +93,12 @@ class Batch:
         spools.annotations.write(b"".join(parts[1]).replace(b"\n", coco.BETWEEN))
         spools.image_ids.write(array("q", [image.id for image in images]))
         spools.annotation_ids.write(array("q", ids))
+        self.work.counts.coco_bytes -= len(coco.BETWEEN) * (len(images) + len(ids))
         longer = len(coco.BETWEEN) - 1  # than a line feed
-        for row, (start, end), *texts in zip(self.rows, self._spans(), *parts, strict=True):
-            is_new = not work.known_before.issuperset(self.columns.feature_hashes[start:end])
-            sizes = (len(texts[0]) + longer * len(row.sheets), len(texts[1]) + longer * (end - start))
-            work.note(row.row.label_hash, row.row.branch_name, *sizes, is_new=is_new)
-        counts.coco_bytes += sum(len(text) for texts in parts for text in texts) - len(images) - len(ids)
-        self._count(len(images))
-
-    def _count(self, images: int) -> None:
-        counts, rows, objects = self.work.counts, len(self.rows), self.ends[-1]
-        for row in self.rows:
-            counts.add_event(row.event)
-        counts.add_classes(self.pairs)
-        add(counts.names, names_of(self.pairs))
-        add(counts.losses, {code: count for code, count in self.shapes.losses.items() if count})
-        counts.rows += rows
-        counts.converted += rows
-        counts.images += images
-        counts.objects_in += objects
-        counts.published += objects
+        return [
+            (len(texts[0]) + longer * len(row.sheets), len(texts[1]) + longer * (end - start))
+            for row, (start, end), *texts in zip(self.rows, self._spans(), *parts, strict=True)
+        ]
 
     def _annotations(self, images: Sequence[coco.Image]) -> tuple[list[int], list[coco.Annotation]]:
         """Ids and annotations of all objects."""

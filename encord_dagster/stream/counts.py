@@ -1,7 +1,7 @@
 """What is counted while rows go by; counts of ranges add up to those of the export."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -51,7 +51,7 @@ class Counts(msgspec.Struct, kw_only=True):
             if len(kept) < MAX_FINDINGS:
                 kept.append(finding)
 
-    def add_classes(self, given: dict[tuple[str, str], int]) -> None:
+    def add_classes(self, given: Mapping[tuple[str, str], int]) -> None:
         """Count objects by the feature hash and name of their class."""
         for (feature_hash, name), objects in given.items():
             add(self.classes.setdefault(feature_hash, {}), {name: objects})

@@ -15,14 +15,11 @@ from encord_dagster.encord.plain_keys import Odd, have_keys, is_utf8
 from encord_dagster.encord.plain_many import BareRow, Left, bare_row
 from encord_dagster.encord.plain_rows import PlainReader
 from encord_dagster.encord.scalars import UNREADABLE
-from encord_dagster.geometry import LARGEST_MASK
-from encord_dagster.stream.batch import Batch
+from encord_dagster.stream.batch import Batch, is_fit
 from encord_dagster.stream.large import LARGE
 from encord_dagster.stream.work import Work
-from encord_dagster.validation import is_wanted
 
 Offered = tuple[RowSlice, BareRow]
-_TYPES = frozenset({"image", "img_group", "video", "dicom"})
 
 
 class Lane:
@@ -65,14 +62,8 @@ class Lane:
         return map(self._bare, map(_decoded, pieces) if rows is None else rows)
 
     def _bare(self, row: Row | None) -> BareRow | None:
-        """A row that may be converted here: all of its frames are labelled, and of known sizes."""
         found = bare_row(row, self.reader) if row else None
-        if found is None or found.row.data_type not in _TYPES or not all(found.sheets):
-            return None
-        made = found.row
-        fit = all(0 < (frame.width or 0) * (frame.height or 0) <= LARGEST_MASK for frame in made.frames)
-        wanted = made.branch_name == self.config.branch and is_wanted(made, self.config)
-        return found if fit and wanted and made.objects_in else None
+        return found if found and is_fit(found, self.config) else None
 
 
 def _decoded(piece: RowSlice) -> Row | None:

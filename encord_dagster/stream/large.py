@@ -2,14 +2,18 @@
 
 from collections import Counter
 
+from encord_dagster.encord import plain
 from encord_dagster.encord.container import RowSlice
+from encord_dagster.encord.model import LabelRow
 from encord_dagster.encord.plain_keys import Odd
+from encord_dagster.encord.plain_many import Left
+from encord_dagster.encord.plain_parts import Parts
 from encord_dagster.encord.scalars import UNREADABLE
 from encord_dagster.errors import RowError
 from encord_dagster.formats import coco
 from encord_dagster.formats.forms import forms_of
+from encord_dagster.stream.batch import Batch, is_fit
 from encord_dagster.stream.counts import add
-from encord_dagster.stream.judge import names_of
 from encord_dagster.stream.work import Work
 from encord_dagster.validation import is_wanted
 
@@ -31,39 +35,62 @@ def convert_in_parts(work: Work, piece: RowSlice) -> bool:
 
 def _convert(work: Work, piece: RowSlice) -> None:
     parts = work.reader.in_parts(piece)
-    writer: coco.RowAnnotations | None = None
-    pairs: Counter[tuple[str, str]] = Counter()
-    lost: dict[str, int] = {}
-    sizes, images, objects = [0, 0], 0, 0
+    film = _Film(work, parts)
     for part in parts:
-        look = work.claimed(part)
-        look.forms = forms_of([part], work.categories)
-        wanted = part.branch_name == work.config.branch and is_wanted(part, work.config)
-        if look.row is not part or not wanted or not look.is_fine:
-            raise Odd
-        writer = writer or coco.RowAnnotations(part, work.category_ids, work.answers)
-        written = work.write_records(part, iter(look.forms), writer)
-        sizes = [size + more for size, more in zip(sizes, written, strict=True)]
-        images += len(part.frames)
-        objects += part.objects_in
-        pairs.update(look.pairs)
-        add(lost, look.losses(masks=work.config.masks))
-    if writer is None or len({key for key, _ in pairs}) < len(pairs):
+        film.take(part)
+    if not film.images or len({key for key, _ in film.pairs}) < len(film.pairs):
         raise Odd
-    work.note(
-        parts.event.label_hash,
-        parts.event.branch_name,
-        *sizes,
-        is_new=not work.known_before.issuperset(key for key, _ in pairs),
-    )
-    counts = work.counts
-    counts.add_event(parts.event)
-    counts.add_classes(pairs)
-    add(counts.names, names_of(pairs))
-    add(counts.losses, lost)
-    counts.rows += 1
-    counts.converted += 1
-    counts.images += images
-    counts.objects_in += objects
-    counts.published += objects
-    counts.coco_bytes += sum(sizes)
+    is_new = not work.known_before.issuperset(key for key, _ in film.pairs)
+    work.note(parts.event.label_hash, parts.event.branch_name, *film.sizes, is_new=is_new)
+    work.counts.add_event(parts.event)
+    work.counts.rows += 1
+    work.counts.converted += 1
+    work.counts.coco_bytes += sum(film.sizes)
+    work.count(film.pairs, film.losses, images=film.images, objects=film.objects)
+
+
+class _Film:
+    """A row whose parts are written one after the other, and what is counted of them."""
+
+    def __init__(self, work: Work, parts: Parts) -> None:
+        self.work, self.parts = work, parts
+        self.writer: coco.RowAnnotations | None = None
+        self.pairs: Counter[tuple[str, str]] = Counter()
+        self.losses: dict[str, int] = {}
+        self.sizes, self.images, self.objects = [0, 0], 0, 0
+
+    def take(self, part: plain.FilmRow) -> None:
+        """Write a part: its objects side by side if that can be, or one by one."""
+        try:
+            self._together(part)
+        except Left:
+            self._one_by_one(part)
+
+    def _together(self, part: plain.FilmRow) -> None:
+        bare = self.parts.bare(part)
+        if bare is None or not is_fit(bare, self.work.config):
+            raise Left(())
+        batch = Batch([bare], self.work)
+        self.parts.note(bare.row, batch.columns.object_hashes, batch.keys)
+        (sizes,) = batch.write_records()
+        self._count(bare.row, sizes, batch.pairs, batch.shapes.losses)
+
+    def _one_by_one(self, part: plain.FilmRow) -> None:
+        work, row = self.work, self.parts.read(part)
+        look = work.claimed(row)
+        look.forms = forms_of([row], work.categories)
+        wanted = row.branch_name == work.config.branch and is_wanted(row, work.config)
+        if look.row is not row or not wanted or not look.is_fine:
+            raise Odd
+        self.writer = self.writer or coco.RowAnnotations(row, work.category_ids, work.answers)
+        sizes = work.write_records(row, iter(look.forms), self.writer)
+        self._count(row, sizes, look.pairs, look.losses(masks=work.config.masks))
+
+    def _count(
+        self, row: LabelRow, sizes: tuple[int, int], pairs: Counter[tuple[str, str]], losses: dict[str, int]
+    ) -> None:
+        self.sizes = [size + more for size, more in zip(self.sizes, sizes, strict=True)]
+        self.images += len(row.frames)
+        self.objects += row.objects_in
+        self.pairs.update(pairs)
+        add(self.losses, losses)

@@ -2,7 +2,7 @@
 
 import struct
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -182,9 +182,22 @@ class Work:
         self.spools.index.write(ENTRY.pack(row, self.at[0], images, self.at[1], annotations, flag))
         self.at = [self.at[0] + images, self.at[1] + annotations]
 
+    def count(
+        self, pairs: Mapping[tuple[str, str], int], losses: Mapping[str, int], *, images: int, objects: int
+    ) -> None:
+        """Count objects of which nothing is to be said, by class and name, and what formats cannot hold of them."""
+        counts = self.counts
+        counts.add_classes(pairs)
+        add(counts.names, names_of(pairs))
+        add(counts.losses, {code: count for code, count in losses.items() if count})
+        counts.images += images
+        counts.objects_in += objects
+        counts.published += objects
+
     def marks(self) -> tuple[int, ...]:
         """How far the spools have come."""
-        return (*(getattr(self.spools, name).tell() for name in Spools.__struct_fields__), self.counts.coco_bytes)
+        spools = (getattr(self.spools, name).tell() for name in Spools.__struct_fields__)
+        return (*spools, len(self.categories), self.counts.coco_bytes)
 
     def rewind(self, marks: tuple[int, ...]) -> None:
         """Take back what was written since."""
@@ -192,7 +205,9 @@ class Work:
             file: BinaryIO = getattr(self.spools, name)
             file.seek(mark)
             file.truncate()
-        self.counts.coco_bytes = marks[-1]
+        *_, classes, self.counts.coco_bytes = marks
+        for key in list(self.categories)[classes:]:
+            del self.categories[key], self.category_ids[key]
 
     def _pictures(self, row: LabelRow) -> dict[Path, bytes]:
         """The mask pictures of a row by their paths."""
