@@ -184,7 +184,8 @@ def test_rows_know_where_they_lie(tmp_path: Path) -> None:
 
 def test_large_rows_are_converted_a_few_frames_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same files and counts; where something is to be said of a row, it is read whole."""
-    plain = [make.video_row({number: objects(number)[:2] for number in range(5, 25)}) for _ in range(3)]
+    plain = [make.video_row({number: objects(number)[:2] for number in range(5, 25)}) for _ in range(4)]
+    plain[2]["data_units"]["video-0"]["labels"]["6"]["objects"][0]["name"] = "another"  # type: ignore[index]
     plain[1]["data_units"]["video-0"]["labels"]["30"] = make.labels()  # type: ignore[index]  # free JSON
     found = {number: make.dicom_slice(*objects(number)[:5], uid=f"1.2.3.{number}") for number in range(6)}
     documents = [*plain, make.dicom_row(found), *export(24)]
@@ -200,7 +201,7 @@ def test_large_rows_are_converted_a_few_frames_at_a_time(tmp_path: Path, monkeyp
     monkeypatch.setattr("encord_dagster.encord.plain_parts._PART", 1)
     monkeypatch.setattr("encord_dagster.stream.ranges.convert_in_parts", counted)
     outcome, files, _ = converted(data, tmp_path, "coco")
-    assert in_parts[:3] == [True, False, True]
+    assert in_parts[:4] == [True, True, False, True]
     assert files == expected[1]
     assert counts(outcome) == counts(expected[0])
 

@@ -24,7 +24,6 @@ from encord_dagster.encord.plain_rows import NEVER, LabelReader, PlainReader
 from encord_dagster.encord.scalars import HASH, HASH_CHARACTERS
 
 _SHORTEST_KEY = 16  # characters
-_NOWHERE = RowSlice(0, 0, 0, b"")
 _fields = attrgetter("object_hash", "feature_hash", "name", "confidence", "manual_annotation")
 _rare = attrgetter("is_deleted", "reviews")
 _edited = attrgetter("last_edited_by", "last_edited_at")
@@ -65,21 +64,28 @@ class _BareReader(LabelReader):
         return super().read()
 
 
-def bare_row(row: Row, reader: PlainReader, of: tuple[RowEvent, PlainAnswers] | None = None) -> BareRow | None:
-    """The row without its objects; None where more than labels is to be said of it.
-
-    `row` may be a part of one, `of` which this is the event, and these are the answers.
-    """
-    notes = Notes(None)
+def bare_row(row: Row, piece: RowSlice, reader: PlainReader) -> BareRow | None:
+    """The row without its objects; None where more than labels is to be said of it."""
     try:
-        event, answers = of or (event_of(row, _NOWHERE, ""), None)
-        made = _BareReader(row, notes, reader.known, reader.classes, whole=of is None, answers=answers)
-        read = made.read()
+        return _bare(event_of(row, piece, ""), _BareReader(row, Notes(None), reader.known, reader.classes))
     except NEVER:
         return None
+
+
+def bare_part(row: Row, event: RowEvent, answers: PlainAnswers, reader: PlainReader) -> BareRow | None:
+    """The same of some frames of a row that has such an event and such answers."""
+    about = (row, Notes(None), reader.known, reader.classes)
+    try:
+        return _bare(event, _BareReader(*about, whole=False, answers=answers))
+    except NEVER:
+        return None
+
+
+def _bare(event: RowEvent, reader: _BareReader) -> BareRow | None:
+    read, notes = reader.read(), reader.notes
     if notes.findings or notes.excluded or notes.quarantined:
         return None
-    return BareRow(read, event, made.answers, made.sheets, made.keys)
+    return BareRow(read, event, reader.answers, reader.sheets, reader.keys)
 
 
 class Columns(NamedTuple):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from encord_dagster.encord.plain_many import BareRow
     from encord_dagster.encord.plain_rows import PlainReader
 
-_PART = 2**20  # bytes of frames that are read together
+_PART = 2**18  # bytes of frames that are read together
 
 
 class _Film(plain.Unit, gc=False, kw_only=True):
@@ -50,7 +50,11 @@ class Parts:
             self._row = row = _ROW.decode(piece.raw)
         except UNREADABLE as error:
             raise Odd from error
-        if len(row.data_units) != 1 or bytes(row.classification_answers) != b"{}":
+        if (
+            not row.data_type.startswith(plain.FILMS)
+            or len(row.data_units) != 1
+            or bytes(row.classification_answers) != b"{}"
+        ):
             raise Odd
         self._piece, self._reader = piece, reader
         self.event = event_of(row, piece, "")
@@ -78,9 +82,9 @@ class Parts:
 
     def bare(self, row: plain.FilmRow) -> "BareRow | None":
         """A part without its objects, None where more than labels is to be said of it."""
-        from encord_dagster.encord.plain_many import bare_row
+        from encord_dagster.encord.plain_many import bare_part
 
-        return bare_row(row, self._reader, of=(self.event, self._answers))
+        return bare_part(row, self.event, self._answers, self._reader)
 
     def note(self, row: LabelRow, objects: Iterable[str], keys: int) -> None:
         """Note what was read of a part: its frames, objects and keys."""

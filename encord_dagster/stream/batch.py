@@ -10,6 +10,7 @@ import msgspec
 
 from encord_dagster import identity
 from encord_dagster.config import LabelSetConfig
+from encord_dagster.encord.model import Frame
 from encord_dagster.encord.plain_many import BareRow, Left, columns
 from encord_dagster.formats import coco
 from encord_dagster.geometry import LARGEST_MASK
@@ -22,12 +23,18 @@ _TYPES = frozenset({"image", "img_group", "video", "dicom"})
 
 
 def is_fit(row: BareRow, config: LabelSetConfig) -> bool:
-    """Whether a row, or a part of one, may be converted so: all of its frames are labelled, and of known sizes."""
+    """Whether a row, or a part of one, may be converted so: it has objects, and its frames are of known sizes."""
     made = row.row
-    if made.data_type not in _TYPES or not made.objects_in or not all(row.sheets):
+    if made.data_type not in _TYPES or not made.objects_in:
         return False
     fit = all(0 < (frame.width or 0) * (frame.height or 0) <= LARGEST_MASK for frame in made.frames)
     return fit and made.branch_name == config.branch and is_wanted(made, config)
+
+
+def unlabelled_in(row: BareRow) -> list[Frame]:
+    """The frames that have no labels."""
+    pairs = zip(row.row.frames, row.sheets, strict=True)
+    return [frame for frame, sheet in pairs if not sheet and not frame.classifications]
 
 
 class Batch:
@@ -74,6 +81,8 @@ class Batch:
             is_new = not work.known_before.issuperset(self.columns.feature_hashes[start:end])
             work.note(row.row.label_hash, row.row.branch_name, *sizes, is_new=is_new)
             counts.add_event(row.event)
+            if not all(row.sheets) and row.row.data_type != "image":
+                work.find_unlabelled(row.row.label_hash, row.event.offset, unlabelled_in(row), len(row.sheets))
             counts.coco_bytes += sum(sizes)
         counts.rows += len(self.rows)
         counts.converted += len(self.rows)

@@ -52,28 +52,45 @@ def rows(
     """The rows of a range, a chunk of them at a time; `last`: it ends the array. Unusual where it holds else."""
     with path.open("rb") as file:
         file.seek(start)
-        held, at, left, step = b"", start, end - start, chunk
+        held, at, left = b"", start, end - start
         while left or held:
-            data = file.read(min(step, left))
+            data = file.read(min(chunk, left))
             if left and not data:
                 raise Unusual("the file has become shorter")
             left -= len(data)
             held += data
             cut = held.rfind(opening, 1) if left else len(held)
-            if cut < 0:  # a large row: read on in steps that grow with it
-                step *= 2
+            if cut < 0:
+                stop = _row_after(file, at + max(1, len(held) - len(opening) + 1), end, opening) or end
+                held, left = b"", end - stop
+                yield _rows_between(file, at, stop, more=stop < end or not last)
+                at = stop
                 continue
-            step = chunk
             text, held = (held, b"") if cut == len(held) else (held[:cut], held[cut:])
-            yield _rows(text, at, more=bool(held) or not last)
+            yield _rows(_without_comma(text, more=bool(held) or not last), at)
             at += cut
 
 
-def _rows(text: bytes, at: int, *, more: bool) -> list[RowSlice]:
+def _rows_between(file: BinaryIO, at: int, stop: int, *, more: bool) -> list[RowSlice]:
+    """A row that is large, or several. What is behind it is looked at first, so that its bytes are held once."""
+    file.seek(max(at, stop - _LOOK))
+    tail = file.read(stop - file.tell())
+    behind = len(tail) - len(_without_comma(tail, more=more))
+    file.seek(at)
+    text = file.read(stop - behind - at)
+    file.seek(stop)
+    return _rows(text, at)
+
+
+def _without_comma(text: bytes, *, more: bool) -> bytes:
+    """A text without the comma that ends it where more rows follow."""
     body = text.rstrip(BLANKS)
     if body.endswith(b",") != more:
         raise Unusual("rows are not separated as in an array")
-    body = body.removesuffix(b",")
+    return body[:-1].rstrip(BLANKS) if more else body
+
+
+def _rows(body: bytes, at: int) -> list[RowSlice]:
     if len(body) > 2 * CHUNK and _is_one(body):  # no copies of a large row
         return [RowSlice(0, at, len(body), body)]
     try:

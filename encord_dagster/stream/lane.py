@@ -59,10 +59,10 @@ class Lane:
         if any(piece.length > LARGE for piece in pieces) or not is_utf8(text):
             return repeat(None, len(pieces))
         rows: Iterable[Row | None] | None = plain.decode_images(text)
-        return map(self._bare, map(_decoded, pieces) if rows is None else rows)
+        return map(self._bare, map(_decoded, pieces) if rows is None else rows, pieces)
 
-    def _bare(self, row: Row | None) -> BareRow | None:
-        found = bare_row(row, self.reader) if row else None
+    def _bare(self, row: Row | None, piece: RowSlice) -> BareRow | None:
+        found = bare_row(row, piece, self.reader) if row else None
         return found if found and is_fit(found, self.config) else None
 
 

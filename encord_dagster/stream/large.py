@@ -4,7 +4,7 @@ from collections import Counter
 
 from encord_dagster.encord import plain
 from encord_dagster.encord.container import RowSlice
-from encord_dagster.encord.model import LabelRow
+from encord_dagster.encord.model import Frame, LabelRow
 from encord_dagster.encord.plain_keys import Odd
 from encord_dagster.encord.plain_many import Left
 from encord_dagster.encord.plain_parts import Parts
@@ -12,12 +12,12 @@ from encord_dagster.encord.scalars import UNREADABLE
 from encord_dagster.errors import RowError
 from encord_dagster.formats import coco
 from encord_dagster.formats.forms import forms_of
-from encord_dagster.stream.batch import Batch, is_fit
+from encord_dagster.stream.batch import Batch, is_fit, unlabelled_in
 from encord_dagster.stream.counts import add
 from encord_dagster.stream.work import Work
 from encord_dagster.validation import is_wanted
 
-LARGE = 4 * 2**20  # bytes of a row
+LARGE = 2**19  # bytes of a row
 
 
 def convert_in_parts(work: Work, piece: RowSlice) -> bool:
@@ -38,9 +38,10 @@ def _convert(work: Work, piece: RowSlice) -> None:
     film = _Film(work, parts)
     for part in parts:
         film.take(part)
-    if not film.images or len({key for key, _ in film.pairs}) < len(film.pairs):
+    if not film.objects or len({key for key, _ in film.pairs}) < len(film.pairs):
         raise Odd
     is_new = not work.known_before.issuperset(key for key, _ in film.pairs)
+    work.find_unlabelled(parts.event.label_hash, piece.offset, film.empty, film.images)
     work.note(parts.event.label_hash, parts.event.branch_name, *film.sizes, is_new=is_new)
     work.counts.add_event(parts.event)
     work.counts.rows += 1
@@ -58,6 +59,7 @@ class _Film:
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.losses: dict[str, int] = {}
         self.sizes, self.images, self.objects = [0, 0], 0, 0
+        self.empty: list[Frame] = []
 
     def take(self, part: plain.FilmRow) -> None:
         """Write a part: its objects side by side if that can be, or one by one."""
@@ -74,17 +76,19 @@ class _Film:
         self.parts.note(bare.row, batch.columns.object_hashes, batch.keys)
         (sizes,) = batch.write_records()
         self._count(bare.row, sizes, batch.pairs, batch.shapes.losses)
+        self.empty += unlabelled_in(bare)
 
     def _one_by_one(self, part: plain.FilmRow) -> None:
         work, row = self.work, self.parts.read(part)
         look = work.claimed(row)
         look.forms = forms_of([row], work.categories)
         wanted = row.branch_name == work.config.branch and is_wanted(row, work.config)
-        if look.row is not row or not wanted or not look.is_fine:
+        if look.row is not row or not wanted or not look.has_fine_objects:
             raise Odd
         self.writer = self.writer or coco.RowAnnotations(row, work.category_ids, work.answers)
         sizes = work.write_records(row, iter(look.forms), self.writer)
         self._count(row, sizes, look.pairs, look.losses(masks=work.config.masks))
+        self.empty += [frame for frame in row.frames if not frame.objects]
 
     def _count(
         self, row: LabelRow, sizes: tuple[int, int], pairs: Counter[tuple[str, str]], losses: dict[str, int]

@@ -30,15 +30,22 @@ def convert_range(job: Job, progress: Progress) -> Done:
         work = Work(job, Spools(*files))
         lane = Lane(work)
         for pieces in rows(Path(job.path), job.start, job.end, job.opening.encode(), last=job.last):
-            for some in _portions(lane.take(pieces)):
-                if some[0].length <= LARGE or not convert_in_parts(work, some[0]):
-                    work.convert(list(work.reader.read(some)))
+            _convert(work, lane.take(pieces))
+            work.count_findings()
             if pieces:
                 progress(work.counts, pieces[-1].offset + pieces[-1].length - job.start)
+            del pieces  # before the next are read: one row can be most of an export
     finally:
         for file in files:
             file.close()
     return Done(counts=work.counts, categories=tuple(work.categories.values()))
+
+
+def _convert(work: Work, pieces: Sequence[RowSlice]) -> None:
+    """Convert rows that the fast lane has left."""
+    for some in _portions(pieces):
+        if some[0].length <= LARGE or not convert_in_parts(work, some[0]):
+            work.convert(list(work.reader.read(some)))
 
 
 def _make_room() -> None:

@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +15,7 @@ from encord_dagster import identity
 from encord_dagster.accounting import Read, Reading, RowReader, excluded, judged
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.label_rows import RowReading, UnusableRow
-from encord_dagster.encord.model import LabelRow
+from encord_dagster.encord.model import Frame, LabelRow
 from encord_dagster.encord.ontology import read_ontology
 from encord_dagster.encord.resolve import Index
 from encord_dagster.errors import RowError
@@ -24,11 +25,12 @@ from encord_dagster.formats.forms import Form, forms_of
 from encord_dagster.formats.fragment import classes_of, fitted
 from encord_dagster.formats.masks import mask_pngs
 from encord_dagster.geometry import Skeleton
+from encord_dagster.rules.rows import unlabelled
 from encord_dagster.stream.counts import Counts, add
 from encord_dagster.stream.cut import Unusual
 from encord_dagster.stream.job import Job
 from encord_dagster.stream.judge import Look, names_of
-from encord_dagster.validation import apply_severities, validate
+from encord_dagster.validation import apply_severities, finding, validate
 
 ENTRY = struct.Struct("<32sqqqqB")  # row identity; start and length of images, then of annotations; flag
 CONVERTED, HELD, NEW_CLASS = 0, 1, 2  # flags: an event that cannot be used; a row with a class not known before
@@ -67,6 +69,7 @@ class Work:
         self.known_before = frozenset(self.categories)
         self.answers = coco.written_answers()
         self.at = [0, 0]  # bytes of images and of annotations
+        self.found: list[tuple[int, Sequence[Finding]]] = []  # of rows by their offsets, not yet counted
 
     def convert(self, reads: Sequence[Read]) -> None:
         """Convert some rows that were read together."""
@@ -194,6 +197,19 @@ class Work:
         counts.objects_in += objects
         counts.published += objects
 
+    def count_findings(self) -> None:
+        """Count what was found in some rows, in their order: they are not converted in it."""
+        for _, findings in sorted(self.found, key=itemgetter(0)):
+            self.counts.add_findings(findings)
+        self.found.clear()
+
+    def find_unlabelled(self, label_hash: str, offset: int, empty: Sequence[Frame], frames: int) -> None:
+        """Note frames of a row of several that have no labels."""
+        if empty:
+            where, message = unlabelled(label_hash, empty[0], len(empty), frames)
+            found = apply_severities([finding("unlabelled_frame", where, message)], self.config.severities)
+            self.found.append((offset, found))
+
     def marks(self) -> tuple[int, ...]:
         """How far the spools have come."""
         spools = (getattr(self.spools, name).tell() for name in Spools.__struct_fields__)
@@ -226,7 +242,7 @@ class Work:
             self._index(reading.event.label_hash, reading.event.branch_name, 0, 0, HELD)
         self.counts.rows += 1
         self.counts.rows_quarantined += 1
-        self.counts.add_findings(reading.findings)
+        self.found.append((reading.offset, reading.findings))
 
     def _count(self, reading: Reading, row: LabelRow) -> None:
         """Count a row, as `Tally.add` does; its images are counted as they are written."""
@@ -241,7 +257,7 @@ class Work:
         self.counts.objects_in += row.objects_in
         self.counts.quarantined += len(row.quarantined)
         add(self.counts.excluded, left_out)
-        self.counts.add_findings(reading.findings)
+        self.found.append((reading.offset, reading.findings))
 
 
 def _refused(reading: Reading, error: RowError, config: LabelSetConfig) -> Reading:
