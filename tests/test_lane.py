@@ -146,7 +146,7 @@ def test_the_lane_makes_the_same_files(tmp_path: Path, seed: int) -> None:
         held = rng.choice([frame for frame in _frames(row) if frame["objects"]])["objects"]
         place = rng.randrange(len(held))  # type: ignore[arg-type]
         held[place] = ODD[rng.choice(sorted(ODD))](held[place])  # type: ignore[index]
-    _same(compact(rows), tmp_path)
+    same_of_the_lane(compact(rows), tmp_path)
 
 
 @pytest.mark.parametrize("odd", sorted(ODD))
@@ -160,7 +160,7 @@ def test_one_odd_object_among_plain_ones(tmp_path: Path, monkeypatch: pytest.Mon
     ]
     (frame,) = _frames(rows[5])
     frame["objects"][1] = ODD[odd](frame["objects"][1])  # type: ignore[index]
-    _same(compact(rows), tmp_path)
+    same_of_the_lane(compact(rows), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_texts_that_are_written_otherwise(tmp_path: Path, old: bytes, new: bytes
     rows = [compact(named(make.image_row(make.box(), make.polygon()), number)) for number in range(6)]
     at = rows[4].index(old)
     rows[4] = rows[4][:at] + new + rows[4][at + len(old) :]
-    _same(b"[" + b",".join(rows) + b"]", tmp_path)
+    same_of_the_lane(b"[" + b",".join(rows) + b"]", tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(examples(4)))
@@ -196,10 +196,10 @@ def test_frames_without_labels_are_told_of_in_order(tmp_path: Path, seed: int) -
     for row in rows[2::3]:
         held = [one for frame in _frames(row) for one in frame["objects"]]  # type: ignore[attr-defined]
         held[-1]["confidence"] = 1.5
-    _same(compact(rows), tmp_path)
+    same_of_the_lane(compact(rows), tmp_path)
 
 
-def _same(data: bytes, folder: Path) -> None:
+def same_of_the_lane(data: bytes, folder: Path) -> None:
     """Expect the same of the lane as of a lake in memory, and as of a conversion without the lane."""
     expected = in_memory(data, folder, "coco")
     outcome, found, told = converted(data, folder, "coco")

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, pairwise, repeat
 from typing import TypeVar
 
-import msgspec
-
 from encord_dagster import identity
-from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.model import Frame
+from encord_dagster.encord.plain_answers import Given
 from encord_dagster.encord.plain_many import BareRow, Left, columns
 from encord_dagster.formats import coco
 from encord_dagster.geometry import LARGEST_MASK
@@ -22,10 +20,12 @@ _T = TypeVar("_T")
 _TYPES = frozenset({"image", "img_group", "video", "dicom"})
 
 
-def is_fit(row: BareRow, config: LabelSetConfig) -> bool:
+def is_fit(row: BareRow, work: Work) -> bool:
     """Whether a row, or a part of one, may be converted so: it has objects, and its frames are of known sizes."""
-    made = row.row
+    made, config = row.row, work.config
     if made.data_type not in _TYPES or not made.objects_in:
+        return False
+    if work.ontology and (made.classifications or any(frame.classifications for frame in made.frames)):
         return False
     fit = all(0 < (frame.width or 0) * (frame.height or 0) <= LARGEST_MASK for frame in made.frames)
     return fit and made.branch_name == config.branch and is_wanted(made, config)
@@ -48,6 +48,7 @@ class Batch:
         self.ends = list(accumulate(row.row.objects_in for row in rows))  # of rows among objects
         self.columns = columns(objects)
         self.pairs = self._pairs()
+        self.answers = self._answers()
         frames = [frame for row in rows for frame in row.row.frames]
         self.shapes = shapes_of(objects, self.columns.feature_hashes, frames, self.sizes)
         self.keys = self.columns.keys + self.shapes.keys + sum(row.keys for row in rows)
@@ -57,8 +58,12 @@ class Batch:
         features, names = self.columns.feature_hashes, self.columns.names
         found = Counter(zip(features, names, strict=True))
         named = Counter(key for key, _ in found)
-        if new := named.keys() - self.work.categories.keys():
-            raise Left(place for place, key in enumerate(features) if key in new)
+        answered = self.work.answered
+        if odd := {key for key, _ in found if key not in self.work.categories}:
+            raise Left(place for place, key in enumerate(features) if key in odd)
+        if answered and not all(answered.is_named(*pair) for pair in found):
+            pairs = enumerate(zip(features, names, strict=True))
+            raise Left(place for place, pair in pairs if not answered.is_named(*pair))
         if len(named) < len(found):
             spans = [set(zip(features[start:end], names[start:end], strict=True)) for start, end in self._spans()]
             differing = (len(dict(pairs)) < len(pairs) for pairs in spans)
@@ -69,6 +74,15 @@ class Batch:
     def _spans(self) -> Iterator[tuple[int, int]]:
         """Where the objects of each row are."""
         return pairwise((0, *self.ends))
+
+    def refuse_lacking(self) -> None:
+        """Left where a row has no object of a class that an ontology requires."""
+        required = self.work.answered.required if self.work.answered else ()
+        if required:
+            features = self.columns.feature_hashes
+            lacking = [end - 1 for start, end in self._spans() if not required <= set(features[start:end])]
+            if lacking:
+                raise Left(lacking)
 
     def _of_frames(self, values: Iterable[_T]) -> Iterator[_T]:
         """A value of each frame, for each of its objects."""
@@ -115,8 +129,11 @@ class Batch:
         ids, tracks = self._ids(images)
         origins = [image.encord for image in images]
         numbers = map(self.work.category_ids.__getitem__, held.feature_hashes)
+        distinct = dict(zip(map(id, self.answers), self.answers, strict=True))
+        written = {key: self.work.answers(answers) for key, answers in distinct.items()}
+        texts = map(written.__getitem__, map(id, self.answers))
         # their JSON stands for the answers, as in `coco.RowAnnotations`
-        attributes = map(coco.AnnotationAttributes, tracks, held.confidences, held.manual, self._answers())  # type: ignore[arg-type]
+        attributes = map(coco.AnnotationAttributes, tracks, held.confidences, held.manual, texts)  # type: ignore[arg-type]
         lineage = map(
             coco.Origin,
             of_frames([origin.label_hash for origin in origins]),
@@ -154,8 +171,8 @@ class Batch:
         known = [dict(zip(given, numbers, strict=False)) for _, given in own]
         return ids, [numbered[one] for (_, given), numbered in zip(of_rows, known, strict=True) for one in given]
 
-    def _answers(self) -> list[msgspec.Raw]:
-        """The answers of each object, as JSON."""
+    def _answers(self) -> list[Given]:
+        """The answers of each object."""
         hashes, rows = self.columns.object_hashes, zip(self.rows, self._spans(), strict=True)
         frames = list(self._of_frames([frame.number for row in self.rows for frame in row.row.frames]))
         given = [
@@ -163,7 +180,9 @@ class Batch:
             for row, (start, end) in rows
             for answers in row.answers.of_many(hashes[start:end], frames[start:end])
         ]
-        texts = {
-            key: self.work.answers(answers) for key, answers in dict(zip(map(id, given), given, strict=True)).items()
-        }
-        return [texts[id(answers)] for answers in given]
+        if self.work.answered is None:
+            return given
+        resolved = self.work.answered.of_many(self.columns.feature_hashes, given)
+        if None in resolved:
+            raise Left(place for place, one in enumerate(resolved) if one is None)
+        return [one for one in resolved if one is not None]

@@ -27,9 +27,9 @@ class Lane:
 
     def __init__(self, work: Work) -> None:
         self.work, self.config = work, work.config
-        self.is_open = work.judges_late and not work.job.masks and self.config.free_text
-        self.reader = PlainReader(relations=frozenset(), disclosure=disclosure_of(self.config), keep_going=True)
-        self.is_open = self.is_open and self.reader.able
+        relations = work.ontology.relations if work.ontology else frozenset[str]()
+        self.reader = PlainReader(relations=relations, disclosure=disclosure_of(self.config), keep_going=True)
+        self.is_open = work.has_lane and self.reader.able
 
     def take(self, pieces: Sequence[RowSlice]) -> Sequence[RowSlice]:
         """Convert what can be converted here; the rows that are left."""
@@ -40,6 +40,7 @@ class Lane:
         while offered:
             try:
                 batch = Batch([row for _, row in offered], self.work)
+                batch.refuse_lacking()
             except Left as left:
                 offered = _without(offered, left.places)
                 continue
@@ -63,7 +64,7 @@ class Lane:
 
     def _bare(self, row: Row | None, piece: RowSlice) -> BareRow | None:
         found = bare_row(row, piece, self.reader) if row else None
-        return found if found and is_fit(found, self.config) else None
+        return found if found and is_fit(found, self.work) else None
 
 
 def _decoded(piece: RowSlice) -> Row | None:

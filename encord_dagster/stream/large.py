@@ -22,7 +22,7 @@ LARGE = 2**19  # bytes of a row
 
 def convert_in_parts(work: Work, piece: RowSlice) -> bool:
     """Convert a row; False, with nothing of it written, where it has to be read whole: it takes memory then."""
-    if work.job.masks or not work.judges_late or not work.config.free_text:
+    if not work.has_lane:
         return False
     marks = work.marks()
     try:
@@ -38,9 +38,11 @@ def _convert(work: Work, piece: RowSlice) -> None:
     film = _Film(work, parts)
     for part in parts:
         film.take(part)
-    if not film.objects or len({key for key, _ in film.pairs}) < len(film.pairs):
+    classes = {key for key, _ in film.pairs}
+    lacks = work.answered is not None and not work.answered.required <= classes
+    if not film.objects or lacks or len(classes) < len(film.pairs):
         raise Odd
-    is_new = not work.known_before.issuperset(key for key, _ in film.pairs)
+    is_new = not work.known_before.issuperset(classes)
     work.find_unlabelled(parts.event.label_hash, piece.offset, film.empty, film.images)
     work.note(parts.event.label_hash, parts.event.branch_name, *film.sizes, is_new=is_new)
     work.counts.add_event(parts.event)
@@ -70,7 +72,7 @@ class _Film:
 
     def _together(self, part: plain.FilmRow) -> None:
         bare = self.parts.bare(part)
-        if bare is None or not is_fit(bare, self.work.config):
+        if bare is None or not is_fit(bare, self.work):
             raise Left(())
         batch = Batch([bare], self.work)
         self.parts.note(bare.row, batch.columns.object_hashes, batch.keys)
@@ -79,7 +81,10 @@ class _Film:
         self.empty += unlabelled_in(bare)
 
     def _one_by_one(self, part: plain.FilmRow) -> None:
-        work, row = self.work, self.parts.read(part)
+        work = self.work
+        if work.ontology:
+            raise Odd
+        row = self.parts.read(part)
         look = work.claimed(row)
         look.forms = forms_of([row], work.categories)
         wanted = row.branch_name == work.config.branch and is_wanted(row, work.config)

@@ -26,6 +26,7 @@ from encord_dagster.formats.fragment import classes_of, fitted
 from encord_dagster.formats.masks import mask_pngs
 from encord_dagster.geometry import Skeleton
 from encord_dagster.rules.rows import unlabelled
+from encord_dagster.stream.answered import Answered
 from encord_dagster.stream.counts import Counts, add
 from encord_dagster.stream.cut import Unusual
 from encord_dagster.stream.job import Job
@@ -62,6 +63,8 @@ class Work:
         self.spools = spools or Spools(*(BytesIO() for _ in Spools.__struct_fields__))
         self.ontology = Index(read_ontology(job.ontology.encode())) if job.ontology else None
         self.reader = RowReader(job.config, self.ontology, fingerprints=False)
+        self.answered = Answered(self.ontology) if self.ontology else None
+        self.has_lane = job.config.free_text and not (job.masks or job.config.min_area_pixels)
         self.judges_late = self.ontology is None and not job.config.min_area_pixels
         self.counts = Counts()
         self.categories = {category.feature_hash: category for category in job.categories}
