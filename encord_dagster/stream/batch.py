@@ -100,7 +100,7 @@ class Batch:
             counts.coco_bytes += sum(sizes)
         counts.rows += len(self.rows)
         counts.converted += len(self.rows)
-        work.count(self.pairs, self.shapes.losses, images=len(self.sizes), objects=self.ends[-1])
+        counts.add_objects(self.pairs, self.shapes.losses, images=len(self.sizes), objects=self.ends[-1])
 
     def write_records(self) -> list[tuple[int, int]]:
         """Append the images and annotations of all rows; how many bytes they take, row by row."""

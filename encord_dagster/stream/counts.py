@@ -11,6 +11,7 @@ from encord_dagster.findings import RANKS, Finding
 from encord_dagster.formats.fragment import Category, ClassCount
 from encord_dagster.landing import Export
 from encord_dagster.outcomes import MAX_FINDINGS, MAX_HASHES, ExportOutcome
+from encord_dagster.stream.judge import names_of
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -55,6 +56,17 @@ class Counts(msgspec.Struct, kw_only=True):
         """Count objects by the feature hash and name of their class."""
         for (feature_hash, name), objects in given.items():
             add(self.classes.setdefault(feature_hash, {}), {name: objects})
+
+    def add_objects(
+        self, pairs: Mapping[tuple[str, str], int], losses: Mapping[str, int], *, images: int, objects: int
+    ) -> None:
+        """Count objects of which nothing is to be said, by class and name, and what formats cannot hold of them."""
+        self.add_classes(pairs)
+        add(self.names, names_of(pairs))
+        add(self.losses, {code: count for code, count in losses.items() if count})
+        self.images += images
+        self.objects_in += objects
+        self.published += objects
 
 
 def add(counts: dict[str, int], more: dict[str, int]) -> None:

@@ -49,7 +49,7 @@ def _convert(work: Work, piece: RowSlice) -> None:
     work.counts.rows += 1
     work.counts.converted += 1
     work.counts.coco_bytes += sum(film.sizes)
-    work.count(film.pairs, film.losses, images=film.images, objects=film.objects)
+    work.counts.add_objects(film.pairs, film.losses, images=film.images, objects=film.objects)
 
 
 class _Film:

@@ -2,11 +2,10 @@
 
 import struct
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from itertools import islice
 from operator import itemgetter
-from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
@@ -28,9 +27,9 @@ from encord_dagster.geometry import Skeleton
 from encord_dagster.rules.rows import unlabelled
 from encord_dagster.stream.answered import Answered
 from encord_dagster.stream.counts import Counts, add
-from encord_dagster.stream.cut import Unusual
 from encord_dagster.stream.job import Job
 from encord_dagster.stream.judge import Look, names_of
+from encord_dagster.stream.pictures import Pictures, picture_name
 from encord_dagster.validation import apply_severities, finding, validate
 
 ENTRY = struct.Struct("<32sqqqqB")  # row identity; start and length of images, then of annotations; flag
@@ -71,6 +70,7 @@ class Work:
         self.category_ids = {category.feature_hash: category.id for category in job.categories}
         self.known_before = frozenset(self.categories)
         self.answers = coco.written_answers()
+        self.pictures = Pictures(job.masks or "")
         self.at = [0, 0]  # bytes of images and of annotations
         self.found: list[tuple[int, Sequence[Finding]]] = []  # of rows by their offsets, not yet counted
 
@@ -143,11 +143,8 @@ class Work:
             found = apply_severities(unfit, self.config.severities)
             reading = msgspec.structs.replace(reading, findings=(*reading.findings, *found))
         self._write(row, iter(look.forms), is_new=not self.known_before.issuperset(key for key, _ in look.pairs))
-        for path, data in pictures.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists():
-                raise Unusual("two label rows describe one image")
-            path.write_bytes(data)
+        for name, data in pictures.items():
+            self.pictures.write(name, data)
             self.counts.mask_bytes += len(data)
         self._count(reading, row)
         self.counts.add_classes(look.class_counts())
@@ -188,18 +185,6 @@ class Work:
         self.spools.index.write(ENTRY.pack(row, self.at[0], images, self.at[1], annotations, flag))
         self.at = [self.at[0] + images, self.at[1] + annotations]
 
-    def count(
-        self, pairs: Mapping[tuple[str, str], int], losses: Mapping[str, int], *, images: int, objects: int
-    ) -> None:
-        """Count objects of which nothing is to be said, by class and name, and what formats cannot hold of them."""
-        counts = self.counts
-        counts.add_classes(pairs)
-        add(counts.names, names_of(pairs))
-        add(counts.losses, {code: count for code, count in losses.items() if count})
-        counts.images += images
-        counts.objects_in += objects
-        counts.published += objects
-
     def count_findings(self) -> None:
         """Count what was found in some rows, in their order: they are not converted in it."""
         for _, findings in sorted(self.found, key=itemgetter(0)):
@@ -228,14 +213,13 @@ class Work:
         for key in list(self.categories)[classes:]:
             del self.categories[key], self.category_ids[key]
 
-    def _pictures(self, row: LabelRow) -> dict[Path, bytes]:
-        """The mask pictures of a row by their paths."""
-        made: dict[Path, bytes] = {}
+    def _pictures(self, row: LabelRow) -> dict[str, bytes]:
+        """The mask pictures of a row by their names."""
+        made: dict[str, bytes] = {}
         for frame in () if row.deleted else row.frames:
             if painted := mask_pngs(frame, self.category_ids):
-                name = coco.file_name(frame, row.data_type)
-                for kind, data in (("semantic", painted.semantic), ("instance", painted.instance)):
-                    made[Path(self.job.masks or "", kind, name).with_suffix(".png")] = data
+                name = picture_name(coco.file_name(frame, row.data_type))
+                made[f"semantic/{name}"], made[f"instance/{name}"] = painted.semantic, painted.instance
         return made
 
     def _hold_back(self, reading: Reading) -> None:
