@@ -121,13 +121,15 @@ def test_plain_rows_take_the_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     taken: list[int] = []
     write = Batch.write
 
-    def noted(batch: Batch) -> None:
+    def noted(batch: Batch, offset_of: Callable[[int], int]) -> None:
         taken.append(len(batch.rows))
-        write(batch)
+        write(batch, offset_of)
 
     monkeypatch.setattr(Batch, "write", noted)
-    some = cut.rows
-    monkeypatch.setattr("encord_dagster.stream.ranges.rows", lambda *where, last: some(*where, last=last, chunk=2**12))
+    some = cut.chunks
+    monkeypatch.setattr(
+        "encord_dagster.stream.ranges.chunks", lambda *where, last: some(*where, last=last, chunk=2**12)
+    )
     rows = [named(make.image_row(make.box()), number) for number in range(40)]
     data = compact(rows)
     expected = in_memory(data, tmp_path, "coco")
@@ -207,7 +209,7 @@ def same_of_the_lane(data: bytes, folder: Path) -> None:
     assert found == expected[1]
     assert told == []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lane, "take", lambda _, pieces: pieces)
+        patch.setattr(Lane, "take", lambda _, chunk: chunk.pieces)
         other = converted(data, folder, "coco")
     assert counts(outcome) == counts(other[0])
     assert found == other[1]

@@ -1,6 +1,7 @@
 """Rows with an ontology beside them become in the fast lane what they become on the long way."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,8 +119,7 @@ def test_classifications_are_left_to_the_long_way(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["good", "none", "unknown attribute"])
 def test_large_rows_with_an_ontology(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """Converted a few frames at a time where nothing is to be said of them."""
-    monkeypatch.setattr("encord_dagster.stream.ranges.LARGE", 0)
-    monkeypatch.setattr("encord_dagster.stream.lane.LARGE", 0)
+    monkeypatch.setattr("encord_dagster.stream.large.LARGE", 0)
     monkeypatch.setattr("encord_dagster.encord.plain_parts._PART", 1)
     answers = {
         "object01": {"objectHash": "object01", "classifications": ANSWERS["good"]},
@@ -135,9 +135,9 @@ def test_rows_with_an_ontology_take_the_lane(tmp_path: Path, monkeypatch: pytest
     taken: list[int] = []
     write = Batch.write
 
-    def noted(batch: Batch) -> None:
+    def noted(batch: Batch, offset_of: Callable[[int], int]) -> None:
         taken.append(len(batch.rows))
-        write(batch)
+        write(batch, offset_of)
 
     monkeypatch.setattr(Batch, "write", noted)
     _same([_row(number, [ANSWERS["good"], ANSWERS["a decimal"]]) for number in range(40)], tmp_path, _document())

@@ -1,7 +1,7 @@
 """A conversion straight from the disk makes the same files as one through a lake in memory."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -99,8 +99,10 @@ def test_any_size_of_chunk_makes_the_same_files(tmp_path: Path, monkeypatch: pyt
     """Down to one row at a time."""
     data = compact(export(24))
     expected = converted(data, tmp_path, "coco")
-    rows = cut.rows
-    monkeypatch.setattr("encord_dagster.stream.ranges.rows", lambda *where, last: rows(*where, last=last, chunk=chunk))
+    some = cut.chunks
+    monkeypatch.setattr(
+        "encord_dagster.stream.ranges.chunks", lambda *where, last: some(*where, last=last, chunk=chunk)
+    )
     found = converted(data, tmp_path, "coco")
     assert found[1:] == expected[1:]
     assert counts(found[0]) == counts(expected[0])
@@ -197,7 +199,7 @@ def test_large_rows_are_converted_a_few_frames_at_a_time(tmp_path: Path, monkeyp
         in_parts.append(large.convert_in_parts(work, piece))
         return in_parts[-1]
 
-    monkeypatch.setattr("encord_dagster.stream.ranges.LARGE", 0)
+    monkeypatch.setattr("encord_dagster.stream.large.LARGE", 0)
     monkeypatch.setattr("encord_dagster.encord.plain_parts._PART", 1)
     monkeypatch.setattr("encord_dagster.stream.ranges.convert_in_parts", counted)
     outcome, files, _ = converted(data, tmp_path, "coco")
@@ -214,7 +216,7 @@ def test_a_large_row_with_a_key_twice_is_not_converted_in_parts(
     place = bad.rindex(b'"color"')
     data = b"[" + good + b"," + bad[:place] + b'"color":"#000000",' + bad[place:] + b"]"
     expected = in_memory(data, tmp_path, "coco")
-    monkeypatch.setattr("encord_dagster.stream.ranges.LARGE", 0)
+    monkeypatch.setattr("encord_dagster.stream.large.LARGE", 0)
     monkeypatch.setattr("encord_dagster.encord.plain_parts._PART", 1)
     outcome, files, _ = converted(data, tmp_path, "coco")
     assert outcome.rows_quarantined == 1
@@ -251,7 +253,7 @@ def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "s left" in told[-1]
 
 
-def _rows(text: bytes, opening: bytes, chunk: int) -> Iterator[list[RowSlice]]:
+def _rows(text: bytes, opening: bytes, chunk: int) -> Iterator[Sequence[RowSlice]]:
     with tempfile.NamedTemporaryFile() as file:
         file.write(text)
         file.flush()

@@ -23,6 +23,7 @@ from encord_dagster.encord.plain_keys import Odd, keys_of_part
 from encord_dagster.encord.plain_rows import NEVER, LabelReader, PlainReader
 from encord_dagster.encord.scalars import HASH, HASH_CHARACTERS
 
+_NOWHERE = RowSlice(0, 0, 0, b"")
 _SHORTEST_KEY = 16  # characters
 _fields = attrgetter("object_hash", "feature_hash", "name", "confidence", "manual_annotation")
 _rare = attrgetter("is_deleted", "reviews")
@@ -41,7 +42,8 @@ class BareRow(msgspec.Struct, frozen=True):
     """A row whose frames hold no objects; `sheets` has those of each frame. `keys`: how many it has without theirs."""
 
     row: LabelRow
-    event: RowEvent
+    exported_at: str | None  # or edited, if that is all that is known
+    export_hash: str | None
     answers: PlainAnswers
     sheets: Sequence[list[plain.Object]]
     keys: int
@@ -64,10 +66,10 @@ class _BareReader(LabelReader):
         return super().read()
 
 
-def bare_row(row: Row, piece: RowSlice, reader: PlainReader) -> BareRow | None:
-    """The row without its objects; None where more than labels is to be said of it."""
+def bare_row(row: Row, reader: PlainReader) -> BareRow | None:
+    """The row without its objects, wherever it lies; None where more than labels is to be said of it."""
     try:
-        return _bare(event_of(row, piece, ""), _BareReader(row, Notes(None), reader.known, reader.classes))
+        return _bare(event_of(row, _NOWHERE, ""), _BareReader(row, Notes(None), reader.known, reader.classes))
     except NEVER:
         return None
 
@@ -85,7 +87,8 @@ def _bare(event: RowEvent, reader: _BareReader) -> BareRow | None:
     read, notes = reader.read(), reader.notes
     if notes.findings or notes.excluded or notes.quarantined:
         return None
-    return BareRow(read, event, reader.answers, reader.sheets, reader.keys)
+    at = event.exported_at or event.last_edited_at
+    return BareRow(read, at, event.export_hash, reader.answers, reader.sheets, reader.keys)
 
 
 class Columns(NamedTuple):

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, chain, pairwise, repeat
 from typing import TypeVar
 
@@ -88,15 +88,16 @@ class Batch:
         """A value of each frame, for each of its objects."""
         return chain.from_iterable(map(repeat, values, self.sizes))
 
-    def write(self) -> None:
-        """Write the records of all rows, and count them."""
+    def write(self, offset_of: Callable[[int], int]) -> None:
+        """Write the records of all rows, and count them; `offset_of` tells where a row lies, by its number."""
         work, counts = self.work, self.work.counts
-        for row, (start, end), sizes in zip(self.rows, self._spans(), self.write_records(), strict=True):
+        written = zip(self.rows, self._spans(), self.write_records(), strict=True)
+        for number, (row, (start, end), sizes) in enumerate(written):
             is_new = not work.known_before.issuperset(self.columns.feature_hashes[start:end])
             work.note(row.row.label_hash, row.row.branch_name, *sizes, is_new=is_new)
-            counts.add_event(row.event)
+            counts.add_export(row.exported_at, row.export_hash)
             if not all(row.sheets) and row.row.data_type != "image":
-                work.find_unlabelled(row.row.label_hash, row.event.offset, unlabelled_in(row), len(row.sheets))
+                work.find_unlabelled(row.row.label_hash, offset_of(number), unlabelled_in(row), len(row.sheets))
             counts.coco_bytes += sum(sizes)
         counts.rows += len(self.rows)
         counts.converted += len(self.rows)

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from encord_dagster.encord.history import event_time
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.findings import RANKS, Finding
 from encord_dagster.formats.fragment import Category, ClassCount
@@ -38,11 +37,15 @@ class Counts(msgspec.Struct, kw_only=True):
 
     def add_event(self, event: RowEvent) -> None:
         """Count the export event of a row."""
-        time = event_time(event)
+        self.add_export(event.exported_at or event.last_edited_at, event.export_hash)
+
+    def add_export(self, at: str | None, export_hash: str | None) -> None:
+        """Count an event of that hash; the time that orders it is without its zone letter, as in `event_time`."""
+        time = (at or "").rstrip("Z")
         self.earliest = time if self.earliest is None else min(self.earliest, time)
         self.latest = time if self.latest is None else max(self.latest, time)
-        if event.export_hash:
-            self.export_hashes.append(event.export_hash)
+        if export_hash:
+            self.export_hashes.append(export_hash)
 
     def add_findings(self, findings: Iterable[Finding]) -> None:
         """Count findings, and keep the first ones."""

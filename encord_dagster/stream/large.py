@@ -17,7 +17,15 @@ from encord_dagster.stream.counts import add
 from encord_dagster.stream.work import Work
 from encord_dagster.validation import is_wanted
 
-LARGE = 2**19  # bytes of a row
+LARGE = 2**19  # bytes of a video or series; other rows cannot be read in parts
+LARGEST = 4 * 2**20  # bytes of a row that is read beside others
+_FILMS = tuple(name.encode() for name in plain.FILMS)
+
+
+def is_large(piece: RowSlice) -> bool:
+    """Whether a row is to be converted in parts, or else alone."""
+    film = piece.length > LARGE and plain.type_in(piece.raw).lstrip(b'"').startswith(_FILMS)
+    return film or piece.length > LARGEST
 
 
 def convert_in_parts(work: Work, piece: RowSlice) -> bool:
