@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -116,7 +116,7 @@ def _copy(
     try:
         for part, start, length, is_new in places:
             numbers = renamed[part] if is_new and renamed else {}
-            for records in _blocks(descriptors[part], start, start + length):
+            for records in _blocks(descriptors[part], start, length):
                 held.append(_renamed(records, numbers) if numbers else records)
                 size += len(records)
                 if size >= _STEP:
@@ -129,8 +129,12 @@ def _copy(
             os.close(descriptor)
 
 
-def _blocks(descriptor: int, start: int, end: int) -> Iterator[bytes]:
-    """Records between two places, some at a time: those of one row can be most of an export."""
+def _blocks(descriptor: int, start: int, length: int) -> Iterable[bytes]:
+    """The records of a row, some at a time: they can be most of an export."""
+    return (os.pread(descriptor, length, start),) if length <= _STEP else _parts(descriptor, start, start + length)
+
+
+def _parts(descriptor: int, start: int, end: int) -> Iterator[bytes]:
     step = _STEP
     while start < end and (block := os.pread(descriptor, min(step, end - start), start)):
         if start + len(block) < end:

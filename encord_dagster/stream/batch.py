@@ -108,20 +108,20 @@ class Batch:
         spools = self.work.spools
         images = [image for row in self.rows for frame in row.row.frames if (image := coco.image(frame, row.row))]
         ids, annotations = self._annotations(images)
-        frames = accumulate(len(row.sheets) for row in self.rows)
-        parts = (
-            [coco.lines(images[start:end]) for start, end in pairwise((0, *frames))],
-            [coco.lines(annotations[start:end]) for start, end in self._spans()],
-        )
-        spools.images.write(b"".join(parts[0]).replace(b"\n", coco.BETWEEN))
-        spools.annotations.write(b"".join(parts[1]).replace(b"\n", coco.BETWEEN))
+        lines = coco.lines(images)
+        ends = accumulate((len(line) + len(coco.BETWEEN) for line in lines.splitlines()), initial=0)
+        parts = [coco.lines(annotations[start:end]) for start, end in self._spans()]
+        spools.images.write(lines.replace(b"\n", coco.BETWEEN))
+        spools.annotations.write(b"".join(parts).replace(b"\n", coco.BETWEEN))
         spools.image_ids.write(array("q", [image.id for image in images]))
         spools.annotation_ids.write(array("q", ids))
         self.work.counts.coco_bytes -= len(coco.BETWEEN) * (len(images) + len(ids))
         longer = len(coco.BETWEEN) - 1  # than a line feed
+        rows = accumulate((len(row.sheets) for row in self.rows), initial=0)
+        of_images = pairwise(map(list(ends).__getitem__, rows))
         return [
-            (len(texts[0]) + longer * len(row.sheets), len(texts[1]) + longer * (end - start))
-            for row, (start, end), *texts in zip(self.rows, self._spans(), *parts, strict=True)
+            (stop - first, len(text) + longer * (end - start))
+            for (first, stop), text, (start, end) in zip(of_images, parts, self._spans(), strict=True)
         ]
 
     def _annotations(self, images: Sequence[coco.Image]) -> tuple[list[int], list[coco.Annotation]]:
