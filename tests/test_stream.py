@@ -184,6 +184,25 @@ def test_rows_know_where_they_lie(tmp_path: Path) -> None:
         assert all(whole[piece.offset : piece.offset + piece.length] == piece.raw for piece in pieces)
 
 
+@pytest.mark.parametrize("between", [b",", b" ,\n  ", b",\n\n"])
+def test_rows_larger_than_a_chunk_are_cut_out_once(between: bytes) -> None:
+    """Whatever stands between them, and whether or not it lies on the edge of a chunk."""
+    documents = [compact(document) for document in export(6)]
+    for chunk in range(40, 400, 7):
+        found = list(_rows(between.join(documents), b'{"label_hash":', chunk))
+        assert [piece.raw for some in found for piece in some] == documents
+
+
+def test_records_of_a_large_row_are_placed_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where their categories are renumbered, and where a record is larger than a part."""
+    data = compact(export(32))
+    expected = in_memory(data, tmp_path, "coco")
+    for step in (100, 1000):
+        monkeypatch.setattr("encord_dagster.stream.assemble._STEP", step)
+        for processes in (1, 3):
+            assert converted(data, tmp_path, "coco", processes=processes)[1] == expected[1]
+
+
 def test_large_rows_are_converted_a_few_frames_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same files and counts; where something is to be said of a row, it is read whole."""
     plain = [make.video_row({number: objects(number)[:2] for number in range(5, 25)}) for _ in range(4)]
