@@ -32,39 +32,51 @@ def bare_image(row: plain.ImageRow, reader: PlainReader) -> BareRow | None:
 
 def _read(row: plain.ImageRow, reader: PlainReader) -> BareRow | None:
     ((key, unit),) = row.data_units.items()
-    objects, number = unit.labels.objects, unit.data_sequence
     export_hash, exported_at = _exported(row)
     together = f"{row.label_hash} {row.data_hash} {row.dataset_hash} {key} {export_hash} "
+    if exported_at is None or together.count(" ") != 5 or not _HASHES.fullmatch(together):
+        return None
+    if not (key == unit.data_hash and _is_plain(row) and _is_plain_image(unit)):
+        return None
+    objects = unit.labels.objects
     hashes = {one.object_hash for one in objects}
-    fine = (
-        together.count(" ") == 5
-        and _HASHES.fullmatch(together)
-        and key == unit.data_hash
-        and len(hashes) == len(objects)
-        and row.object_answers.keys() <= hashes
-        and row.label_status in LABEL_STATUSES
-        and row.annotation_task_status in _STATES
-        and row.is_valid is not False
-        and row.data_type in ("image", "img_group")
-        and 0 <= number < 10**9
-        and 0 < unit.width <= LARGEST_SIDE
-        and 0 < unit.height <= LARGEST_SIDE
-        and not unit.labels.classifications
-        and bytes(row.classification_answers) == b"{}"
-    )
-    if not fine or exported_at is None:
+    if len(hashes) < len(objects) or not row.object_answers.keys() <= hashes:
         return None
     time(row.last_edited_at)
     answers = PlainAnswers(row.object_answers, row.object_actions, reader.known)
+    keys = plain.keys_of(row) + answers.keys
+    return BareRow(_label_row(row, unit), exported_at, export_hash, answers, [objects], keys)
+
+
+def _is_plain(row: plain.ImageRow) -> bool:
+    return (
+        row.label_status in LABEL_STATUSES
+        and row.annotation_task_status in _STATES
+        and row.is_valid is not False
+        and row.data_type in ("image", "img_group")
+        and bytes(row.classification_answers) == b"{}"
+    )
+
+
+def _is_plain_image(unit: plain.Image) -> bool:
+    return (
+        0 <= unit.data_sequence < 10**9
+        and 0 < unit.width <= LARGEST_SIDE
+        and 0 < unit.height <= LARGEST_SIDE
+        and not unit.labels.classifications
+    )
+
+
+def _label_row(row: plain.ImageRow, unit: plain.Image) -> LabelRow:
     frame = Frame(
-        data_hash=key,
-        number=number,
-        identity=str(number),
+        data_hash=unit.data_hash,
+        number=unit.data_sequence,
+        identity=str(unit.data_sequence),
         mime_type=mime_of(unit.data_type),
         width=unit.width,
         height=unit.height,
     )
-    made = LabelRow(
+    return LabelRow(
         label_hash=row.label_hash,
         branch_name=branch_of(row),
         data_hash=row.data_hash,
@@ -76,9 +88,8 @@ def _read(row: plain.ImageRow, reader: PlainReader) -> BareRow | None:
         workflow_node=None,
         frames=(frame,),
         classifications=(),
-        objects_in=len(objects),
+        objects_in=len(unit.labels.objects),
     )
-    return BareRow(made, exported_at, export_hash, answers, [objects], plain.keys_of(row) + answers.keys)
 
 
 def _exported(row: plain.Head) -> tuple[str, str | None]:
