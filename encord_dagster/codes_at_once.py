@@ -6,7 +6,7 @@ Equal, mask by mask, to what `rle` and the reader make of a single one; a mask t
 from array import array
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from encord_dagster import rle
 
@@ -15,45 +15,72 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ints = NDArray[np.signedinteger[Any]]
+    Flags = NDArray[np.bool_]
 
 _GROUPS = 7  # of 5 bits: 35 bits, more than the largest mask needs
 _HALF = 2**14  # numbers from -_HALF to _HALF - 1 take three characters at most
 _END = ord("\n") << 24  # behind three characters
 
 
+class Runs(NamedTuple):
+    """Row-major runs of many masks, an even number of each: the last may be one more than it has, and 0."""
+
+    runs: "Ints"
+    firsts: "Ints"  # of each mask among them
+    counts: "Ints"  # how many each mask has
+    covers: "Flags"  # whether they are exactly those of a mask of so many pixels
+
+
 def decode_all(codes: Sequence[str], pixels: Sequence[int]) -> list["array[int] | None"]:
     """The row-major runs of each code; None where they are not exactly those of a mask of so many pixels."""
-    import numpy as np
-
     if not codes:
         return []
-    plain = [code if code.isascii() else "" for code in codes]
-    sizes = np.array(list(map(len, plain)), dtype=np.int64)
-    at = np.frombuffer("".join(plain).encode("ascii"), dtype=np.uint8) - np.uint8(48)
-    last = at < 32  # whether a character is the last of its number
-    good = sizes > 0
-    ends = sizes.cumsum()
-    firsts, stops = (ends - sizes)[good], ends[good]
-    good[good] = last[stops - 1]
-    if len(at) and at.max() > 63:
-        good[sizes > 0] &= ~np.logical_or.reduceat(at > 63, firsts)
+    at, ends, good = _read(codes)
     if not good.all():  # what is odd must not run into its neighbour
         fine = good.tolist()
         kept = [(code, most) for code, most, is_fine in zip(codes, pixels, fine, strict=True) if is_fine]
         found = iter(decode_all([code for code, _ in kept], [most for _, most in kept]))
         return [next(found) if is_fine else None for is_fine in fine]
-    lasts = np.flatnonzero(last)
+    runs, firsts, counts, covers = _decoded(at, ends, pixels)
+    data = runs.tobytes()
+    made: list[array[int] | None] = []
+    for start, count, is_fine in zip(firsts.tolist(), counts.tolist(), covers.tolist(), strict=True):
+        made.append(array("q", data[8 * start : 8 * (start + count)]) if is_fine else None)
+    return made
+
+
+def decode_together(codes: Sequence[str], pixels: Sequence[int]) -> Runs | None:
+    """The same of one or more codes, side by side; None where one is no code at all."""
+    at, ends, good = _read(codes)
+    return _decoded(at, ends, pixels) if good.all() else None
+
+
+def _read(codes: Sequence[str]) -> "tuple[NDArray[np.uint8], Ints, Flags]":
+    """The digits of all codes, where each code ends among them, and whether each is whole numbers and nothing else."""
+    import numpy as np
+
+    plain = [code if code.isascii() else "" for code in codes]
+    sizes = np.array(list(map(len, plain)), dtype=np.int64)
+    at = np.frombuffer("".join(plain).encode("ascii"), dtype=np.uint8) - np.uint8(48)
+    good = sizes > 0
+    ends = sizes.cumsum()
+    good[good] = at[ends[good] - 1] < 32
+    if len(at) and at.max() > 63:
+        good[sizes > 0] &= ~np.logical_or.reduceat(at > 63, (ends - sizes)[sizes > 0])
+    return at, ends, good
+
+
+def _decoded(at: "NDArray[np.uint8]", ends: "Ints", pixels: Sequence[int]) -> Runs:
+    import numpy as np
+
+    lasts = np.flatnonzero(at < 32)  # characters that are the last of their number
     numbers, groups = _numbers(at, lasts)
     stops = lasts.searchsorted(ends)  # of the numbers of each mask
     counts = np.diff(stops, prepend=0)
     runs, firsts = _undone(numbers, stops, counts)
     covers = (np.add.reduceat(runs, firsts) == pixels) & (np.minimum.reduceat(runs, firsts) >= 0)
     covers &= (np.maximum.reduceat(groups, stops - counts) <= _GROUPS) & (counts <= np.array(pixels) + 1)
-    data = runs.tobytes()
-    made: list[array[int] | None] = []
-    for start, count, is_fine in zip(firsts.tolist(), counts.tolist(), covers.tolist(), strict=True):
-        made.append(array("q", data[8 * start : 8 * (start + count)]) if is_fine else None)
-    return made
+    return Runs(runs, firsts, counts, covers)
 
 
 def encode_all(runs: "Ints", counts: "Ints") -> list[str]:

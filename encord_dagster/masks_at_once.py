@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from encord_dagster import rle
-from encord_dagster.codes_at_once import encode_all
+from encord_dagster.codes_at_once import decode_together, encode_all
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,16 +36,38 @@ class Turned(msgspec.Struct, frozen=True):
 def turn_all(masks: Sequence[Sequence[int]], width: int, height: int) -> list[Turned]:
     """Masks of one frame size, given as row-major runs that cover it, by columns. RleError where some do not."""
     turned: list[Turned] = []
-    at_once = max(1, min(AT_ONCE, _FEW_KEYS // (width + 1)))
+    at_once = _at_once(width)
     for first in range(0, len(masks), at_once):
         some = masks[first : first + at_once]
-        turned += _turned(some, width, height) or [_alone(one, width, height) for one in some]
+        turned += _turned(*_joined(some), width, height) or [_alone(one, width, height) for one in some]
     return turned
+
+
+def turn_codes(codes: Sequence[str], width: int, height: int) -> list[Turned] | None:
+    """The same of masks that are codes still. None where one of them is no mask of such a frame."""
+    turned: list[Turned] = []
+    at_once = _at_once(width)
+    for first in range(0, len(codes), at_once):
+        some = codes[first : first + at_once]
+        held = decode_together(some, [width * height] * len(some))
+        if held is None or not held.covers.all():
+            return None
+        found = _turned(held.runs, (held.counts + 1) >> 1, width, height)
+        if found is None:
+            parts = zip(held.firsts.tolist(), (held.firsts + held.counts).tolist(), strict=True)
+            found = [_alone(held.runs[start:stop].tolist(), width, height) for start, stop in parts]
+        turned += found
+    return turned
+
+
+def _at_once(width: int) -> int:
+    """How many masks of a width are turned together."""
+    return max(1, min(AT_ONCE, _FEW_KEYS // (width + 1)))
 
 
 def turned_ends(masks: Sequence[Sequence[int]], width: int, height: int) -> "tuple[Ints, Ints] | None":
     """Owner and column-major place of each change of value in masks given as row-major runs; None as `_turned`."""
-    pieces = _pieces(masks, width, height)
+    pieces = _pieces(*_joined(masks), width, height)
     ends = None if pieces is None else _by_column(pieces, width, height)
     if ends is None:
         return None
@@ -62,14 +84,14 @@ class _Pieces(msgspec.Struct, frozen=True):
     stops: "Ints"
 
 
-def _turned(masks: Sequence[Sequence[int]], width: int, height: int) -> list[Turned] | None:
+def _turned(runs: "Ints", pairs: "Ints", width: int, height: int) -> list[Turned] | None:
     """Some masks by columns; None where one after the other is cheaper, or where one does not cover its frame."""
     import numpy as np
 
-    pieces = _pieces(masks, width, height)
+    pieces, masks = _pieces(runs, pairs, width, height), len(pairs)
     if pieces is None:
         return None
-    filled = np.bincount(pieces.mask, minlength=len(masks))
+    filled = np.bincount(pieces.mask, minlength=masks)
     ends = _by_column(pieces, width, height)
     if ends is None or not filled.all():
         return None
@@ -79,9 +101,9 @@ def _turned(masks: Sequence[Sequence[int]], width: int, height: int) -> list[Tur
     above = pieces.rows * width
     x = np.minimum.reduceat(pieces.starts - above, firsts)
     across = np.maximum.reduceat(pieces.stops - above, firsts) - x
-    y = pieces.rows[firsts] - np.arange(len(masks)) * height
+    y = pieces.rows[firsts] - np.arange(masks) * height
     down = pieces.rows[lasts - 1] + 1 - pieces.rows[firsts]
-    codes = encode_all(*_as_runs(ends, len(masks), width, height))
+    codes = encode_all(*_as_runs(ends, masks, width, height))
     boxes = zip(x.tolist(), y.tolist(), across.tolist(), down.tolist(), strict=True)
     return [Turned(code, pixels, box) for code, pixels, box in zip(codes, area.tolist(), boxes, strict=True)]
 
@@ -91,23 +113,27 @@ def _alone(runs: Sequence[int], width: int, height: int) -> Turned:
     return Turned(rle.encode(mask.runs), mask.area, mask.bbox)
 
 
-def _pieces(masks: Sequence[Sequence[int]], width: int, height: int) -> _Pieces | None:
-    """The pieces of masks in order; None where there are too many, or where runs do not cover the frame."""
+def _joined(masks: Sequence[Sequence[int]]) -> "tuple[Ints, Ints]":
+    """The runs of all masks, an even number of each so that zeros and ones take turns; how many pairs each has."""
     import numpy as np
 
     parts: list[bytes | array[int]] = []
     for one in masks:
         parts.append(one if isinstance(one, array) else array("q", one))
         if len(one) % 2:
-            parts.append(_NO_RUN)  # so that zeros and ones take turns across masks
-    runs = np.frombuffer(b"".join(parts), dtype=np.int64)
+            parts.append(_NO_RUN)
+    return np.frombuffer(b"".join(parts), dtype=np.int64), np.array([len(one) + 1 >> 1 for one in masks])
+
+
+def _pieces(runs: "Ints", pairs: "Ints", width: int, height: int) -> _Pieces | None:
+    """The pieces of masks in order; None where there are too many, or where runs do not cover the frame."""
+    import numpy as np
+
     ends = runs.cumsum()
-    pairs = np.array([len(one) + 1 >> 1 for one in masks])
-    pixels = width * height
-    wanted = np.arange(1, len(masks) + 1) * pixels
+    wanted = np.arange(1, len(pairs) + 1) * (width * height)
     if not pairs.all() or runs.min() < 0 or (ends[2 * pairs.cumsum() - 1] != wanted).any():
         return None
-    if len(masks) * (width + 1) * (height + 2) < _HALF_SIZE:
+    if len(pairs) * (width + 1) * (height + 2) < _HALF_SIZE:
         ends = ends.astype(np.int32)
     starts, stops = ends[0::2], ends[1::2]
     if not (filled := stops > starts).all():

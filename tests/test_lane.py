@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from encord_dagster import rle
 from encord_dagster.stream import cut
 from encord_dagster.stream.batch import Batch
 from encord_dagster.stream.lane import Lane
@@ -41,6 +42,21 @@ ODD: dict[str, Callable[[Json], Json]] = {
     "numbers as texts": lambda one: one | {"polygon": {"0": {"x": "0.1", "y": "0.2"}}},
     "parts": lambda one: _nested(one, [[[0.1, 0.1, 0.3, 0.1, 0.3, 0.3]], [[0.2, 0.2, 0.5, 0.2, 0.5, 0.5]]]),
     "a hole": lambda one: _nested(one, [[[0.1, 0.1, 0.6, 0.1, 0.6, 0.6], [0.3, 0.2, 0.5, 0.2, 0.5, 0.4]]]),
+    "a mask": lambda one: _mask(one),
+    "a full mask": lambda one: _mask(one, [0, make.WIDTH * make.HEIGHT]),
+    "an empty mask": lambda one: _mask(one, [make.WIDTH * make.HEIGHT]),
+    "a mask that ends with nothing": lambda one: _mask(one, [make.WIDTH * make.HEIGHT - 9, 9, 0]),
+    "a dense mask": lambda one: _mask(one, [1] * (make.WIDTH * make.HEIGHT)),
+    "a mask too short": lambda one: _mask(one, [5, 5]),
+    "a mask with a gap of less than nothing": lambda one: _mask(
+        one, code=rle.encode([9, 5, 3, make.WIDTH * make.HEIGHT - 11]).replace("953", "95M")
+    ),
+    "a mask of strange letters": lambda one: _mask(one, code="é~"),
+    "a mask that breaks off": lambda one: _mask(one, code="o"),
+    "no mask": lambda one: _mask(one, code=""),
+    "a mask of another size": lambda one: _mask(one, height=make.HEIGHT + 1),
+    "a small mask": lambda one: _mask(one, [0, 20], width=5, height=4, top=1, left=2),
+    "a mask moved": lambda one: _mask(one, top=1),
     "a ring in two keys": lambda one: _nested(one, [[[0.1, 0.1, 0.6, 0.1, 0.6, 0.6]]]),
 }
 
@@ -54,12 +70,24 @@ def _polygon(one: Json, points: list[tuple[float, float]]) -> Json:
     return kept | {"shape": "polygon", "polygon": _points(points)}
 
 
+def _mask(one: Json, runs: list[int] | None = None, **changes: object) -> Json:
+    drawn = runs or [make.WIDTH + 3, 7, make.WIDTH - 7, 8, make.WIDTH * (make.HEIGHT - 2) - 11]
+    mask = {"rleString": changes.pop("code", rle.encode(drawn)), "top": 0, "left": 0}
+    size = {"width": make.WIDTH, "height": make.HEIGHT}
+    kept = {key: value for key, value in one.items() if key not in ("boundingBox", "polygon", "polygons")}
+    return kept | {"shape": "bitmask", "bitmask": mask | size | changes}
+
+
 def _nested(one: Json, rings: list[list[list[float]]]) -> Json:
     first = rings[0][0]
     return _polygon(one, list(zip(first[::2], first[1::2], strict=True))) | {"polygons": rings}
 
 
 def _object(rng: random.Random, name: str) -> Json:
+    if rng.random() < 0.2:
+        gap = rng.randrange(1, make.WIDTH * make.HEIGHT - 9)
+        code = rle.encode([gap, 9, make.WIDTH * make.HEIGHT - gap - 9])
+        return make.bitmask(code, object_hash=f"mas{name}")
     if rng.random() < 0.5:
         return make.box(x=round(rng.uniform(0, 0.4), 4), y=round(rng.uniform(0, 0.4), 4), object_hash=f"box{name}")
     points = [(round(rng.random(), 4), round(rng.random(), 4)) for _ in range(rng.randrange(3, 9))]
@@ -74,7 +102,7 @@ def _row(rng: random.Random, number: int) -> Json:
         case 1:
             return make.group_row(given, [_object(rng, f"{number:03}xx")])
         case _:
-            return make.video_row({3: given[:1], 1: given})
+            return make.video_row({3: given[:1], 1: given} | ({8: []} if rng.random() < 0.3 else {}))
 
 
 def _export(rng: random.Random, rows: int) -> list[Json]:
@@ -93,13 +121,15 @@ def test_plain_rows_take_the_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     taken: list[int] = []
     write = Batch.write
 
-    def noted(batch: Batch) -> None:
+    def noted(batch: Batch, offset_of: Callable[[int], int]) -> None:
         taken.append(len(batch.rows))
-        write(batch)
+        write(batch, offset_of)
 
     monkeypatch.setattr(Batch, "write", noted)
-    some = cut.rows
-    monkeypatch.setattr("encord_dagster.stream.ranges.rows", lambda *where, last: some(*where, last=last, chunk=2**12))
+    some = cut.chunks
+    monkeypatch.setattr(
+        "encord_dagster.stream.ranges.chunks", lambda *where, last: some(*where, last=last, chunk=2**12)
+    )
     rows = [named(make.image_row(make.box()), number) for number in range(40)]
     data = compact(rows)
     expected = in_memory(data, tmp_path, "coco")
@@ -115,10 +145,10 @@ def test_the_lane_makes_the_same_files(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     rows = [named(make.image_row(make.box(), make.polygon()), 999), *_export(rng, 40)]
     for row in rows[1::3]:
-        held = rng.choice(_frames(row))["objects"]
+        held = rng.choice([frame for frame in _frames(row) if frame["objects"]])["objects"]
         place = rng.randrange(len(held))  # type: ignore[arg-type]
         held[place] = ODD[rng.choice(sorted(ODD))](held[place])  # type: ignore[index]
-    _same(compact(rows), tmp_path)
+    same_of_the_lane(compact(rows), tmp_path)
 
 
 @pytest.mark.parametrize("odd", sorted(ODD))
@@ -132,7 +162,7 @@ def test_one_odd_object_among_plain_ones(tmp_path: Path, monkeypatch: pytest.Mon
     ]
     (frame,) = _frames(rows[5])
     frame["objects"][1] = ODD[odd](frame["objects"][1])  # type: ignore[index]
-    _same(compact(rows), tmp_path)
+    same_of_the_lane(compact(rows), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -152,10 +182,26 @@ def test_texts_that_are_written_otherwise(tmp_path: Path, old: bytes, new: bytes
     rows = [compact(named(make.image_row(make.box(), make.polygon()), number)) for number in range(6)]
     at = rows[4].index(old)
     rows[4] = rows[4][:at] + new + rows[4][at + len(old) :]
-    _same(b"[" + b",".join(rows) + b"]", tmp_path)
+    same_of_the_lane(b"[" + b",".join(rows) + b"]", tmp_path)
 
 
-def _same(data: bytes, folder: Path) -> None:
+@pytest.mark.parametrize("seed", range(examples(4)))
+def test_frames_without_labels_are_told_of_in_order(tmp_path: Path, seed: int) -> None:
+    """Also where rows between them are left to the long way."""
+    rng = random.Random(seed)
+    rows = [named(make.image_row(make.box(), make.polygon()), 999)]
+    for number in range(30):
+        frames = {place: [_object(rng, f"{number}{place}")] for place in range(4)}
+        frames[rng.randrange(5)] = []
+        given = make.group_row(*frames.values()) if rng.random() < 0.5 else make.video_row(frames)
+        rows.append(named(given, number))
+    for row in rows[2::3]:
+        held = [one for frame in _frames(row) for one in frame["objects"]]  # type: ignore[attr-defined]
+        held[-1]["confidence"] = 1.5
+    same_of_the_lane(compact(rows), tmp_path)
+
+
+def same_of_the_lane(data: bytes, folder: Path) -> None:
     """Expect the same of the lane as of a lake in memory, and as of a conversion without the lane."""
     expected = in_memory(data, folder, "coco")
     outcome, found, told = converted(data, folder, "coco")
@@ -163,7 +209,7 @@ def _same(data: bytes, folder: Path) -> None:
     assert found == expected[1]
     assert told == []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lane, "take", lambda _, pieces: pieces)
+        patch.setattr(Lane, "take", lambda _, chunk: chunk.pieces)
         other = converted(data, folder, "coco")
     assert counts(outcome) == counts(other[0])
     assert found == other[1]

@@ -92,6 +92,21 @@ def test_masks_of_large_frames_are_turned_as_pycocotools_writes_them(seed: int, 
 
 @_SETTINGS
 @given(pictures(), st.integers(0, 2**32))
+def test_codes_are_turned_as_their_runs(masks: list[NDArray[np.bool_]], seed: int) -> None:
+    """All of them, or none where one is no mask of the frame."""
+    rng = random.Random(seed)
+    height, width = masks[0].shape
+    codes = [rle.encode(runs_of(mask)) for mask in masks for _ in range(rng.randrange(1, 20))]
+    runs = [list(decode_runs(code, width, height)) for code in codes]
+    assert masks_at_once.turn_codes(codes, width, height) == masks_at_once.turn_all(runs, width, height)
+    for wrong in ("", "é", "~", "o", rle.encode([height * width + 1]), "0O0"):
+        odd = [*codes]
+        odd.insert(rng.randrange(len(codes) + 1), wrong)
+        assert masks_at_once.turn_codes(odd, width, height) is None
+
+
+@_SETTINGS
+@given(pictures(), st.integers(0, 2**32))
 def test_codes_are_decoded_as_one_alone(masks: list[NDArray[np.bool_]], seed: int) -> None:
     """Or not at all, where the reader refuses them; a damaged one harms no other."""
     rng = random.Random(seed)

@@ -1,7 +1,7 @@
 """A conversion straight from the disk makes the same files as one through a lake in memory."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -99,8 +99,10 @@ def test_any_size_of_chunk_makes_the_same_files(tmp_path: Path, monkeypatch: pyt
     """Down to one row at a time."""
     data = compact(export(24))
     expected = converted(data, tmp_path, "coco")
-    rows = cut.rows
-    monkeypatch.setattr("encord_dagster.stream.ranges.rows", lambda *where, last: rows(*where, last=last, chunk=chunk))
+    some = cut.chunks
+    monkeypatch.setattr(
+        "encord_dagster.stream.ranges.chunks", lambda *where, last: some(*where, last=last, chunk=chunk)
+    )
     found = converted(data, tmp_path, "coco")
     assert found[1:] == expected[1:]
     assert counts(found[0]) == counts(expected[0])
@@ -182,9 +184,29 @@ def test_rows_know_where_they_lie(tmp_path: Path) -> None:
         assert all(whole[piece.offset : piece.offset + piece.length] == piece.raw for piece in pieces)
 
 
+@pytest.mark.parametrize("between", [b",", b" ,\n  ", b",\n\n"])
+def test_rows_larger_than_a_chunk_are_cut_out_once(between: bytes) -> None:
+    """Whatever stands between them, and whether or not it lies on the edge of a chunk."""
+    documents = [compact(document) for document in export(6)]
+    for chunk in range(40, 400, 7):
+        found = list(_rows(between.join(documents), b'{"label_hash":', chunk))
+        assert [piece.raw for some in found for piece in some] == documents
+
+
+def test_records_of_a_large_row_are_placed_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where their categories are renumbered, and where a record is larger than a part."""
+    data = compact(export(32))
+    expected = in_memory(data, tmp_path, "coco")
+    for step in (100, 1000):
+        monkeypatch.setattr("encord_dagster.stream.assemble._STEP", step)
+        for processes in (1, 3):
+            assert converted(data, tmp_path, "coco", processes=processes)[1] == expected[1]
+
+
 def test_large_rows_are_converted_a_few_frames_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same files and counts; where something is to be said of a row, it is read whole."""
-    plain = [make.video_row({number: objects(number)[:2] for number in range(5, 25)}) for _ in range(3)]
+    plain = [make.video_row({number: objects(number)[:2] for number in range(5, 25)}) for _ in range(4)]
+    plain[2]["data_units"]["video-0"]["labels"]["6"]["objects"][0]["name"] = "another"  # type: ignore[index]
     plain[1]["data_units"]["video-0"]["labels"]["30"] = make.labels()  # type: ignore[index]  # free JSON
     found = {number: make.dicom_slice(*objects(number)[:5], uid=f"1.2.3.{number}") for number in range(6)}
     documents = [*plain, make.dicom_row(found), *export(24)]
@@ -196,11 +218,11 @@ def test_large_rows_are_converted_a_few_frames_at_a_time(tmp_path: Path, monkeyp
         in_parts.append(large.convert_in_parts(work, piece))
         return in_parts[-1]
 
-    monkeypatch.setattr("encord_dagster.stream.ranges.LARGE", 0)
+    monkeypatch.setattr("encord_dagster.stream.large.LARGE", 0)
     monkeypatch.setattr("encord_dagster.encord.plain_parts._PART", 1)
     monkeypatch.setattr("encord_dagster.stream.ranges.convert_in_parts", counted)
     outcome, files, _ = converted(data, tmp_path, "coco")
-    assert in_parts[:3] == [True, False, True]
+    assert in_parts[:4] == [True, True, False, True]
     assert files == expected[1]
     assert counts(outcome) == counts(expected[0])
 
@@ -213,7 +235,7 @@ def test_a_large_row_with_a_key_twice_is_not_converted_in_parts(
     place = bad.rindex(b'"color"')
     data = b"[" + good + b"," + bad[:place] + b'"color":"#000000",' + bad[place:] + b"]"
     expected = in_memory(data, tmp_path, "coco")
-    monkeypatch.setattr("encord_dagster.stream.ranges.LARGE", 0)
+    monkeypatch.setattr("encord_dagster.stream.large.LARGE", 0)
     monkeypatch.setattr("encord_dagster.encord.plain_parts._PART", 1)
     outcome, files, _ = converted(data, tmp_path, "coco")
     assert outcome.rows_quarantined == 1
@@ -250,7 +272,7 @@ def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "s left" in told[-1]
 
 
-def _rows(text: bytes, opening: bytes, chunk: int) -> Iterator[list[RowSlice]]:
+def _rows(text: bytes, opening: bytes, chunk: int) -> Iterator[Sequence[RowSlice]]:
     with tempfile.NamedTemporaryFile() as file:
         file.write(text)
         file.flush()

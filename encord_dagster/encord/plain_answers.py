@@ -1,7 +1,7 @@
 """Answers of plain rows: equal ones are read once for all rows, by the tolerant reader; a finding makes them odd."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 
 from msgspec import Raw
@@ -74,8 +74,18 @@ class PlainAnswers:
     def of_many(self, object_hashes: Sequence[str], frames: Sequence[int]) -> Iterable[Given]:
         """`at` for several."""
         if self._spans:
-            return map(self.at, object_hashes, frames)
+            return self._changing(object_hashes, frames)
         return map(self.static.get, object_hashes, repeat(()))
+
+    def _changing(self, object_hashes: Sequence[str], frames: Sequence[int]) -> Iterator[Given]:
+        held, static = self._spans.get, self.static.get
+        for object_hash, frame in zip(object_hashes, frames, strict=True):
+            spans = held(object_hash)
+            if spans is None:
+                yield static(object_hash, ())
+                continue
+            found = spans.found.get(bisect_right(spans.changes, frame))
+            yield spans.at(frame) if found is None else found
 
 
 class _Spans:
@@ -84,14 +94,14 @@ class _Spans:
     def __init__(self, static: Given, actions: tuple[Action, ...]) -> None:
         self._static, self._actions = static, actions
         changes = {change for action in actions for first, last in action.ranges for change in (first, last + 1)}
-        self._changes = sorted(changes)
-        self._found: dict[int, Given] = {}
+        self.changes = sorted(changes)
+        self.found: dict[int, Given] = {}
 
     def at(self, frame: int) -> Given:
-        place = bisect_right(self._changes, frame)
-        found = self._found.get(place)
+        place = bisect_right(self.changes, frame)
+        found = self.found.get(place)
         if found is None:
-            found = self._found[place] = self._between(frame)
+            found = self.found[place] = self._between(frame)
         return found
 
     def _between(self, frame: int) -> Given:

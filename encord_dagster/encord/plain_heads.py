@@ -90,11 +90,12 @@ def _unit(unit: Image | Film, data_type: str) -> PlainUnit:
     series = unit.metadata if isinstance(unit, Film) and isinstance(unit.metadata, dict) else {}
     if not all(is_uid(series[key]) for key in ("study_uid", "series_uid") if series.get(key) is not None):
         raise Odd
-    return PlainUnit(unit, _mime(unit.data_type), last)
+    return PlainUnit(unit, mime_of(unit.data_type), last)
 
 
 @lru_cache(maxsize=4096)
-def _mime(stated: str) -> str:
+def mime_of(stated: str) -> str:
+    """The media type of a data unit."""
     if not MIME.fullmatch(stated):
         raise Odd
     return stated.lower()
@@ -150,7 +151,7 @@ def _history(given: list[Exported] | UnsetType, current: HistoryEntry | None) ->
     if len(given) == 1 and current and given[0].export_hash == current.export_hash and current.exported_at:
         time(given[0].exported_at)
         return (current,)
-    entries = [HistoryEntry(_any_hash(one.export_hash), time(one.exported_at)) for one in given]
+    entries = [HistoryEntry(any_hash(one.export_hash), time(one.exported_at)) for one in given]
     return united(current, entries)
 
 
@@ -161,7 +162,8 @@ def _hash(value: str) -> str:
     return value
 
 
-def _any_hash(value: str) -> str:
+def any_hash(value: str) -> str:
+    """A hash where a word for absent is none."""
     if not HASH.fullmatch(value):
         raise Odd
     return value

@@ -1,5 +1,6 @@
 """Whether JSON is plain, so that its keys can be counted by their colons, and how many it has."""
 
+import codecs
 import json
 from functools import cache
 from typing import TYPE_CHECKING
@@ -70,8 +71,11 @@ def is_utf8(raw: bytes) -> bool:
     """Whether bytes are UTF-8, also where nobody reads them."""
     if raw.isascii():
         return True
+    decode, at, view = codecs.utf_8_decode, 0, memoryview(raw)
     try:
-        raw.decode()
+        while len(view) - at > _BLOCK:  # all of a large row at once would take several times its bytes
+            at += decode(view[at : at + _BLOCK], "strict", False)[1]
+        decode(view[at:], "strict", True)
     except UnicodeDecodeError:
         return False
     return True

@@ -23,8 +23,8 @@ from encord_dagster.encord.plain_keys import Odd, keys_of_part
 from encord_dagster.encord.plain_rows import NEVER, LabelReader, PlainReader
 from encord_dagster.encord.scalars import HASH, HASH_CHARACTERS
 
-_SHORTEST_KEY = 16  # characters
 _NOWHERE = RowSlice(0, 0, 0, b"")
+_SHORTEST_KEY = 16  # characters
 _fields = attrgetter("object_hash", "feature_hash", "name", "confidence", "manual_annotation")
 _rare = attrgetter("is_deleted", "reviews")
 _edited = attrgetter("last_edited_by", "last_edited_at")
@@ -42,7 +42,8 @@ class BareRow(msgspec.Struct, frozen=True):
     """A row whose frames hold no objects; `sheets` has those of each frame. `keys`: how many it has without theirs."""
 
     row: LabelRow
-    event: RowEvent
+    exported_at: str | None  # or edited, if that is all that is known
+    export_hash: str | None
     answers: PlainAnswers
     sheets: Sequence[list[plain.Object]]
     keys: int
@@ -66,17 +67,28 @@ class _BareReader(LabelReader):
 
 
 def bare_row(row: Row, reader: PlainReader) -> BareRow | None:
-    """The row without its objects; None where more than labels is to be said of it."""
-    notes = Notes(None)
+    """The row without its objects, wherever it lies; None where more than labels is to be said of it."""
     try:
-        event = event_of(row, _NOWHERE, "")
-        made = _BareReader(row, notes, reader.known, reader.classes, {})
-        read = made.read()
+        return _bare(event_of(row, _NOWHERE, ""), _BareReader(row, Notes(None), reader.known, reader.classes))
     except NEVER:
         return None
+
+
+def bare_part(row: Row, event: RowEvent, answers: PlainAnswers, reader: PlainReader) -> BareRow | None:
+    """The same of some frames of a row that has such an event and such answers."""
+    about = (row, Notes(None), reader.known, reader.classes)
+    try:
+        return _bare(event, _BareReader(*about, whole=False, answers=answers))
+    except NEVER:
+        return None
+
+
+def _bare(event: RowEvent, reader: _BareReader) -> BareRow | None:
+    read, notes = reader.read(), reader.notes
     if notes.findings or notes.excluded or notes.quarantined:
         return None
-    return BareRow(read, event, made.answers, made.sheets, made.keys)
+    at = event.exported_at or event.last_edited_at
+    return BareRow(read, at, event.export_hash, reader.answers, reader.sheets, reader.keys)
 
 
 class Columns(NamedTuple):

@@ -1,6 +1,6 @@
 """A long video or series read a few frames at a time: all of its objects at once take many times its bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,15 +9,17 @@ from encord_dagster.encord import plain
 from encord_dagster.encord.container import LARGEST_ROW, RowSlice
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.encord.notes import Notes
+from encord_dagster.encord.plain_answers import Known, PlainAnswers
 from encord_dagster.encord.plain_frames import masks_of
 from encord_dagster.encord.plain_heads import event_of
 from encord_dagster.encord.plain_keys import Odd, have_keys, is_utf8
 from encord_dagster.encord.scalars import FRAME_NUMBER, UNREADABLE, Raw
 
 if TYPE_CHECKING:
+    from encord_dagster.encord.plain_many import BareRow
     from encord_dagster.encord.plain_rows import PlainReader
 
-_PART = 2**20  # bytes of frames that are read together
+_PART = 2**18  # bytes of frames that are read together
 
 
 class _Film(plain.Unit, gc=False, kw_only=True):
@@ -40,37 +42,61 @@ class Parts:
     """The parts of one row, each a row with some of its frames. Odd, also at the end, where it has to be read whole."""
 
     def __init__(self, piece: RowSlice, reader: "PlainReader") -> None:
+        from encord_dagster.encord.plain_rows import LabelReader
+
         if not reader.able or piece.length > LARGEST_ROW or not is_utf8(piece.raw):
             raise Odd
         try:
             self._row = row = _ROW.decode(piece.raw)
         except UNREADABLE as error:
             raise Odd from error
-        if len(row.data_units) != 1 or bytes(row.classification_answers) != b"{}":
+        if (
+            not row.data_type.startswith(plain.FILMS)
+            or len(row.data_units) != 1
+            or bytes(row.classification_answers) != b"{}"
+        ):
             raise Odd
         self._piece, self._reader = piece, reader
         self.event = event_of(row, piece, "")
+        self._answers = PlainAnswers(row.object_answers, row.object_actions, reader.known)
+        self._keys = self._around = LabelReader(*self._about(self._part({})), answers=self._answers).keys
+        self._seen, self._identities = set[str](), set[str]()
 
-    def __iter__(self) -> Iterator[LabelRow]:
-        """The parts, in order of frames."""
+    def __iter__(self) -> Iterator[plain.FilmRow]:
+        """The parts, in order of frames. What is read of each has to be noted before the next."""
+        for labels in self._portions():
+            yield self._part(labels)
+        if not self._row.object_answers.keys() <= self._seen or not have_keys(self._piece.raw, self._keys):
+            raise Odd
+
+    def read(self, row: plain.FilmRow) -> LabelRow:
+        """A part with its objects."""
         from encord_dagster.encord.plain_rows import LabelReader
 
-        reader, seen, identities = self._reader, set[str](), set[str]()
-        bare = LabelReader(self._part({}), Notes(None), reader.known, reader.classes, {}).keys
-        keys = bare
-        for labels in self._portions():
-            row, notes = self._part(labels), Notes(self._row.label_hash)
-            part = LabelReader(row, notes, reader.known, reader.classes, masks_of([row]), whole=False)
-            made = part.read()
-            own = {frame.identity for frame in made.frames}
-            if notes.findings or notes.excluded or notes.quarantined or own & identities:
-                raise Odd
-            keys += part.keys - bare
-            seen |= part.seen
-            identities |= own
-            yield made
-        if not self._row.object_answers.keys() <= seen or not have_keys(self._piece.raw, keys):
+        part = LabelReader(*self._about(row), masks_of([row]), whole=False, answers=self._answers)
+        made = part.read()
+        if part.notes.findings or part.notes.excluded or part.notes.quarantined:
             raise Odd
+        self.note(made, part.seen, part.keys)
+        return made
+
+    def bare(self, row: plain.FilmRow) -> "BareRow | None":
+        """A part without its objects, None where more than labels is to be said of it."""
+        from encord_dagster.encord.plain_many import bare_part
+
+        return bare_part(row, self.event, self._answers, self._reader)
+
+    def note(self, row: LabelRow, objects: Iterable[str], keys: int) -> None:
+        """Note what was read of a part: its frames, objects and keys."""
+        own = {frame.identity for frame in row.frames}
+        if own & self._identities:
+            raise Odd
+        self._identities |= own
+        self._seen.update(objects)
+        self._keys += keys - self._around
+
+    def _about(self, row: plain.FilmRow) -> "tuple[plain.FilmRow, Notes, Known, set[str]]":
+        return row, Notes(row.label_hash), self._reader.known, self._reader.classes
 
     def _portions(self) -> Iterator[dict[str, plain.Frame]]:
         """Frames by number, some at a time."""

@@ -4,7 +4,8 @@ What it reads is, value for value, what the tolerant reader (`label_rows.read_ro
 stays the definition, and reads all rows that come back as None. A single odd object is handed to it alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 from msgspec import UNSET
@@ -88,12 +89,13 @@ class LabelReader:
         notes: Notes,
         known: Known,
         classes: set[str],
-        masks: dict[int, Bitmask],
+        masks: Mapping[int, Bitmask] = MappingProxyType({}),
         *,
         whole: bool = True,
+        answers: PlainAnswers | None = None,
     ) -> None:
         self.row, self.notes, self.classes, self.masks = row, notes, classes, masks
-        self.answers = PlainAnswers(row.object_answers, row.object_actions, known)
+        self.answers = answers or PlainAnswers(row.object_answers, row.object_actions, known)
         self.keys = plain.keys_of(row) + self.answers.keys
         self.seen: set[str] = set()
         self._whole = whole  # whether all objects are on the frames that are read

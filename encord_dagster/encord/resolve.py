@@ -62,6 +62,13 @@ def resolve(row: LabelRow, index: Index, *, free_text: bool = True) -> tuple[Lab
     return replace(row, frames=frames, classifications=classifications), tuple(work.findings)
 
 
+def resolved_answers(given: tuple[Attribute, ...], feature_hash: str, index: Index) -> tuple[Attribute, ...] | None:
+    """The attributes of an object of a class that the ontology has; None where something is to be said about them."""
+    work = _Resolution("", index, free_text=False)
+    found = work.attributes(given, index.classes[feature_hash], "")
+    return None if work.findings else found
+
+
 def part_digest(row: LabelRow, index: Index) -> str:
     """sha256 hex of those parts of the ontology that the conversion of this row depends on, "" where there are none.
 
@@ -113,7 +120,7 @@ class _Resolution:
         if tree is None:
             return item
         name = self._name(item.name, tree, item.feature_hash, "class")
-        attributes = self._attributes(item.attributes, tree, item.object_hash)
+        attributes = self.attributes(item.attributes, tree, item.object_hash)
         if name == item.name and attributes is item.attributes:
             return item
         return replace(item, name=name, attributes=attributes)
@@ -123,7 +130,7 @@ class _Resolution:
         if tree is None:
             return item
         name = self._name(item.name, tree, str(item.feature_hash), "classification")
-        return replace(item, name=name, attributes=self._attributes(item.attributes, tree, item.classification_hash))
+        return replace(item, name=name, attributes=self.attributes(item.attributes, tree, item.classification_hash))
 
     def _name(self, name: str, tree: _Tree, feature_hash: str, what: str) -> str:
         if name and tree.name and name != tree.name:
@@ -131,7 +138,8 @@ class _Resolution:
             self._say(codes.CLASS_RENAMED, message, key=(what, feature_hash))
         return tree.name or name
 
-    def _attributes(self, given: tuple[Attribute, ...], tree: _Tree, owner: str) -> tuple[Attribute, ...]:
+    def attributes(self, given: tuple[Attribute, ...], tree: _Tree, owner: str) -> tuple[Attribute, ...]:
+        """Attributes of an object or classification resolved."""
         if not given:
             return tree.unanswered
         # Frames share most attributes, so these are known by identity; the row keeps them alive meanwhile.

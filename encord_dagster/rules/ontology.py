@@ -115,6 +115,11 @@ def required_class_missing(row: LabelRow, ontology: Ontology) -> Iterator[Found]
             yield Location(row=row.label_hash), text
 
 
+def is_answered(tree: Sequence[OntologyAttribute], given: Mapping[str, Answer]) -> bool:
+    """Whether answers are to attributes of a class, and to all of them that it requires."""
+    return given.keys() <= set(_hashes(tree)) and not any(_unanswered(tree, given))
+
+
 def _labels(row: LabelRow, ontology: Ontology) -> Iterator[_Label]:
     """All objects on frames and all classifications; those without a feature hash cannot be looked up."""
     for frame in row.frames:

@@ -123,12 +123,17 @@ def unlabelled_frame(row: LabelRow, _: Against) -> Iterator[Found]:
         if not (frame.objects or frame.classifications or (frame.data_hash, frame.space, frame.number) in set_aside)
     ]
     if empty:
-        where = Location(row.label_hash, empty[0].data_hash, empty[0].number, space=empty[0].space)
-        message = (
-            f"{len(empty)} of {len(row.frames)} listed frames have no labels, this one is the first; "
-            "they are published as negatives: label them if they are none"
-        )
-        yield where, message
+        yield unlabelled(row.label_hash, empty[0], len(empty), len(row.frames))
+
+
+def unlabelled(label_hash: str, first: Frame, count: int, frames: int) -> Found:
+    """What is said of `count` frames without labels among all `frames` of a row."""
+    where = Location(label_hash, first.data_hash, first.number, space=first.space)
+    message = (
+        f"{count} of {frames} listed frames have no labels, this one is the first; "
+        "they are published as negatives: label them if they are none"
+    )
+    return where, message
 
 
 def _objects(row: LabelRow) -> Iterator[tuple[Frame, ObjectInstance]]:

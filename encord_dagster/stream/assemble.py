@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Index = NDArray[np.void]
 
-_STEP = 4 * 2**20  # bytes written at a time
+_STEP = 2**20  # bytes written at a time
 _CATEGORY = re.compile(rb'^(\{"id":[0-9]+,"image_id":[0-9]+,"category_id":)([0-9]+)', re.MULTILINE)
 _FIELDS = (
     *[(f"row{place}", ">u8") for place in range(4)],
@@ -115,19 +115,34 @@ def _copy(
     size = 0
     try:
         for part, start, length, is_new in places:
-            records = os.pread(descriptors[part], length, start)
-            if is_new and renamed and renamed[part]:
-                records = _renamed(records, renamed[part])
-            held.append(records)
-            size += length
-            if size >= _STEP:
-                whole = b"".join(held)
-                file.write(whole[: -len(coco.BETWEEN)])
-                held, size = [whole[-len(coco.BETWEEN) :]], 0
+            numbers = renamed[part] if is_new and renamed else {}
+            for records in _blocks(descriptors[part], start, length):
+                held.append(_renamed(records, numbers) if numbers else records)
+                size += len(records)
+                if size >= _STEP:
+                    whole = b"".join(held)
+                    file.write(whole[: -len(coco.BETWEEN)])
+                    held, size = [whole[-len(coco.BETWEEN) :]], 0
         file.write(b"".join(held).removesuffix(coco.BETWEEN))
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _blocks(descriptor: int, start: int, length: int) -> Iterable[bytes]:
+    """The records of a row, some at a time: they can be most of an export."""
+    return (os.pread(descriptor, length, start),) if length <= _STEP else _parts(descriptor, start, start + length)
+
+
+def _parts(descriptor: int, start: int, end: int) -> Iterator[bytes]:
+    step = _STEP
+    while start < end and (block := os.pread(descriptor, min(step, end - start), start)):
+        if start + len(block) < end:
+            block = block[: block.rfind(b"\n") + 1]
+        step = _STEP if block else 2 * step
+        start += len(block)
+        if block:
+            yield block
 
 
 def _renamed(records: bytes, numbers: Mapping[int, int]) -> bytes:

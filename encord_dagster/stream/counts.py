@@ -1,16 +1,16 @@
 """What is counted while rows go by; counts of ranges add up to those of the export."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from encord_dagster.encord.history import event_time
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.findings import RANKS, Finding
 from encord_dagster.formats.fragment import Category, ClassCount
 from encord_dagster.landing import Export
 from encord_dagster.outcomes import MAX_FINDINGS, MAX_HASHES, ExportOutcome
+from encord_dagster.stream.judge import names_of
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -37,11 +37,15 @@ class Counts(msgspec.Struct, kw_only=True):
 
     def add_event(self, event: RowEvent) -> None:
         """Count the export event of a row."""
-        time = event_time(event)
+        self.add_export(event.exported_at or event.last_edited_at, event.export_hash)
+
+    def add_export(self, at: str | None, export_hash: str | None) -> None:
+        """Count an event of that hash; the time that orders it is without its zone letter, as in `event_time`."""
+        time = (at or "").rstrip("Z")
         self.earliest = time if self.earliest is None else min(self.earliest, time)
         self.latest = time if self.latest is None else max(self.latest, time)
-        if event.export_hash:
-            self.export_hashes.append(event.export_hash)
+        if export_hash:
+            self.export_hashes.append(export_hash)
 
     def add_findings(self, findings: Iterable[Finding]) -> None:
         """Count findings, and keep the first ones."""
@@ -51,10 +55,21 @@ class Counts(msgspec.Struct, kw_only=True):
             if len(kept) < MAX_FINDINGS:
                 kept.append(finding)
 
-    def add_classes(self, given: dict[tuple[str, str], int]) -> None:
+    def add_classes(self, given: Mapping[tuple[str, str], int]) -> None:
         """Count objects by the feature hash and name of their class."""
         for (feature_hash, name), objects in given.items():
             add(self.classes.setdefault(feature_hash, {}), {name: objects})
+
+    def add_objects(
+        self, pairs: Mapping[tuple[str, str], int], losses: Mapping[str, int], *, images: int, objects: int
+    ) -> None:
+        """Count objects of which nothing is to be said, by class and name, and what formats cannot hold of them."""
+        self.add_classes(pairs)
+        add(self.names, names_of(pairs))
+        add(self.losses, {code: count for code, count in losses.items() if count})
+        self.images += images
+        self.objects_in += objects
+        self.published += objects
 
 
 def add(counts: dict[str, int], more: dict[str, int]) -> None:

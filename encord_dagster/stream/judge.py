@@ -31,11 +31,16 @@ class Look:
     def is_fine(self) -> bool:
         """Whether no rule of `validate` can find anything. Many rows that are fine are not known to be."""
         row = self.row
-        if row.excluded or row.quarantined or not row.objects_in or not self.sized or not self.kinds <= _FINE:
+        labelled = row.objects_in and (row.data_type == "image" or all(frame.objects for frame in row.frames))
+        return bool(labelled) and self.has_fine_objects
+
+    @property
+    def has_fine_objects(self) -> bool:
+        """Whether no rule can find anything in the objects of the row, if it has some."""
+        row = self.row
+        if row.excluded or row.quarantined or not self.sized or not self.kinds <= _FINE:
             return False
         if len({key for key, _ in self.pairs}) < len(self.pairs):
-            return False
-        if row.data_type != "image" and not all(frame.objects for frame in row.frames):
             return False
         if any(is_flat(shape) for shape in self._involved()):
             return False

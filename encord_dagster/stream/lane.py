@@ -4,25 +4,24 @@ It writes the bytes that `Work` writes, and counts the same; rows that it does n
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, repeat
+from collections.abc import Sequence
+from itertools import accumulate
 
 from encord_dagster.accounting import disclosure_of
 from encord_dagster.encord import plain
 from encord_dagster.encord.container import RowSlice
 from encord_dagster.encord.plain_frames import Row
+from encord_dagster.encord.plain_images import bare_image
 from encord_dagster.encord.plain_keys import Odd, have_keys, is_utf8
 from encord_dagster.encord.plain_many import BareRow, Left, bare_row
 from encord_dagster.encord.plain_rows import PlainReader
 from encord_dagster.encord.scalars import UNREADABLE
-from encord_dagster.geometry import LARGEST_MASK
-from encord_dagster.stream.batch import Batch
-from encord_dagster.stream.large import LARGE
+from encord_dagster.stream import large
+from encord_dagster.stream.batch import Batch, is_fit
+from encord_dagster.stream.cut import Chunk
 from encord_dagster.stream.work import Work
-from encord_dagster.validation import is_wanted
 
-Offered = tuple[RowSlice, BareRow]
-_TYPES = frozenset({"image", "img_group", "video", "dicom"})
+Offered = tuple[int, BareRow]  # with its place among the rows of its chunk
 
 
 class Lane:
@@ -30,49 +29,54 @@ class Lane:
 
     def __init__(self, work: Work) -> None:
         self.work, self.config = work, work.config
-        self.is_open = work.judges_late and not work.job.masks and self.config.free_text
-        self.reader = PlainReader(relations=frozenset(), disclosure=disclosure_of(self.config), keep_going=True)
-        self.is_open = self.is_open and self.reader.able
+        relations = work.ontology.relations if work.ontology else frozenset[str]()
+        self.reader = PlainReader(relations=relations, disclosure=disclosure_of(self.config), keep_going=True)
+        self.is_open = work.has_lane and self.reader.able
 
-    def take(self, pieces: Sequence[RowSlice]) -> Sequence[RowSlice]:
+    def take(self, chunk: Chunk) -> Sequence[RowSlice]:
         """Convert what can be converted here; the rows that are left."""
-        if not self.is_open:
-            return pieces
-        text = b",".join([piece.raw for piece in pieces])
-        offered = [(piece, row) for piece, row in zip(pieces, self._rows(text, pieces), strict=True) if row]
-        while offered:
+        found = self._rows(chunk) if self.is_open else []
+        offered = [(place, row) for place, row in enumerate(found) if row]
+        batch = None
+        while offered and not batch:
             try:
-                batch = Batch([row for _, row in offered], self.work)
+                batch = self._batch([row for _, row in offered])
             except Left as left:
                 offered = _without(offered, left.places)
-                continue
             except Odd:
-                return pieces
-            if not have_keys(
-                text if len(offered) == len(pieces) else b",".join([piece.raw for piece, _ in offered]), batch.keys
-            ):
-                return pieces
-            batch.write()
-            break
-        taken = {id(piece) for piece, _ in offered}
-        return [piece for piece in pieces if id(piece) not in taken]
+                break
+        places = [place for place, _ in offered]
+        if not batch or not _have_keys(chunk, places, batch.keys, whole=len(places) == len(found)):
+            return chunk.pieces
+        batch.write(lambda number: chunk.pieces[places[number]].offset)
+        left_over = set(range(len(found))).difference(places)
+        return [chunk.pieces[place] for place in sorted(left_over)]
 
-    def _rows(self, text: bytes, pieces: Sequence[RowSlice]) -> Iterator[BareRow | None]:
-        """Each row, if it may be converted here; `text` is all of them."""
-        if any(piece.length > LARGE for piece in pieces) or not is_utf8(text):
-            return repeat(None, len(pieces))
-        rows: Iterable[Row | None] | None = plain.decode_images(text)
-        return map(self._bare, map(_decoded, pieces) if rows is None else rows)
+    def _batch(self, rows: Sequence[BareRow]) -> Batch:
+        batch = Batch(rows, self.work)
+        batch.refuse_lacking()
+        return batch
+
+    def _rows(self, chunk: Chunk) -> list[BareRow | None]:
+        """Each row, if it may be converted here; none at all where they are not to be read together."""
+        if len(chunk.text) > large.LARGE and any(map(large.is_large, chunk.pieces)) or not is_utf8(chunk.text):
+            return []
+        images = plain.decode_images(chunk.text)
+        rows = map(_decoded, chunk.pieces) if images is None else images
+        return [self._bare(row) for row in rows]
 
     def _bare(self, row: Row | None) -> BareRow | None:
-        """A row that may be converted here: all of its frames are labelled, and of known sizes."""
-        found = bare_row(row, self.reader) if row else None
-        if found is None or found.row.data_type not in _TYPES or not all(found.sheets):
-            return None
-        made = found.row
-        fit = all(0 < (frame.width or 0) * (frame.height or 0) <= LARGEST_MASK for frame in made.frames)
-        wanted = made.branch_name == self.config.branch and is_wanted(made, self.config)
-        return found if fit and wanted and made.objects_in else None
+        found = bare_image(row, self.reader) if isinstance(row, plain.ImageRow) else None
+        if found is None and row is not None:
+            found = bare_row(row, self.reader)
+        return found if found and is_fit(found, self.work) else None
+
+
+def _have_keys(chunk: Chunk, places: Sequence[int], keys: int, *, whole: bool) -> bool:
+    """Whether rows of a chunk, or the whole of it, have so many keys. Between rows there may be lines and blanks."""
+    if whole and have_keys(chunk.text, keys):
+        return True
+    return have_keys(b",".join([chunk.pieces[place].raw for place in places]), keys)
 
 
 def _decoded(piece: RowSlice) -> Row | None:

@@ -2,23 +2,35 @@
 
 from collections import Counter
 
+from encord_dagster.encord import plain
 from encord_dagster.encord.container import RowSlice
+from encord_dagster.encord.model import Frame, LabelRow
 from encord_dagster.encord.plain_keys import Odd
+from encord_dagster.encord.plain_many import Left
+from encord_dagster.encord.plain_parts import Parts
 from encord_dagster.encord.scalars import UNREADABLE
 from encord_dagster.errors import RowError
 from encord_dagster.formats import coco
 from encord_dagster.formats.forms import forms_of
+from encord_dagster.stream.batch import Batch, is_fit, unlabelled_in
 from encord_dagster.stream.counts import add
-from encord_dagster.stream.judge import names_of
 from encord_dagster.stream.work import Work
 from encord_dagster.validation import is_wanted
 
-LARGE = 4 * 2**20  # bytes of a row
+LARGE = 2**19  # bytes of a video or series; other rows cannot be read in parts
+LARGEST = 4 * 2**20  # bytes of a row that is read beside others
+_FILMS = tuple(name.encode() for name in plain.FILMS)
+
+
+def is_large(piece: RowSlice) -> bool:
+    """Whether a row is to be converted in parts, or else alone."""
+    film = piece.length > LARGE and plain.type_in(piece.raw).lstrip(b'"').startswith(_FILMS)
+    return film or piece.length > LARGEST
 
 
 def convert_in_parts(work: Work, piece: RowSlice) -> bool:
     """Convert a row; False, with nothing of it written, where it has to be read whole: it takes memory then."""
-    if work.job.masks or not work.judges_late or not work.config.free_text:
+    if not work.has_lane:
         return False
     marks = work.marks()
     try:
@@ -31,39 +43,71 @@ def convert_in_parts(work: Work, piece: RowSlice) -> bool:
 
 def _convert(work: Work, piece: RowSlice) -> None:
     parts = work.reader.in_parts(piece)
-    writer: coco.RowAnnotations | None = None
-    pairs: Counter[tuple[str, str]] = Counter()
-    lost: dict[str, int] = {}
-    sizes, images, objects = [0, 0], 0, 0
+    film = _Film(work, parts)
     for part in parts:
-        look = work.claimed(part)
-        look.forms = forms_of([part], work.categories)
-        wanted = part.branch_name == work.config.branch and is_wanted(part, work.config)
-        if look.row is not part or not wanted or not look.is_fine:
-            raise Odd
-        writer = writer or coco.RowAnnotations(part, work.category_ids, work.answers)
-        written = work.write_records(part, iter(look.forms), writer)
-        sizes = [size + more for size, more in zip(sizes, written, strict=True)]
-        images += len(part.frames)
-        objects += part.objects_in
-        pairs.update(look.pairs)
-        add(lost, look.losses(masks=work.config.masks))
-    if writer is None or len({key for key, _ in pairs}) < len(pairs):
+        film.take(part)
+    classes = {key for key, _ in film.pairs}
+    lacks = work.answered is not None and not work.answered.required <= classes
+    if not film.objects or lacks or len(classes) < len(film.pairs):
         raise Odd
-    work.note(
-        parts.event.label_hash,
-        parts.event.branch_name,
-        *sizes,
-        is_new=not work.known_before.issuperset(key for key, _ in pairs),
-    )
-    counts = work.counts
-    counts.add_event(parts.event)
-    counts.add_classes(pairs)
-    add(counts.names, names_of(pairs))
-    add(counts.losses, lost)
-    counts.rows += 1
-    counts.converted += 1
-    counts.images += images
-    counts.objects_in += objects
-    counts.published += objects
-    counts.coco_bytes += sum(sizes)
+    is_new = not work.known_before.issuperset(classes)
+    work.find_unlabelled(parts.event.label_hash, piece.offset, film.empty, film.images)
+    work.note(parts.event.label_hash, parts.event.branch_name, *film.sizes, is_new=is_new)
+    work.counts.add_event(parts.event)
+    work.counts.rows += 1
+    work.counts.converted += 1
+    work.counts.coco_bytes += sum(film.sizes)
+    work.counts.add_objects(film.pairs, film.losses, images=film.images, objects=film.objects)
+
+
+class _Film:
+    """A row whose parts are written one after the other, and what is counted of them."""
+
+    def __init__(self, work: Work, parts: Parts) -> None:
+        self.work, self.parts = work, parts
+        self.writer: coco.RowAnnotations | None = None
+        self.pairs: Counter[tuple[str, str]] = Counter()
+        self.losses: dict[str, int] = {}
+        self.sizes, self.images, self.objects = [0, 0], 0, 0
+        self.empty: list[Frame] = []
+
+    def take(self, part: plain.FilmRow) -> None:
+        """Write a part: its objects side by side if that can be, or one by one."""
+        try:
+            self._together(part)
+        except Left:
+            self._one_by_one(part)
+
+    def _together(self, part: plain.FilmRow) -> None:
+        bare = self.parts.bare(part)
+        if bare is None or not is_fit(bare, self.work):
+            raise Left(())
+        batch = Batch([bare], self.work)
+        self.parts.note(bare.row, batch.columns.object_hashes, batch.keys)
+        (sizes,) = batch.write_records()
+        self._count(bare.row, sizes, batch.pairs, batch.shapes.losses)
+        self.empty += unlabelled_in(bare)
+
+    def _one_by_one(self, part: plain.FilmRow) -> None:
+        work = self.work
+        if work.ontology:
+            raise Odd
+        row = self.parts.read(part)
+        look = work.claimed(row)
+        look.forms = forms_of([row], work.categories)
+        wanted = row.branch_name == work.config.branch and is_wanted(row, work.config)
+        if look.row is not row or not wanted or not look.has_fine_objects:
+            raise Odd
+        self.writer = self.writer or coco.RowAnnotations(row, work.category_ids, work.answers)
+        sizes = work.write_records(row, iter(look.forms), self.writer)
+        self._count(row, sizes, look.pairs, look.losses(masks=work.config.masks))
+        self.empty += [frame for frame in row.frames if not frame.objects]
+
+    def _count(
+        self, row: LabelRow, sizes: tuple[int, int], pairs: Counter[tuple[str, str]], losses: dict[str, int]
+    ) -> None:
+        self.sizes = [size + more for size, more in zip(self.sizes, sizes, strict=True)]
+        self.images += len(row.frames)
+        self.objects += row.objects_in
+        self.pairs.update(pairs)
+        add(self.losses, losses)

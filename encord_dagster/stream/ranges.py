@@ -8,10 +8,10 @@ from encord_dagster.accounting import some_at_once
 from encord_dagster.encord.container import RowSlice
 from encord_dagster.formats.fragment import Category
 from encord_dagster.stream.counts import Counts
-from encord_dagster.stream.cut import rows
+from encord_dagster.stream.cut import chunks
 from encord_dagster.stream.job import Done, Job
 from encord_dagster.stream.lane import Lane
-from encord_dagster.stream.large import LARGE, convert_in_parts
+from encord_dagster.stream.large import convert_in_parts, is_large
 from encord_dagster.stream.work import Spools, Work
 
 _BUFFER = 2**20  # bytes of each spool that are written together
@@ -29,16 +29,22 @@ def convert_range(job: Job, progress: Progress) -> Done:
     try:
         work = Work(job, Spools(*files))
         lane = Lane(work)
-        for pieces in rows(Path(job.path), job.start, job.end, job.opening.encode(), last=job.last):
-            for some in _portions(lane.take(pieces)):
-                if some[0].length <= LARGE or not convert_in_parts(work, some[0]):
-                    work.convert(list(work.reader.read(some)))
-            if pieces:
-                progress(work.counts, pieces[-1].offset + pieces[-1].length - job.start)
+        for chunk in chunks(Path(job.path), job.start, job.end, job.opening.encode(), last=job.last):
+            _convert(work, lane.take(chunk))
+            work.count_findings()
+            progress(work.counts, chunk.end - job.start)
+            del chunk  # before the next is read: one row can be most of an export
     finally:
         for file in files:
             file.close()
     return Done(counts=work.counts, categories=tuple(work.categories.values()))
+
+
+def _convert(work: Work, pieces: Sequence[RowSlice]) -> None:
+    """Convert rows that the fast lane has left."""
+    for some in _portions(pieces):
+        if not is_large(some[0]) or not convert_in_parts(work, some[0]):
+            work.convert(list(work.reader.read(some)))
 
 
 def _make_room() -> None:
@@ -62,8 +68,8 @@ def claims(job: Job, pieces: Sequence[RowSlice]) -> tuple[Category, ...]:
 
 def _portions(pieces: Sequence[RowSlice]) -> Iterator[list[RowSlice]]:
     """Rows that are read together; a large one is alone."""
-    for is_large, some in groupby(pieces, key=lambda piece: piece.length > LARGE):
-        if is_large:
+    for alone, some in groupby(pieces, key=is_large):
+        if alone:
             yield from ([piece] for piece in some)
         else:
             yield from some_at_once(some)

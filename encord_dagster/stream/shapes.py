@@ -1,11 +1,12 @@
 """The shapes of many objects in columns, and whether no rule can find anything in them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET, Raw
 
+from encord_dagster import codes_at_once, masks_at_once
 from encord_dagster.encord import plain, plain_shapes
 from encord_dagster.encord.model import Frame
 from encord_dagster.encord.plain_many import Left
@@ -42,7 +43,7 @@ def shapes_of(
 
     on = np.repeat(np.arange(len(frames)), counts)
     sizes = np.array([(frame.width, frame.height) for frame in frames])[on]
-    boxes, rings, nested = _by_kind(objects)
+    boxes, rings, nested, masks = _by_kind(objects)
     polygons, keys = _polygons(objects, nested, sizes)
     several = {place: one for place, one in polygons.items() if len(one.polygons) > 1 or len(one.polygons[0]) > 1}
     parts: list[tuple[Sequence[int], Columns]] = []
@@ -60,27 +61,34 @@ def shapes_of(
         parts.append((alone, _rings(alone, drawn, points, sizes)))
     if several:
         parts.append(_several(several, sizes))
+    if masks:
+        parts += _masks(objects, masks, sizes)
+        keys += 5 * len(masks)
     holed = sum(map(needs_rle, several.values()))
-    losses = {"coco:polygon_with_holes_as_rle": holed, "tables:outline": len(rings) + len(nested)}
+    outlines = len(rings) + len(nested) + len(masks)
+    losses = {"coco:polygon_with_holes_as_rle": holed, "tables:outline": outlines}
     return Shapes(*_merged(parts)[:3], losses, keys)
 
 
-def _by_kind(objects: Sequence[plain.Object]) -> tuple[list[int], list[int], list[int]]:
-    """The places of boxes, of polygons of one ring, and of other polygons."""
+def _by_kind(objects: Sequence[plain.Object]) -> tuple[list[int], list[int], list[int], list[int]]:
+    """The places of boxes, of polygons of one ring, of other polygons, and of masks."""
     boxes: list[int] = []
     rings: list[int] = []
     others: list[int] = []
+    masks: list[int] = []
     left: list[int] = []
     for place, one in enumerate(objects):
         if one.shape == "bounding_box" and one.bounding_box is not UNSET:
             boxes.append(place)
         elif one.shape == "polygon" and one.polygon is not UNSET:
             (rings if one.polygons is UNSET else others).append(place)
+        elif one.shape == "bitmask" and one.bitmask is not UNSET:
+            masks.append(place)
         else:
             left.append(place)
     if left:
         raise Left(left)
-    return boxes, rings, others
+    return boxes, rings, others, masks
 
 
 def _boxes(objects: Sequence[plain.Object], places: list[int], sizes: "Ints") -> Columns:
@@ -153,6 +161,35 @@ def _several(polygons: Mapping[int, Polygon], sizes: "Ints") -> tuple[Sequence[i
         found += forms.forms_of_polygons([polygons[place] for place in places], width=width, height=height)
     columns = zip(*((one.bbox, one.area, one.segmentation, one.simple) for one in found), strict=True)
     return [place for places in by_size.values() for place in places], Columns(*columns)
+
+
+def _masks(
+    objects: Sequence[plain.Object], places: Sequence[int], sizes: "Ints"
+) -> Iterator[tuple[Sequence[int], Columns]]:
+    """The places and forms of masks that cover their frames."""
+    by_size: dict[tuple[int, int], list[tuple[int, str]]] = {}
+    left: list[int] = []
+    for place, size in zip(places, map(tuple, sizes[places].tolist()), strict=True):
+        mask = objects[place].bitmask
+        if isinstance(mask, plain.Bitmask) and (mask.width, mask.height) == size and not mask.top | mask.left:
+            by_size.setdefault(size, []).append((place, mask.code))
+        else:
+            left.append(place)
+    if left:
+        raise Left(left)
+    for (width, height), given in by_size.items():
+        of_size, codes = zip(*given, strict=True)
+        found = masks_at_once.turn_codes(codes, width, height)
+        if found is None:
+            runs = codes_at_once.decode_all(codes, [width * height] * len(codes))
+            raise Left(place for place, one in zip(of_size, runs, strict=True) if one is None)
+        if empty := [place for place, one in zip(of_size, found, strict=True) if not one.area]:
+            raise Left(empty)
+        segmentations = [forms.Rle((height, width), one.counts) for one in found]
+        yield (
+            list(of_size),
+            Columns([one.bbox for one in found], [one.area for one in found], segmentations, [False] * len(found)),
+        )
 
 
 def _merged(parts: Sequence[tuple[Sequence[int], Columns]]) -> Columns:

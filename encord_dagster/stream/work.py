@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from itertools import islice
-from pathlib import Path
+from operator import itemgetter
 from typing import BinaryIO
 
 import msgspec
@@ -14,7 +14,7 @@ from encord_dagster import identity
 from encord_dagster.accounting import Read, Reading, RowReader, excluded, judged
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.label_rows import RowReading, UnusableRow
-from encord_dagster.encord.model import LabelRow
+from encord_dagster.encord.model import Frame, LabelRow
 from encord_dagster.encord.ontology import read_ontology
 from encord_dagster.encord.resolve import Index
 from encord_dagster.errors import RowError
@@ -24,11 +24,13 @@ from encord_dagster.formats.forms import Form, forms_of
 from encord_dagster.formats.fragment import classes_of, fitted
 from encord_dagster.formats.masks import mask_pngs
 from encord_dagster.geometry import Skeleton
+from encord_dagster.rules.rows import unlabelled
+from encord_dagster.stream.answered import Answered
 from encord_dagster.stream.counts import Counts, add
-from encord_dagster.stream.cut import Unusual
 from encord_dagster.stream.job import Job
 from encord_dagster.stream.judge import Look, names_of
-from encord_dagster.validation import apply_severities, validate
+from encord_dagster.stream.pictures import Pictures, picture_name
+from encord_dagster.validation import apply_severities, finding, validate
 
 ENTRY = struct.Struct("<32sqqqqB")  # row identity; start and length of images, then of annotations; flag
 CONVERTED, HELD, NEW_CLASS = 0, 1, 2  # flags: an event that cannot be used; a row with a class not known before
@@ -60,13 +62,17 @@ class Work:
         self.spools = spools or Spools(*(BytesIO() for _ in Spools.__struct_fields__))
         self.ontology = Index(read_ontology(job.ontology.encode())) if job.ontology else None
         self.reader = RowReader(job.config, self.ontology, fingerprints=False)
+        self.answered = Answered(self.ontology) if self.ontology else None
+        self.has_lane = job.config.free_text and not (job.masks or job.config.min_area_pixels)
         self.judges_late = self.ontology is None and not job.config.min_area_pixels
         self.counts = Counts()
         self.categories = {category.feature_hash: category for category in job.categories}
         self.category_ids = {category.feature_hash: category.id for category in job.categories}
         self.known_before = frozenset(self.categories)
         self.answers = coco.written_answers()
+        self.pictures = Pictures(job.masks or "")
         self.at = [0, 0]  # bytes of images and of annotations
+        self.found: list[tuple[int, Sequence[Finding]]] = []  # of rows by their offsets, not yet counted
 
     def convert(self, reads: Sequence[Read]) -> None:
         """Convert some rows that were read together."""
@@ -137,11 +143,8 @@ class Work:
             found = apply_severities(unfit, self.config.severities)
             reading = msgspec.structs.replace(reading, findings=(*reading.findings, *found))
         self._write(row, iter(look.forms), is_new=not self.known_before.issuperset(key for key, _ in look.pairs))
-        for path, data in pictures.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists():
-                raise Unusual("two label rows describe one image")
-            path.write_bytes(data)
+        for name, data in pictures.items():
+            self.pictures.write(name, data)
             self.counts.mask_bytes += len(data)
         self._count(reading, row)
         self.counts.add_classes(look.class_counts())
@@ -182,9 +185,23 @@ class Work:
         self.spools.index.write(ENTRY.pack(row, self.at[0], images, self.at[1], annotations, flag))
         self.at = [self.at[0] + images, self.at[1] + annotations]
 
+    def count_findings(self) -> None:
+        """Count what was found in some rows, in their order: they are not converted in it."""
+        for _, findings in sorted(self.found, key=itemgetter(0)):
+            self.counts.add_findings(findings)
+        self.found.clear()
+
+    def find_unlabelled(self, label_hash: str, offset: int, empty: Sequence[Frame], frames: int) -> None:
+        """Note frames of a row of several that have no labels."""
+        if empty:
+            where, message = unlabelled(label_hash, empty[0], len(empty), frames)
+            found = apply_severities([finding("unlabelled_frame", where, message)], self.config.severities)
+            self.found.append((offset, found))
+
     def marks(self) -> tuple[int, ...]:
         """How far the spools have come."""
-        return (*(getattr(self.spools, name).tell() for name in Spools.__struct_fields__), self.counts.coco_bytes)
+        spools = (getattr(self.spools, name).tell() for name in Spools.__struct_fields__)
+        return (*spools, len(self.categories), self.counts.coco_bytes)
 
     def rewind(self, marks: tuple[int, ...]) -> None:
         """Take back what was written since."""
@@ -192,16 +209,17 @@ class Work:
             file: BinaryIO = getattr(self.spools, name)
             file.seek(mark)
             file.truncate()
-        self.counts.coco_bytes = marks[-1]
+        *_, classes, self.counts.coco_bytes = marks
+        for key in list(self.categories)[classes:]:
+            del self.categories[key], self.category_ids[key]
 
-    def _pictures(self, row: LabelRow) -> dict[Path, bytes]:
-        """The mask pictures of a row by their paths."""
-        made: dict[Path, bytes] = {}
+    def _pictures(self, row: LabelRow) -> dict[str, bytes]:
+        """The mask pictures of a row by their names."""
+        made: dict[str, bytes] = {}
         for frame in () if row.deleted else row.frames:
             if painted := mask_pngs(frame, self.category_ids):
-                name = coco.file_name(frame, row.data_type)
-                for kind, data in (("semantic", painted.semantic), ("instance", painted.instance)):
-                    made[Path(self.job.masks or "", kind, name).with_suffix(".png")] = data
+                name = picture_name(coco.file_name(frame, row.data_type))
+                made[f"semantic/{name}"], made[f"instance/{name}"] = painted.semantic, painted.instance
         return made
 
     def _hold_back(self, reading: Reading) -> None:
@@ -211,7 +229,7 @@ class Work:
             self._index(reading.event.label_hash, reading.event.branch_name, 0, 0, HELD)
         self.counts.rows += 1
         self.counts.rows_quarantined += 1
-        self.counts.add_findings(reading.findings)
+        self.found.append((reading.offset, reading.findings))
 
     def _count(self, reading: Reading, row: LabelRow) -> None:
         """Count a row, as `Tally.add` does; its images are counted as they are written."""
@@ -226,7 +244,7 @@ class Work:
         self.counts.objects_in += row.objects_in
         self.counts.quarantined += len(row.quarantined)
         add(self.counts.excluded, left_out)
-        self.counts.add_findings(reading.findings)
+        self.found.append((reading.offset, reading.findings))
 
 
 def _refused(reading: Reading, error: RowError, config: LabelSetConfig) -> Reading:
