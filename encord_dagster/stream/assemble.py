@@ -2,9 +2,11 @@
 
 import os
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from encord_dagster.formats import coco
 from encord_dagster.formats.fragment import Category
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.void]
 
 _STEP = 2**20  # bytes written at a time
+_ROWS = 10_000  # whose places are looked up at a time
 _CATEGORY = re.compile(rb'^(\{"id":[0-9]+,"image_id":[0-9]+,"category_id":)([0-9]+)', re.MULTILINE)
 _FIELDS = (
     *[(f"row{place}", ">u8") for place in range(4)],
@@ -27,7 +30,12 @@ _FIELDS = (
 )
 
 
-Rows = tuple["Index", "NDArray[np.int64]"]  # entries of the index, and the number of the range of each
+class Rows(NamedTuple):
+    """The rows of all ranges: the entries of their indexes one after the other, and which to write, in order."""
+
+    entries: "Index"
+    ends: Sequence[int]  # of ranges among the entries
+    order: "NDArray[np.int64]"
 
 
 def united(known: Sequence[Category], parts: Sequence[Done]) -> dict[str, Category]:
@@ -52,27 +60,42 @@ def _numbered(category: Category, number: int) -> Category:
 
 
 def index_of(folders: Sequence[Path]) -> Rows:
-    """The rows of all ranges in order of identity, with the number of the range of each.
+    """The rows of all ranges in order of identity. They and the ids are in memory once: there may be millions.
 
     Unusual where two rows, two images or two annotations have one identity.
     """
     import numpy as np
 
-    parts = [np.frombuffer((folder / "index").read_bytes(), dtype=np.dtype(list(_FIELDS))) for folder in folders]
-    entries = np.concatenate(parts)
-    owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    order = np.lexsort([entries[f"row{place}"] for place in (3, 2, 1, 0)])
-    entries, owner = entries[order], owner[order]
-    rows = np.stack([entries[f"row{place}"] for place in range(4)])
-    if (rows[:, 1:] == rows[:, :-1]).all(axis=0).any():
-        raise Unusual("it holds one label row twice")
+    entries, ends = _together(folders, "index", np.dtype(list(_FIELDS)))
+    leading = entries["row0"].astype(np.uint64)
+    order = np.argsort(leading)
+    if _has_neighbours(leading[order]):  # sixteen digits of a sha256: hardly ever but where it is one row
+        order = np.lexsort([entries[f"row{place}"] for place in (3, 2, 1, 0)])
+        rows = np.stack([entries[f"row{place}"][order] for place in range(4)])
+        if (rows[:, 1:] == rows[:, :-1]).all(axis=0).any():
+            raise Unusual("it holds one label row twice")
     for name in ("image_ids", "annotation_ids"):
-        ids = np.concatenate([np.fromfile(folder / name, dtype=np.int64) for folder in folders])
+        ids, _ = _together(folders, name, np.dtype(np.int64))
         ids.sort()
-        if (ids[1:] == ids[:-1]).any():
+        if _has_neighbours(ids):
             raise Unusual("two label rows describe one image")
-    usable = entries["flag"] != HELD
-    return entries[usable], owner[usable]
+    return Rows(entries, ends, order[entries["flag"][order] != HELD])
+
+
+def _together(folders: Sequence[Path], name: str, kind: "np.dtype[Any]") -> "tuple[NDArray[Any], list[int]]":
+    """The arrays in files of one name, one after the other, and where each ends."""
+    import numpy as np
+
+    ends = list(accumulate((folder / name).stat().st_size // kind.itemsize for folder in folders))
+    whole = np.empty(ends[-1], kind)
+    for folder, start, end in zip(folders, (0, *ends), ends, strict=False):
+        whole[start:end] = np.fromfile(folder / name, dtype=kind)
+    return whole, ends
+
+
+def _has_neighbours(ordered: "NDArray[Any]") -> bool:
+    """Whether two that stand side by side are equal."""
+    return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def write_coco(
@@ -83,27 +106,25 @@ def write_coco(
     renamed: Sequence[Mapping[int, int]],
 ) -> None:
     """Write the COCO file. `renamed` has, for each range, the numbers of categories that became others."""
-    entries, owner = rows
     with path.open("wb") as file:
         file.write(coco.head(categories))
-        _copy(file, [folder / "images" for folder in folders], _places(entries, owner, "image"))
+        _copy(file, [folder / "images" for folder in folders], _places(rows, "image"))
         file.write(coco.ANNOTATIONS)
-        _copy(file, [folder / "annotations" for folder in folders], _places(entries, owner, "annotation"), renamed)
+        _copy(file, [folder / "annotations" for folder in folders], _places(rows, "annotation"), renamed)
         file.write(coco.END)
 
 
 Place = tuple[int, int, int, bool]  # range, start and length of records; whether they can name a new category
 
 
-def _places(entries: "Index", owner: "NDArray[np.int64]", kind: str) -> Iterator[Place]:
-    found = zip(
-        owner.tolist(),
-        entries[f"{kind}_at"].tolist(),
-        entries[f"{kind}_size"].tolist(),
-        (entries["flag"] == NEW_CLASS).tolist(),
-        strict=True,
-    )
-    return (place for place in found if place[2])
+def _places(rows: Rows, kind: str) -> Iterator[Place]:
+    for first in range(0, len(rows.order), _ROWS):
+        order = rows.order[first : first + _ROWS]
+        some = rows.entries[order]
+        columns = (some[f"{kind}_at"], some[f"{kind}_size"], some["flag"] == NEW_CLASS)
+        for entry, at, size, is_new in zip(order.tolist(), *(column.tolist() for column in columns), strict=True):
+            if size:
+                yield bisect_right(rows.ends, entry), at, size, is_new
 
 
 def _copy(
