@@ -26,7 +26,8 @@ def read(variables: Mapping[str, str]) -> dict[str, Any]:
 def dotenv(path: Path) -> dict[str, str]:
     """The variables of an .env file."""
     lines = (line.strip() for line in path.read_text().splitlines())
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))  # type: ignore[misc]
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value for name, _, value in pairs}
 
 
 def _filled(value: Any, variables: Mapping[str, str]) -> Any:

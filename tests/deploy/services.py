@@ -183,11 +183,11 @@ def postgres(folder: Path) -> Iterator[int]:
         shutil.chown(folder / "password", owner)
     flags = ["-U", "dagster", "-A", "scram-sha-256", "--pwfile", folder / "password", "-E", "UTF8", "--locale", "C"]
     _run([programs / "initdb", "-D", data, "--no-sync", *flags], user=owner)
-    options = ["-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]  # -F: no fsync, it is thrown away
+    options = ["-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F"]  # -F: no fsync, it is thrown away
     with (folder / "postgres.log").open("wb") as log:
-        server = subprocess.Popen([programs / "postgres", *options], user=owner, cwd=data, stdout=log, stderr=log)
+        server = subprocess.Popen([str(programs / "postgres"), *options], user=owner, cwd=data, stdout=log, stderr=log)
     try:
-        ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+        ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
         wait_for("PostgreSQL", lambda: subprocess.run(ready, check=False).returncode == 0, seconds=30)
         sql(port, "create database dagster", database="postgres")
         yield port

@@ -24,7 +24,11 @@ from tests.lakes import exported_again, images_export
 
 CONFIG = LabelSetConfig(name="street")
 FIRST = images_export(3)
-DELIVERED = {"1.json": FIRST, "2.json": exported_again(FIRST, changed=1), "2-again.json": exported_again(FIRST, changed=1)}
+DELIVERED = {
+    "1.json": FIRST,
+    "2.json": exported_again(FIRST, changed=1),
+    "2-again.json": exported_again(FIRST, changed=1),
+}
 LAKE, LANDING = "example-lake/lake", "example-landing/exports"
 BUCKET = policy("lake-bucket")
 
