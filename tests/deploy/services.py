@@ -62,9 +62,15 @@ class Deployment:
             "DAGSTER_POSTGRES_PORT": str(database_port),
             "DAGSTER_POSTGRES_PASSWORD": PASSWORD,
         }
-        self.services: dict[str, Any] = composed.read(self.variables)["services"]
+        self.services: dict[str, Any] = {}
+        self.configure()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._install()
+
+    def configure(self, **variables: str) -> None:
+        """Other values in the .env; services that run keep theirs until they are started again."""
+        self.variables |= variables
+        self.services = composed.read(self.variables)["services"]
 
     def _install(self) -> None:
         """What the Dockerfile copies."""
@@ -151,6 +157,17 @@ class Deployment:
         for service in reversed(list(self._running)):
             self.stop(service)
 
+    def sql(self, statement: str, *, database: str = "dagster") -> str:
+        """What psql prints for a statement."""
+        return self.postgres("psql", "-qAt", "-c", statement, "-d", database).strip()
+
+    def postgres(self, program: str, *words: object) -> str:
+        """What one of PostgreSQL's programs prints, run over Dagster's database."""
+        variables = self.variables
+        place = ["-h", "127.0.0.1", "-p", variables["DAGSTER_POSTGRES_PORT"], "-U", "dagster"]
+        password = {"PGPASSWORD": variables["DAGSTER_POSTGRES_PASSWORD"]}
+        return _run([_programs() / program, *place, *words], environment=password)
+
     def url(self, path: str) -> str:
         """A page of the webserver."""
         return f"http://127.0.0.1:{self.ports['3000']}{path}"
@@ -173,8 +190,7 @@ def deployment() -> Iterator[Deployment]:
 @contextmanager
 def postgres(folder: Path) -> Iterator[int]:
     """A PostgreSQL server on loopback, of a user who is not root; yields its port."""
-    programs, owner = postgres_programs(), _unprivileged()
-    assert programs is not None
+    programs, owner = _programs(), _unprivileged()
     data, port = folder / "postgres", free_port()
     data.mkdir()
     (folder / "password").write_text(PASSWORD)
@@ -189,19 +205,18 @@ def postgres(folder: Path) -> Iterator[int]:
     try:
         ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
         wait_for("PostgreSQL", lambda: subprocess.run(ready, check=False).returncode == 0, seconds=30)
-        sql(port, "create database dagster", database="postgres")
+        place = ["-h", "127.0.0.1", "-p", port, "-U", "dagster"]
+        _run([programs / "createdb", *place, "dagster"], environment={"PGPASSWORD": PASSWORD})
         yield port
     finally:
         server.terminate()
         server.wait(STOP_SECONDS)
 
 
-def sql(port: int | str, statement: str, *, database: str = "dagster") -> str:
-    """What psql prints for a statement."""
-    place = ["-h", "127.0.0.1", "-p", str(port), "-U", "dagster", "-d", database]
-    programs = postgres_programs()
-    assert programs is not None
-    return _run([programs / "psql", *place, "-qAt", "-c", statement], environment={"PGPASSWORD": PASSWORD}).strip()
+def _programs() -> Path:
+    found = postgres_programs()
+    assert found is not None
+    return found
 
 
 def _without_capabilities() -> list[str]:

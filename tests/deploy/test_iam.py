@@ -105,6 +105,12 @@ def _listed(value: Any) -> list[str]:
     return value if isinstance(value, list) else [value]
 
 
+@pytest.fixture(scope="module")
+def published() -> tuple[Places, Guarded, Guarded]:
+    """A label set in use."""
+    return _published()
+
+
 def test_roles_may_what_the_code_does_and_nothing_else(tmp_path: Path) -> None:
     """Every call of publishing, operating, reading and maintenance is allowed; every permission is made use of."""
     places, landing, writer = _published()
@@ -128,9 +134,9 @@ def _named(*stores: Guarded) -> list[tuple[str, Guarded]]:
     return list(zip(("landing", "writer", "reader", "maintenance"), stores, strict=True))
 
 
-def test_only_maintenance_may_delete() -> None:
+def test_only_maintenance_may_delete(published: tuple[Places, Guarded, Guarded]) -> None:
     """The writer's own garbage collection is refused at the first object."""
-    places, _, lake = _published()
+    places, _, lake = published
 
     with pytest.raises(Refused, match="DeleteObject"):
         gc(lake, "street", keep=1)
@@ -139,9 +145,9 @@ def test_only_maintenance_may_delete() -> None:
 
 
 @pytest.mark.parametrize("role", ["lake-writer", "lake-maintenance"])
-def test_everything_but_the_hint_is_create_only(role: str) -> None:
+def test_everything_but_the_hint_is_create_only(role: str, published: tuple[Places, Guarded, Guarded]) -> None:
     """A PUT without If-None-Match is denied for every key that was ever written, the hint's alone excepted."""
-    places, _, lake = _published()
+    places, _, lake = published
     keys = {info.key for info in places.lake.list()}
     anybody = ({"Sid": "All", "Effect": "Allow", "Action": "s3:*", "Resource": "*"},)
 

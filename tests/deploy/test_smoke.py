@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.services import Deployment, deployment, skip_where_missing, sql, wait_for
+from tests.deploy.services import Deployment, deployment, skip_where_missing, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -57,35 +57,71 @@ def _start(deployed: Deployment) -> None:
         say(f"{service}: healthy after {time.monotonic() - started:.1f} s")
 
 
-def _quiet(deployed: Deployment) -> bool:
-    """Whether every run has ended."""
-    open_runs = "select count(*) from runs where status not in ('SUCCESS', 'FAILURE', 'CANCELED')"
-    return sql(deployed.variables["DAGSTER_POSTGRES_PORT"], open_runs) == "0"
+def _partitions(deployed: Deployment) -> int:
+    return int(deployed.sql("select count(*) from dynamic_partitions"))
+
+
+def _runs(deployed: Deployment) -> list[str]:
+    return deployed.sql("select status from runs").splitlines()
+
+
+def _published(deployed: Deployment, version: int) -> list[dict[str, Any]]:
+    """The log as soon as it has a version and every run has ended."""
+
+    def is_there() -> bool:
+        return any(record["version"] >= version for record in _log(deployed))
+
+    seconds = wait_for(f"version {version} is published", is_there)
+    say(f"version {version}: published after {seconds:.1f} s")
+    wait_for("the runs have ended", lambda: set(_runs(deployed)) <= {"SUCCESS", "FAILURE"})
+    return _log(deployed)
+
+
+def _stop(deployed: Deployment) -> None:
+    codes = {service: deployed.stop(service) for service in ("daemon", "webserver", "code")}
+    say(f"stopped: {codes}")
+    assert set(codes.values()) == {0}
 
 
 def test_what_is_delivered_is_published_and_a_lost_database_comes_back(deployed: Deployment) -> None:
     """Sensor, queue and run bring an export into the lake; over an empty database nothing is published twice."""
-    port = deployed.variables["DAGSTER_POSTGRES_PORT"]
     say(deployed.run("samples").strip())
     _start(deployed)
 
-    seconds = wait_for("a version is published", lambda: any(record["version"] for record in _log(deployed)))
-    say(f"version {_log(deployed)[-1]['version']}: published {seconds:.1f} s after the daemon was healthy")
-    wait_for("the runs have ended", lambda: _quiet(deployed))
+    published, partitions = _published(deployed, 1), _partitions(deployed)
+    say(f"{len(published)} records, {partitions} partitions, runs: {_runs(deployed)}")
     health = _ask(deployed, HEALTH)
     daemons = health["instance"]["daemonHealth"]["allDaemonStatuses"]
     assert [kind for kind in daemons if kind["required"] and not kind["healthy"]] == []
     assert health["workspaceOrError"]["locationEntries"] == [{"name": "encord", "loadStatus": "LOADED"}]
-    published, partitions = _log(deployed), sql(port, "select count(*) from dynamic_partitions")
-    runs = sql(port, "select status from runs").splitlines()
-    say(f"{len(published)} records, {partitions} partitions, runs: {runs}")
     # nothing was written where the image is read-only
     assert sorted(path.name for path in deployed.home.iterdir()) == ["dagster.yaml", "workspace.yaml"]
 
-    codes = {service: deployed.stop(service) for service in ("daemon", "webserver", "code")}
-    say(f"stopped: {codes}")
-    sql(port, "drop database dagster", database="postgres")
-    sql(port, "create database dagster", database="postgres")
+    _stop(deployed)
+    deployed.sql("drop database dagster", database="postgres")
+    deployed.sql("create database dagster", database="postgres")
     _start(deployed)
-    wait_for("the partitions are back", lambda: sql(port, "select count(*) from dynamic_partitions") == partitions)
-    assert (_log(deployed), sql(port, "select count(*) from runs")) == (published, "0")
+    wait_for("the partitions are back", lambda: _partitions(deployed) == partitions)
+    assert (_log(deployed), _runs(deployed)) == (published, [])
+
+
+def test_an_old_backup_and_another_password(deployed: Deployment) -> None:
+    """What was published since the backup gets partitions again and no run; the password lies in the .env alone."""
+    deployed.run("samples")
+    _start(deployed)
+    _published(deployed, 1)
+    dump = deployed.folder / "tmp" / "dagster.dump"
+    deployed.postgres("pg_dump", "-d", "dagster", "-Fc", "-f", dump)
+    before = len(_runs(deployed))
+    deployed.run("samples", ["python", "deliver.py", "2"])
+    published, partitions = _published(deployed, 2), _partitions(deployed)
+
+    _stop(deployed)
+    deployed.postgres("pg_restore", "-d", "dagster", "--clean", "--if-exists", dump)
+    deployed.sql("alter role dagster password 'another'")
+    deployed.configure(DAGSTER_POSTGRES_PASSWORD="another")
+    assert _partitions(deployed) < partitions
+    _start(deployed)
+
+    wait_for("the partitions are back", lambda: _partitions(deployed) == partitions)
+    assert (_log(deployed), len(_runs(deployed))) == (published, before)
