@@ -205,7 +205,7 @@ def test_tags_of_size_classes_are_kubernetes() -> None:
     classes = json.loads((DEPLOY / "helm" / "size-classes.json").read_text())
     of_all = VALUES["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]
     snake = {re.sub("([A-Z])", lambda found: f"_{found[1].lower()}", key): value for key, value in of_all.items()}
-    configs = [*(tags["dagster-k8s/config"] for tags in classes.values()), snake]
+    configs = [*(item["tags"]["dagster-k8s/config"] for item in classes), snake]
     program = (
         "import json, sys; from dagster_k8s.job import UserDefinedDagsterK8sConfig as Config\n"
         "print(json.dumps([Config.from_dict(item).to_dict() for item in json.load(sys.stdin)]))"
