@@ -13,7 +13,7 @@ RUNS ?= 3
 PROFILES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 dev test test-all lint format bench oracle croissant fuzz lock lock-oracle lock-croissant clean
+.PHONY: help setup demo demo-s3 dev test test-all lint format bench oracle croissant smoke fuzz lock lock-oracle lock-croissant lock-deploy clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,17 @@ croissant: setup .make/croissant/.setup-done ## the description of a version rea
 	.make/croissant/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
+smoke: setup .make/deploy/.setup-done ## what deploy/ starts: PostgreSQL (apt: postgresql), an S3 server and Dagster's processes
+	$(BIN)/pytest -q -s -n 0 tests/deploy
+
+.make/deploy/.setup-done: requirements/deploy.txt pyproject.toml
+	rm -rf .make/deploy
+	$(PYTHON) -m venv .make/deploy
+	.make/deploy/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	.make/deploy/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	.make/deploy/bin/python -m compileall -q -j 0 .make/deploy/lib encord_dagster
+	@touch $@
+
 fuzz: setup .make/atheris/.done ## search for inputs that break the reader: 30 minutes, or make fuzz SECONDS=60
 	PYTHONPATH=.make/atheris $(BIN)/python -m tests.hostile.fuzz --seconds $(SECONDS)
 
@@ -116,6 +127,19 @@ lock-croissant: ## write requirements/croissant.txt anew
 	.make/lock/bin/uv pip compile .make/lock/croissant.in --upgrade --quiet --no-config \
 		--universal --python-version 3.11 --generate-hashes --no-strip-extras \
 		--no-annotate --no-header --output-file requirements/croissant.txt
+	rm -rf .make/lock
+
+lock-deploy: ## write requirements/deploy.txt and s3.txt, what the images of deploy/ hold, anew
+	rm -rf .make/lock
+	$(PYTHON) -m venv .make/lock
+	.make/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.make/lock/bin/uv pip compile pyproject.toml --extra deploy --upgrade --quiet --no-config \
+		--universal --python-version 3.11 --generate-hashes --no-strip-extras \
+		--no-annotate --no-header --output-file requirements/deploy.txt
+	echo 'ministack>=1.4' > .make/lock/s3.in
+	.make/lock/bin/uv pip compile .make/lock/s3.in --upgrade --quiet --no-config \
+		--universal --python-version 3.11 --generate-hashes --no-strip-extras \
+		--no-annotate --no-header --output-file requirements/s3.txt
 	rm -rf .make/lock
 
 clean: ## remove caches, builds, inputs of benchmarks and the demo's folder (not .venv)

@@ -3,6 +3,7 @@
 ENCORD_LANDING    where exports arrive: s3://bucket/prefix or a folder (default .demo/landing)
 ENCORD_LAKE       where the label set is written (default .demo/lake)
 ENCORD_LABEL_SET  its name (default street)
+ENCORD_SIZE_CLASSES  a JSON file with tags of runs by size, as deploy/helm/size-classes.json (default none)
 
 S3 is reached with the usual AWS variables: AWS_REGION, AWS_ENDPOINT_URL_S3, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...
 """
@@ -32,6 +33,7 @@ defs = dg.Definitions.merge(
             endpoint_url=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
         ),
         running=True,
+        size_classes=os.environ.get("ENCORD_SIZE_CLASSES"),
     ),
     # one step a run: a process of its own would cost more than a small export
     dg.Definitions(executor=dg.in_process_executor),

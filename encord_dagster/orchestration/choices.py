@@ -121,6 +121,10 @@ class LabelSetOptions(dg.Model, dg.Resolvable):
         _field("single_run: one run, as `dg launch --partition-range` needs it.", choices=get_args(Backfill)),
     ] = "multi_run"
 
+    size_classes: Annotated[
+        str | None, _place("JSON file of tags by size, for the run launcher: a list of {from_bytes, tags}.")
+    ] = None
+
     group: Annotated[str | None, _field("Asset group; without it the label set's name.", text="^[A-Za-z0-9_]+$")] = None
     owners: Annotated[
         tuple[str, ...], _list("Owners of the assets: e-mail addresses, or team:name.", each="@|^team:")

@@ -71,6 +71,7 @@ class EncordLabelSetComponent(dg.Component, LabelSetOptions):
         """Assets, checks, jobs, sensor, schedule and resources of the label set."""
         from encord_dagster.orchestration.assets import Hooks
         from encord_dagster.orchestration.definitions import label_set_definitions
+        from encord_dagster.orchestration.size_classes import read_size_classes
         from encord_dagster.orchestration.specs import Ownership
         from encord_dagster.orchestration.stores import EnvironmentS3, LabelSetStores
 
@@ -83,6 +84,7 @@ class EncordLabelSetComponent(dg.Component, LabelSetOptions):
             running=self.running,
             backfill=self.backfill,
             ownership=Ownership(group=self.group, owners=self.owners, tags=self.tags),
+            size_classes=read_size_classes(self.size_classes),
             hooks=Hooks(asset_spec=self.get_asset_spec, execute=self.execute),
         )
 

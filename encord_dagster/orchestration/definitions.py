@@ -14,6 +14,7 @@ from encord_dagster.orchestration.assets import NO_HOOKS, Hooks, build_ingest_as
 from encord_dagster.orchestration.jobs import build_operation_jobs
 from encord_dagster.orchestration.reconcile import build_reconcile_schedule
 from encord_dagster.orchestration.sensor import build_export_sensor
+from encord_dagster.orchestration.size_classes import SizeClass, read_size_classes
 from encord_dagster.orchestration.specs import Backfill, Ownership
 from encord_dagster.orchestration.stores import NO_VALUES, EnvironmentS3, LabelSetStores
 from encord_dagster.validation import RULES
@@ -59,6 +60,7 @@ def build_label_set_definitions(
     tags: Mapping[str, str] | None = None,
     ontology: Path | str | None = None,
     exports: Literal["partial", "complete"] = "partial",
+    size_classes: Path | str | None = None,
     **options: Unpack[Options],
 ) -> dg.Definitions:
     """Everything that turns exports in `landing` into versions of label set `name` in `lake`.
@@ -68,8 +70,9 @@ def build_label_set_definitions(
     `running` starts sensor and schedule without anybody switching them on. `backfill="single_run"` puts a whole
     backfill into one run, as `dg launch --partition-range` needs it. `ontology` is a local file, the JSON of the
     ontology; without it each export may bring its own, beside it in the landing prefix. `exports="complete"` says that
-    every export is meant to hold all rows. UsageError for a name that cannot be used. Definitions of several label
-    sets merge with `dg.Definitions.merge`.
+    every export is meant to hold all rows. `size_classes` is a JSON file with tags of runs by the bytes that they are
+    for, in the run launcher's words: a list of `{"from_bytes": 50000000, "tags": {...}}`. UsageError for a name that
+    cannot be used. Definitions of several label sets merge with `dg.Definitions.merge`.
     """
     return label_set_definitions(
         configuration(name=name, ontology=ontology, exports=exports, **options),
@@ -79,6 +82,7 @@ def build_label_set_definitions(
         running=running,
         backfill=backfill,
         ownership=Ownership(group=group, owners=tuple(owners), tags=dict(tags or {})),
+        size_classes=read_size_classes(size_classes),
     )
 
 
@@ -102,6 +106,7 @@ def label_set_definitions(
     backfill: Backfill,
     ownership: Ownership,
     hooks: Hooks = NO_HOOKS,
+    size_classes: Sequence[SizeClass] = (),
 ) -> dg.Definitions:
     """The definitions of a label set whose choices are made."""
     exports = build_ingest_assets(config, ownership=ownership, backfill=backfill, hooks=hooks)
@@ -115,8 +120,12 @@ def label_set_definitions(
     return dg.Definitions(
         assets=[exports, build_latest_asset(config, ownership=ownership, hooks=hooks)],
         jobs=[job, *build_operation_jobs(config)],
-        sensors=[build_export_sensor(config, interval_seconds=sensor_interval_seconds, running=running)],
-        schedules=[build_reconcile_schedule(config, cron=reconcile_cron, running=running)],
+        sensors=[
+            build_export_sensor(
+                config, interval_seconds=sensor_interval_seconds, running=running, size_classes=size_classes
+            )
+        ],
+        schedules=[build_reconcile_schedule(config, cron=reconcile_cron, running=running, size_classes=size_classes)],
         resources={names.stores_resource(config.name): stores, names.NO_VALUES: NO_VALUES},
     )
 

@@ -13,6 +13,7 @@ from encord_dagster.label_set import sources
 from encord_dagster.landing import Export, exports_in
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.requests import in_flight, run_request
+from encord_dagster.orchestration.size_classes import SizeClass, size_tags
 from encord_dagster.orchestration.stores import LabelSetStores
 from encord_dagster.orchestration.sweep import blocks
 from encord_dagster.storage.protocol import ObjectStore
@@ -23,7 +24,9 @@ RUNS_PER_TICK = 20
 KEYS_PER_INSERT = 500  # Dagster puts a call's keys into one SQL list
 
 
-def build_reconcile_schedule(config: LabelSetConfig, *, cron: str, running: bool) -> dg.ScheduleDefinition:
+def build_reconcile_schedule(
+    config: LabelSetConfig, *, cron: str, running: bool, size_classes: Sequence[SizeClass] = ()
+) -> dg.ScheduleDefinition:
     """A schedule that asks for what no version, observe or quarantine accounts for and no run is busy with."""
     resource = names.stores_resource(config.name)
 
@@ -39,7 +42,7 @@ def build_reconcile_schedule(config: LabelSetConfig, *, cron: str, running: bool
         stores: LabelSetStores = getattr(context.resources, resource)
         lake = stores.lake()
         missing = unaccounted(stores.landing(), lake, config.name)
-        wanted = _wanted(context.instance, lake, config.name, missing)
+        wanted = _wanted(context.instance, lake, config.name, missing, size_classes)
         return wanted or dg.SkipReason(f"{len(missing)} exports are unaccounted for; none of them needs a run now")
 
     return reconcile
@@ -52,7 +55,11 @@ def unaccounted(landing: ObjectStore, lake: ObjectStore, name: str) -> list[Expo
 
 
 def _wanted(
-    instance: dg.DagsterInstance, lake: ObjectStore, name: str, missing: Sequence[Export]
+    instance: dg.DagsterInstance,
+    lake: ObjectStore,
+    name: str,
+    missing: Sequence[Export],
+    size_classes: Sequence[SizeClass],
 ) -> list[dg.RunRequest]:
     """Runs for those that no run is busy with; each is a partition with a source record before its run is asked for."""
     partitions_name = names.exports_partitions(name)
@@ -65,5 +72,14 @@ def _wanted(
     unseen = [export.id for export in idle if export.id not in known]
     for start in range(0, len(unseen), KEYS_PER_INSERT):
         instance.add_dynamic_partitions(partitions_name, unseen[start : start + KEYS_PER_INSERT])
-    found = blocks([*partitions, *unseen], {export.id for export in idle}, size=EXPORTS_PER_RUN)
-    return [run_request(request, name=name, instance=instance) for request in islice(found, RUNS_PER_TICK)]
+    sizes = {export.id: export.size for export in idle}
+    found = blocks([*partitions, *unseen], sizes, size=EXPORTS_PER_RUN)
+    return [
+        run_request(
+            request,
+            name=name,
+            instance=instance,
+            more=size_tags(size_classes, sum(sizes[key] for key in request.keys)),
+        )
+        for request in islice(found, RUNS_PER_TICK)
+    ]

@@ -16,11 +16,13 @@ ACTIVE = [
 ]
 
 
-def run_request(request: Request, *, name: str, instance: dg.DagsterInstance) -> dg.RunRequest:
-    """One run for one export or for a range of neighbours."""
+def run_request(
+    request: Request, *, name: str, instance: dg.DagsterInstance, more: Mapping[str, object]
+) -> dg.RunRequest:
+    """One run for one export or for a range of neighbours; `more` tags are those of its size class."""
     first, last = request.keys[0], request.keys[-1]
     attempt = _attempts(first, name=name, instance=instance) + 1
-    tags = {names.LABEL_SET_TAG: name, names.FIRST_EXPORT_TAG: first, names.ATTEMPT_TAG: str(attempt)}
+    tags = {**more, names.LABEL_SET_TAG: name, names.FIRST_EXPORT_TAG: first, names.ATTEMPT_TAG: str(attempt)}
     if request.hashes:
         tags[names.EXPORT_HASH_TAG] = ",".join(request.hashes)
     if first == last:

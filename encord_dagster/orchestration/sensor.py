@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 import msgspec
@@ -15,6 +15,7 @@ from encord_dagster.landing import Export, exports_in
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.peek import peek
 from encord_dagster.orchestration.requests import run_request
+from encord_dagster.orchestration.size_classes import SizeClass, size_tags
 from encord_dagster.orchestration.stores import LabelSetStores
 from encord_dagster.orchestration.sweep import (
     Limits,
@@ -35,6 +36,7 @@ def build_export_sensor(
     interval_seconds: int,
     running: bool,
     limits: Limits | None = None,
+    size_classes: Sequence[SizeClass] = (),
 ) -> dg.SensorDefinition:
     """A sensor that asks for a run for every export that neither Dagster nor the lake knows, in whatever order."""
     resource = names.stores_resource(config.name)
@@ -50,7 +52,7 @@ def build_export_sensor(
     def export_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         stores: LabelSetStores = getattr(context.resources, resource)
         seen = _tick(context, stores, config.name, limits or Limits())
-        return _result(context, seen, config.name)
+        return _result(context, seen, config.name, size_classes)
 
     return export_sensor
 
@@ -95,12 +97,23 @@ def _looker(landing: ObjectStore, lake: ObjectStore, name: str) -> Callable[[Exp
     return look
 
 
-def _result(context: dg.SensorEvaluationContext, seen: Sweep, name: str) -> dg.SensorResult:
+def _result(
+    context: dg.SensorEvaluationContext, seen: Sweep, name: str, size_classes: Sequence[SizeClass]
+) -> dg.SensorResult:
     context.log.info(summary(seen))
     # The new keys last: they must be neighbours, a range run takes all between its first and last.
     keys = [item.export.id for item in (*seen.accounted, *seen.duplicates, *seen.new)]
     partitions = dg.DynamicPartitionsDefinition(name=names.exports_partitions(name))
-    wanted = [run_request(request, name=name, instance=context.instance) for request in requests(seen.new)]
+    sizes = {item.export.id: item.export.size for item in seen.new}
+    wanted = [
+        run_request(
+            request,
+            name=name,
+            instance=context.instance,
+            more=size_tags(size_classes, sum(sizes[key] for key in request.keys)),
+        )
+        for request in requests(seen.new)
+    ]
     return dg.SensorResult(
         run_requests=wanted,
         skip_reason=None if wanted else summary(seen),
