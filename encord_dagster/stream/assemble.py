@@ -66,6 +66,7 @@ def index_of(folders: Sequence[Path]) -> Rows:
     """
     import numpy as np
 
+    shared = _is_shared(folders, "image_ids") or _is_shared(folders, "annotation_ids")
     entries, ends = _together(folders, "index", np.dtype(list(_FIELDS)))
     leading = entries["row0"].astype(np.uint64)
     order = np.argsort(leading)
@@ -74,11 +75,8 @@ def index_of(folders: Sequence[Path]) -> Rows:
         rows = np.stack([entries[f"row{place}"][order] for place in range(4)])
         if (rows[:, 1:] == rows[:, :-1]).all(axis=0).any():
             raise Unusual("it holds one label row twice")
-    for name in ("image_ids", "annotation_ids"):
-        ids, _ = _together(folders, name, np.dtype(np.int64))
-        ids.sort()
-        if _has_neighbours(ids):
-            raise Unusual("two label rows describe one image")
+    if shared:
+        raise Unusual("two label rows describe one image")
     return Rows(entries, ends, order[entries["flag"][order] != HELD])
 
 
@@ -89,8 +87,18 @@ def _together(folders: Sequence[Path], name: str, kind: "np.dtype[Any]") -> "tup
     ends = list(accumulate((folder / name).stat().st_size // kind.itemsize for folder in folders))
     whole = np.empty(ends[-1], kind)
     for folder, start, end in zip(folders, (0, *ends), ends, strict=False):
-        whole[start:end] = np.fromfile(folder / name, dtype=kind)
+        with (folder / name).open("rb") as file:
+            file.readinto(whole[start:end].view(np.uint8).data)
     return whole, ends
+
+
+def _is_shared(folders: Sequence[Path], name: str) -> bool:
+    """Whether an id of all ranges is there twice."""
+    import numpy as np
+
+    ids, _ = _together(folders, name, np.dtype(np.int64))
+    ids.sort()
+    return _has_neighbours(ids)
 
 
 def _has_neighbours(ordered: "NDArray[Any]") -> bool:
