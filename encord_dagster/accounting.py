@@ -52,7 +52,7 @@ Read = tuple[int, int, RowReading | UnusableRow]  # where the bytes of a row lie
 class Delivery(msgspec.Struct, frozen=True):
     """An export opened, with the ontology that its rows are read by and what may leave them beyond labels.
 
-    `context` is what reading a row depends on but for the row.
+    `context` is a digest of what reading a row depends on but for the row.
     """
 
     opened: Opened
@@ -70,7 +70,8 @@ def open_delivery(data: bytes, config: LabelSetConfig, *, beside: bytes | None =
     disclosure = disclosure_of(config)
     opened = open_export(data)
     document = config.ontology.encode() or opened.ontology or beside or b""
-    context = b"\0".join((__version__.encode(), config.digest().encode(), msgspec.json.encode(config), document))
+    depends_on = (__version__.encode(), config.digest().encode(), msgspec.json.encode(config), document)
+    context = hashlib.sha256(b"\0".join(depends_on)).digest()  # short: it is hashed with each row
     try:
         return Delivery(opened, _index(document) if document else None, disclosure, context)
     except UsageError as error:
@@ -100,11 +101,7 @@ def read_rows(delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:
     return read_new_rows(delivery, config, None)
 
 
-def read_new_rows(
-    delivery: Delivery,
-    config: LabelSetConfig,
-    known: Callable[[Sequence[Digested | None]], Sequence[Known | None]] | None,
-) -> Iterator[Reading | Known]:
+def read_new_rows(delivery: Delivery, config: LabelSetConfig, known: Look[Known] | None) -> Iterator[Reading | Known]:
     """Every row of an export, in its order: what is known of it, else as it is read.
 
     `known` is asked for some rows at a time, and says None of those that have to be read. Raises as `read_rows`.

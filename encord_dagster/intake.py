@@ -215,8 +215,9 @@ class Intake:
         return bool(known.quarantine) != bool(entry.quarantine)
 
     def _other_events(self, known: ExportEntry, tally: Tally, ref: ObjectRef) -> bool:
-        took_part = accepted(tally.accounts.table())
-        return known.events != ref and list(accepted(read_events(self.lake, known.events))) != list(took_part)
+        if known.events == ref:
+            return False
+        return list(accepted(read_events(self.lake, known.events))) != list(accepted(tally.accounts.table()))
 
     def _absent(self, tally: Tally) -> Iterator[Finding]:
         """A finding where rows of the version are in none of the last complete exports, this one among them."""

@@ -1,12 +1,15 @@
 """Exports to convert as streams, and the folder that a conversion through a lake in memory makes of one."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import pytest
 
 from encord_dagster import commands
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.outcomes import Batch
+from encord_dagster.stream import batch as lane
 from tests import factories as make
 from tests.factories import Json
 
@@ -91,3 +94,16 @@ def _code(number: int) -> str:
     start = make.WIDTH * 20 + number % 100 + 5
     runs = [start, 30, make.WIDTH - 30, 40, make.WIDTH - 45, 20]
     return rle.encode([*runs, make.WIDTH * make.HEIGHT - sum(runs)])
+
+
+def rows_taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows the lane takes at a time, as it takes them."""
+    taken: list[int] = []
+    write = lane.Batch.write
+
+    def noted(batch: lane.Batch, offset_of: Callable[[int], int]) -> None:
+        taken.append(len(batch.rows))
+        write(batch, offset_of)
+
+    monkeypatch.setattr(lane.Batch, "write", noted)
+    return taken

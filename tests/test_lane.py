@@ -8,12 +8,11 @@ import pytest
 
 from encord_dagster import rle
 from encord_dagster.stream import cut
-from encord_dagster.stream.batch import Batch
 from encord_dagster.stream.lane import Lane
 from tests import factories as make
 from tests.effort import examples
 from tests.factories import Json
-from tests.stream_exports import compact, named
+from tests.stream_exports import compact, named, rows_taken
 from tests.test_stream import converted, counts, in_memory
 
 ODD: dict[str, Callable[[Json], Json]] = {
@@ -118,14 +117,7 @@ def _frames(row: Json) -> list[Json]:
 
 def test_plain_rows_take_the_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All but those that bring a class that was not known before."""
-    taken: list[int] = []
-    write = Batch.write
-
-    def noted(batch: Batch, offset_of: Callable[[int], int]) -> None:
-        taken.append(len(batch.rows))
-        write(batch, offset_of)
-
-    monkeypatch.setattr(Batch, "write", noted)
+    taken = rows_taken(monkeypatch)
     some = cut.chunks
     monkeypatch.setattr(
         "encord_dagster.stream.ranges.chunks", lambda *where, last: some(*where, last=last, chunk=2**12)

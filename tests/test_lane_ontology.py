@@ -1,16 +1,14 @@
 """Rows with an ontology beside them become in the fast lane what they become on the long way."""
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from encord_dagster.stream.batch import Batch
 from tests import factories as make
 from tests.effort import examples
 from tests.factories import Json
-from tests.stream_exports import compact, named
+from tests.stream_exports import compact, named, rows_taken
 from tests.test_lane import same_of_the_lane
 
 STATE = make.ontology_attribute(
@@ -132,13 +130,6 @@ def test_large_rows_with_an_ontology(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_rows_with_an_ontology_take_the_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them, also the first: the ontology says what classes there are."""
-    taken: list[int] = []
-    write = Batch.write
-
-    def noted(batch: Batch, offset_of: Callable[[int], int]) -> None:
-        taken.append(len(batch.rows))
-        write(batch, offset_of)
-
-    monkeypatch.setattr(Batch, "write", noted)
+    taken = rows_taken(monkeypatch)
     _same([_row(number, [ANSWERS["good"], ANSWERS["a decimal"]]) for number in range(40)], tmp_path, _document())
     assert sum(taken) == 40
