@@ -7,18 +7,8 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
 from encord_dagster.errors import StorageError
-from encord_dagster.formats.fragment import Fragment, MaskImage
-
-
-class _Spooled(msgspec.Struct, frozen=True):
-    """A fragment as it lies in the file: frames that show nothing share their pictures, of which a video has few."""
-
-    fragment: Fragment  # without its masks
-    pictures: tuple[bytes, ...]
-    masks: tuple[tuple[int, str, int], ...]  # image id, kind, place of the picture
+from encord_dagster.formats.fragment import Fragment, pack, unpack
 
 
 class Spool:
@@ -47,10 +37,7 @@ class Spool:
 
     def put(self, name: str, fragment: Fragment) -> None:
         """Keep a fragment."""
-        pictures: dict[bytes, int] = {}
-        masks = [(one.image_id, one.kind, pictures.setdefault(one.png, len(pictures))) for one in fragment.masks]
-        bare = msgspec.structs.replace(fragment, masks=())
-        data = msgspec.msgpack.encode(_Spooled(bare, tuple(pictures), tuple(masks)))
+        data = pack(fragment)
         with self._lock, _storage_errors():
             self._places[name] = (self._file.seek(0, 2), len(data))
             self._file.write(data)
@@ -61,9 +48,7 @@ class Spool:
         with self._lock, _storage_errors():
             self._file.seek(place)
             data = self._file.read(size)
-        held = msgspec.msgpack.decode(data, type=_Spooled)
-        masks = tuple(MaskImage(image_id, kind, held.pictures[place]) for image_id, kind, place in held.masks)
-        return msgspec.structs.replace(held.fragment, masks=masks)
+        return unpack(data)
 
 
 @contextlib.contextmanager

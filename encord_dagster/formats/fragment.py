@@ -78,6 +78,29 @@ class Fragment(msgspec.Struct, frozen=True, kw_only=True):
     tables: Records
 
 
+class _Packed(msgspec.Struct, frozen=True):
+    """A fragment in bytes: frames that show nothing share their pictures, of which a video has few."""
+
+    fragment: Fragment  # without its masks
+    pictures: tuple[bytes, ...]
+    masks: tuple[tuple[int, str, int], ...]  # image id, kind, place of the picture
+
+
+def pack(fragment: Fragment) -> bytes:
+    """A fragment as msgpack. Published patches hold it, so fields are only added, at the end and with defaults."""
+    pictures: dict[bytes, int] = {}
+    masks = [(one.image_id, one.kind, pictures.setdefault(one.png, len(pictures))) for one in fragment.masks]
+    bare = msgspec.structs.replace(fragment, masks=())
+    return msgspec.msgpack.encode(_Packed(bare, tuple(pictures), tuple(masks)))
+
+
+def unpack(data: bytes) -> Fragment:
+    """A fragment that was packed."""
+    held = msgspec.msgpack.decode(data, type=_Packed)
+    masks = tuple(MaskImage(image_id, kind, held.pictures[place]) for image_id, kind, place in held.masks)
+    return msgspec.structs.replace(held.fragment, masks=masks)
+
+
 def classes_of(row: LabelRow, ontology: Ontology | None = None) -> dict[str, Category]:
     """The classes that a row's objects need, as claims not yet numbered (id 0), in document order.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from encord_dagster.errors import UsageError
 from encord_dagster.formats import croissant, losses, masks, provenance, tables
 from encord_dagster.formats.png import size_of
-from encord_dagster.label_set import document, objects, tree
+from encord_dagster.label_set import document, objects, shards, tree
 from encord_dagster.label_set.cache import Cache, link_or_copy
 from encord_dagster.label_set.images import Described, described
 from encord_dagster.label_set.staging import staged
@@ -87,13 +87,10 @@ def _write_masks(version: "Version", files: _Files, progress: Progress) -> None:
     total = tree.count(version.root)
     for number, bucket in enumerate(version.buckets(), start=1):
         progress(f"version {version.number}: masks, {number:,} of {total:,} buckets")
-        objects_on = described(version.lake, bucket, images)
-        if "masks" not in bucket.shards:
-            continue
-        tar = objects.read(version.lake, bucket.shards["masks"])
-        for place in tables.from_parquet(objects.read(version.lake, bucket.shards["masks_index"])).to_pylist():
-            image_id, row, kind = place["image_id"], place["row"], place["kind"]
-            png = tar[place["offset"] : place["offset"] + place["size"]]
+        opened = shards.OpenBucket(version.lake, bucket)
+        objects_on = described(opened, images)
+        for row, mask in ((row, mask) for row, given in opened.masks().items() for mask in given):
+            image_id, kind, png = mask.image_id, mask.kind, mask.png
             name = Path("masks", kind, images[image_id].file_name).with_suffix(".png")
             below = files.read(str(name))
             if below and size_of(below) != size_of(png):

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from encord_dagster.formats import tables
 from encord_dagster.formats.coco import Annotation
-from encord_dagster.label_set import objects, shards
+from encord_dagster.label_set import shards
 from encord_dagster.label_set.manifest import Bucket
 from encord_dagster.storage.protocol import ObjectStore
 
@@ -59,22 +59,23 @@ def contents(lake: ObjectStore, buckets: Iterable[Bucket], rows: Iterable[str]) 
     found = Contents(images={}, classifications={}, objects={}, answers={})
     wanted = frozenset(rows)
     for bucket in buckets:
-        for line in shards.coco_rows(objects.read(lake, bucket.shards["coco"])):
+        opened = shards.OpenBucket(lake, bucket)
+        for line in opened.coco_rows():
             if line.row in wanted:
                 made = (msgspec.json.decode(record, type=Annotation) for record in line.annotations)
                 found.objects[line.row] = {one.id: one for one in made}
         given: dict[Key, list[Key]] = {}
-        for record in _records(lake, bucket, "attributes", wanted):
+        for record in _records(opened, "attributes", wanted):
             answer = tuple(_plain(record[name]) for name in _ANSWER)
             if isinstance(number := record["annotation_id"], int):
                 found.answers.setdefault(number, []).append(answer)
             else:
                 at = (record["row"], record["image_id"], record["frame"], record["of_hash"])
                 given.setdefault(at, []).append(answer)
-        for record in _records(lake, bucket, "images", wanted):
+        for record in _records(opened, "images", wanted):
             image = tuple(_plain(record[name]) for name in _IMAGE)
             found.images.setdefault(str(record["row"]), {})[(record["image_id"],)] = image
-        for record in _records(lake, bucket, "classifications", wanted):
+        for record in _records(opened, "classifications", wanted):
             one = tuple(record[name] for name in _CLASSIFICATION)
             answered = sorted(given.get((record["row"], *one), ()), key=repr)
             held = (*(_plain(record[name]) for name in _GIVEN), answered)
@@ -82,9 +83,9 @@ def contents(lake: ObjectStore, buckets: Iterable[Bucket], rows: Iterable[str]) 
     return found
 
 
-def _records(lake: ObjectStore, bucket: Bucket, name: str, rows: frozenset[str]) -> list[tables.Record]:
+def _records(bucket: shards.OpenBucket, name: str, rows: frozenset[str]) -> list[tables.Record]:
     """The records of some rows, with the columns of today."""
-    table = tables.from_parquet(objects.read(lake, bucket.shards[name]))
+    table = bucket.table(name)
     table = table.filter(pc.is_in(table["row"], value_set=pa.array(sorted(rows), pa.string())))
     return tables.united([table], tables.SCHEMAS[name]).to_pylist()
 

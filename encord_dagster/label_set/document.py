@@ -59,16 +59,17 @@ def coco_document(lake: ObjectStore, root: Root) -> Iterator[bytes]:
     numbers: set[int] = set()
     annotations = 0
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as held:
-        for shard in at_once(lake, partial(_shard, lake), Tree(lake, root).buckets()):
-            for line in shards.coco_rows(shard):
+        for rows in at_once(lake, partial(_rows, lake), Tree(lake, root).buckets()):
+            for line in rows:
                 for image_id, image in zip(line.image_ids, line.images, strict=True):
                     known = images.get(image_id)
                     images[image_id] = _merged_image(known, bytes(image)) if known else bytes(image)
-                if line.annotations:
-                    records = coco.BETWEEN.join(line.annotations)
-                    numbers.update(one.id for one in _ANNOTATIONS.decode(b"[" + records + b"]"))
-                    held.write(coco.BETWEEN + records if annotations else records)
-                    annotations += len(line.annotations)
+            records = [record for line in rows for record in line.annotations]
+            if records:
+                joined = coco.BETWEEN.join(records)
+                numbers.update(one.id for one in _ANNOTATIONS.decode(b"[" + joined + b"]"))
+                held.write(coco.BETWEEN + joined if annotations else joined)
+                annotations += len(records)
         if len(numbers) < annotations:
             twice = annotations - len(numbers)
             raise IdClash(
@@ -78,9 +79,9 @@ def coco_document(lake: ObjectStore, root: Root) -> Iterator[bytes]:
         yield from coco.document(root.categories, images, iter(lambda: held.read(_STEP), b""))
 
 
-def _shard(lake: ObjectStore, named: tuple[str, BucketRef]) -> bytes:
+def _rows(lake: ObjectStore, named: tuple[str, BucketRef]) -> list[shards.CocoRow]:
     bucket = msgspec.json.decode(objects.read(lake, named[1].ref), type=Bucket)
-    return objects.read(lake, bucket.shards["coco"])
+    return shards.OpenBucket(lake, bucket).coco_rows()
 
 
 def _merged_image(known: bytes, image: bytes) -> bytes:

@@ -6,11 +6,9 @@ from itertools import count
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from encord_dagster import identity
-from encord_dagster.formats.tables import from_parquet
-from encord_dagster.label_set import objects
+from encord_dagster.label_set import objects, shards
 from encord_dagster.label_set.manifest import Bucket, Root
 from encord_dagster.label_set.tree import Tree
 from encord_dagster.storage.protocol import ObjectStore
@@ -21,6 +19,7 @@ COLUMNS = {  # a record's number, then its owner, in the order of `identity.imag
     "image": ["image_id", "data_hash", "frame", "space"],  # no space where there is none
     "annotation": ["annotation_id", "label_hash", "branch_name", "object_hash", "image_id"],
 }
+KINDS = ("images", "annotations")  # the tables whose records have ids
 
 
 class IdsTaken(Exception):
@@ -32,14 +31,14 @@ class IdsTaken(Exception):
 
 
 class Written:
-    """The ids of the buckets that one run writes."""
+    """The ids in the buckets that one run writes; of one that it patches, those of the rows it brings."""
 
     def __init__(self) -> None:
         self._images: list[pa.Table] = []
         self._annotations: list[pa.Table] = []
 
     def add(self, tables: Mapping[str, pa.Table]) -> None:
-        """Take in the tables of a bucket."""
+        """Take in the tables of a bucket, or of rows."""
         self._images.append(tables["images"].select(COLUMNS["image"]))
         self._annotations.append(tables["annotations"].select(["annotation_id"]))
 
@@ -79,10 +78,9 @@ def _owners(lake: ObjectStore, root: Root, kind: str) -> dict[int, set[Owner]]:
     found: dict[int, set[Owner]] = {}
     for _, named in Tree(lake, root).buckets():
         bucket = msgspec.json.decode(objects.read(lake, named.ref), type=Bucket)
-        data = objects.read(lake, bucket.shards[f"{kind}s"])
-        held = pq.read_schema(pa.BufferReader(data)).names
-        columns = [column for column in COLUMNS[kind] if column in held]  # tables of earlier releases have no space
-        table = from_parquet(data, columns)
+        table = shards.OpenBucket(lake, bucket).table(f"{kind}s")
+        # tables of earlier releases have no space
+        columns = [column for column in COLUMNS[kind] if column in table.column_names]
         for number, *owner in zip(*(table[column].to_pylist() for column in columns), strict=True):
             found.setdefault(number, set()).add(tuple(part for part in owner if part is not None))
     return found

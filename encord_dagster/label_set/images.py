@@ -6,9 +6,7 @@ import msgspec
 
 from encord_dagster.errors import IdClash
 from encord_dagster.formats import tables
-from encord_dagster.label_set import objects
-from encord_dagster.label_set.manifest import Bucket
-from encord_dagster.storage.protocol import ObjectStore
+from encord_dagster.label_set.shards import OpenBucket
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -20,14 +18,14 @@ class Described(msgspec.Struct, frozen=True):
     space: str | None
 
 
-def described(lake: ObjectStore, bucket: Bucket, known: dict[int, Described]) -> Counter[tuple[str, int]]:
+def described(bucket: OpenBucket, known: dict[int, Described]) -> Counter[tuple[str, int]]:
     """Add a bucket's images, by id, to those known; returns how many annotations each row has on each image.
 
     Raises:
         IdClash: an id stands for two images.
     """
     annotations: Counter[tuple[str, int]] = Counter()
-    part = tables.from_parquet(objects.read(lake, bucket.shards["images"]))
+    part = bucket.table("images")
     for record in tables.united([part], tables.SCHEMAS["images"]).to_pylist():
         image = Described(*(record[field] for field in Described.__struct_fields__))
         first = known.setdefault(record["image_id"], image)

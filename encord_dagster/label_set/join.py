@@ -10,8 +10,7 @@ from encord_dagster import identity
 from encord_dagster.config import CONVERTER_VERSION
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.errors import UsageError
-from encord_dagster.formats.tables import from_parquet
-from encord_dagster.label_set import objects
+from encord_dagster.label_set import objects, shards
 from encord_dagster.label_set.events import OF_ORDER, Order, event_time, orders, read_events
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ExportEntry, ObjectRef, Root
@@ -108,8 +107,7 @@ class State:
         found: dict[str, dict[str, str]] = {}
         for bucket in self.buckets():
             source = {row.row: row.source for row in bucket.rows}
-            images = objects.read(self.lake, bucket.shards["images"])
-            for record in from_parquet(images, ["row", "data_hash"]).to_pylist():
+            for record in shards.OpenBucket(self.lake, bucket).table("images", ["row", "data_hash"]).to_pylist():
                 found.setdefault(record["data_hash"], {})[record["row"]] = source[record["row"]]
         return found
 

@@ -49,12 +49,25 @@ class BucketRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     export_hash: str = ""  # that its content came with, no part of any digest either; "" where there was none
 
 
-class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+class Patch(msgspec.Struct, frozen=True):
+    """Rows of a bucket that came after its shards were written, in an object of their own: what shards have is old."""
+
+    ref: ObjectRef
+    rows: tuple[str, ...]  # by identity
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The rows whose identity begins with one prefix, and their shards: coco, masks, and one per table."""
 
     format_version: int
     rows: tuple[BucketRow, ...]  # by identity
     shards: dict[str, ObjectRef]
+    patch: Patch | None = None
+
+    @property
+    def refs(self) -> list[ObjectRef]:
+        """Every object that the bucket names."""
+        return [*self.shards.values(), *([self.patch.ref] if self.patch else [])]
 
 
 class BucketRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +76,7 @@ class BucketRef(msgspec.Struct, frozen=True, kw_only=True):
     ref: ObjectRef
     rows: int
     digest: str
-    coco_size: int
+    coco_size: int  # bytes, or more: rows that a patch replaces count too
 
 
 class NodeRef(msgspec.Struct, frozen=True, kw_only=True):

@@ -168,7 +168,7 @@ def _refuse_damaged(lake: ObjectStore, root: Root, version: int) -> None:
     """HistoryDamaged or VersionGone where something of a version is not there: it must not become the newest one."""
     named: list[ObjectRef] = list(root.files.values())
     for _, ref in Tree(lake, root).buckets():
-        named += msgspec.json.decode(objects.read(lake, ref.ref), type=Bucket).shards.values()
+        named += msgspec.json.decode(objects.read(lake, ref.ref), type=Bucket).refs
     for one in named:
         if lake.head(one.key) is None:
             condemned.refuse(lake, one.key)  # a garbage collection dropped the version meanwhile

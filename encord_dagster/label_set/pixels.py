@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
@@ -17,9 +18,10 @@ from encord_dagster.formats import masks, png, tables
 from encord_dagster.formats.forms import Rle
 from encord_dagster.formats.raster import rasterise
 from encord_dagster.geometry import LARGEST_MASK, Polygon, Ring
-from encord_dagster.label_set import objects, shards
+from encord_dagster.label_set import objects
 from encord_dagster.label_set.images import described
 from encord_dagster.label_set.manifest import Bucket, ObjectRef, Root
+from encord_dagster.label_set.shards import OpenBucket
 from encord_dagster.label_set.tree import Tree
 from encord_dagster.storage.protocol import ObjectStore
 
@@ -34,11 +36,12 @@ OPEN_SHAPES = 4  # buckets whose segmentations stay in memory
 
 
 class _Place(msgspec.Struct, frozen=True):
-    """One mask of one label row in the tar of its bucket."""
+    """One mask of one label row in the tar of its bucket, or out of its patch."""
 
     row: str
-    offset: int
-    size: int
+    offset: int = 0
+    size: int = 0
+    png: bytes = b""
 
 
 class _Opened(msgspec.Struct, frozen=True):
@@ -127,26 +130,31 @@ class Pixels:
 
     def _columns(self, table: str, columns: Sequence[str]) -> list[pa.Table]:
         def read(place: int) -> pa.Table:
-            return tables.from_parquet(objects.read(self.lake, self._bucket(place).shards[table]), columns)
+            return self._bucket(place).table(table, columns)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(read, range(len(self._refs))))
 
-    def _bucket(self, place: int) -> Bucket:
-        return msgspec.json.decode(objects.read(self.lake, self._refs[place]), type=Bucket)
+    def _bucket(self, place: int) -> OpenBucket:
+        return OpenBucket(self.lake, msgspec.json.decode(objects.read(self.lake, self._refs[place]), type=Bucket))
 
     def _open(self, place: int) -> _Opened:
         bucket = self._bucket(place)
-        annotations = described(self.lake, bucket, {})
+        annotations = described(bucket, {})
         places: dict[tuple[int, str], list[_Place]] = defaultdict(list)
-        if "masks" in bucket.shards:
-            for record in tables.from_parquet(objects.read(self.lake, bucket.shards["masks_index"])).to_pylist():
-                mask = _Place(record["row"], record["offset"], record["size"])
-                places[record["image_id"], record["kind"]].append(mask)
-        return _Opened(bucket.shards.get("masks"), dict(places), annotations)
+        for one in bucket.mask_places():
+            places[one.image_id, one.kind].append(_Place(one.row, one.offset, one.size))
+        for row, fragment in bucket.patch.items():
+            for mask in fragment.masks:
+                places[mask.image_id, mask.kind].append(_Place(row, png=mask.png))
+        for held in places.values():
+            held.sort(key=attrgetter("row"))
+        return _Opened(bucket.bucket.shards.get("masks"), dict(places), annotations)
 
     def _mask_at(self, opened: _Opened, place: _Place) -> bytes:
         """The bytes of one mask. They are held by the checksums of PNG: the digest is of the whole tar."""
+        if place.png:
+            return place.png
         tar = opened.tar
         data = self.lake.get(tar.key, start=place.offset, end=place.offset + place.size) if tar else None
         if tar and data is None:
@@ -155,7 +163,7 @@ class Pixels:
 
     def _read_shapes(self, place: int) -> dict[int, tuple[_Shape, _Size]]:
         found: dict[int, tuple[_Shape, _Size]] = {}
-        for line in shards.coco_rows(objects.read(self.lake, self._bucket(place).shards["coco"])):
+        for line in self._bucket(place).coco_rows():
             sizes = dict(zip(line.image_ids, map(_SIZE.decode, line.images), strict=True))
             for shape in map(_SHAPE.decode, line.annotations):
                 found[shape.id] = shape, sizes[shape.image_id]

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
+import pyarrow as pa
 
 from encord_dagster.config import CONVERTER_VERSION, LabelSetConfig
 from encord_dagster.errors import IdClash
@@ -224,7 +225,7 @@ def _write_buckets(
     for key in changes.removed:
         by_prefix[key[:length]].pop(key, None)
 
-    def write(item: tuple[str, dict[str, BucketRow]]) -> tuple[str, BucketRef, shards.Parts] | None:
+    def write(item: tuple[str, dict[str, BucketRow]]) -> tuple[str, BucketRef, Mapping[str, pa.Table]] | None:
         prefix, touched = item
         held = state.bucket(prefix[: old.prefix_length]) if old else None
         rows = {row.row: row for row in (held.rows if held else ()) if row.row.startswith(prefix)} | touched
@@ -232,17 +233,21 @@ def _write_buckets(
         if not ordered:
             return None
         fresh = {row.row: changes.load(row.fragment) for row in ordered if row.fragment and row.row in changes.rows}
-        parts = shards.merged(ordered, fresh, [shards.open_bucket(state.lake, held)] if held else [])
-        ref = shards.write_bucket(state.lake, name, epoch(state), ordered, parts)
-        size = sum(len(line) for line in parts.coco.values())
+        if held and not split and shards.patchable(ordered, held, fresh):
+            ref, size = shards.write_patched(state.lake, name, epoch(state), ordered, held, fresh)
+            made = {kind: shards.table_of(kind, fresh) for kind in ids.KINDS}
+        else:
+            parts = shards.merged(ordered, fresh, [shards.OpenBucket(state.lake, held).parts()] if held else [])
+            ref = shards.write_bucket(state.lake, name, epoch(state), ordered, parts)
+            size, made = sum(len(line) for line in parts.coco.values()), parts.tables
         digest = manifest.tree_digest(ordered, length)
-        return prefix, BucketRef(ref=ref, rows=len(ordered), digest=digest, coco_size=size), parts
+        return prefix, BucketRef(ref=ref, rows=len(ordered), digest=digest, coco_size=size), made
 
     written: dict[str, BucketRef] = {}
     for done in at_once(state.lake, write, sorted(by_prefix.items())):
         if done:
-            prefix, written[prefix], parts = done
-            numbers.add(parts.tables)
+            prefix, written[prefix], made = done
+            numbers.add(made)
     return written
 
 

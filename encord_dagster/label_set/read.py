@@ -15,7 +15,7 @@ from encord_dagster.errors import UsageError
 from encord_dagster.findings import Finding
 from encord_dagster.formats import tables
 from encord_dagster.formats.fragment import Category
-from encord_dagster.label_set import document, events, history, objects, sources
+from encord_dagster.label_set import document, events, history, objects, shards, sources
 from encord_dagster.label_set import which as which_version
 from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.cache import Cache, Through
@@ -166,7 +166,7 @@ class Version:
         return tables.numbered(whole) if name == "annotations" else whole
 
     def _table(self, name: str, bucket: Bucket) -> pa.Table:
-        return tables.from_parquet(objects.read(self.lake, bucket.shards[name]))
+        return shards.OpenBucket(self.lake, bucket).table(name)
 
     def frame(self, name: str) -> "pd.DataFrame":
         """One table as a pandas frame."""

@@ -1,18 +1,21 @@
-"""Buckets and their shards: what changed is put in, the rest is copied."""
+"""Buckets and their shards: what changed is put in, the rest is copied, or stays and is patched where that is most."""
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache, cached_property
+from typing import NamedTuple
 
 import msgspec
 import pyarrow as pa
 
 from encord_dagster.formats import tables
-from encord_dagster.formats.fragment import Fragment, MaskImage
+from encord_dagster.formats.fragment import Fragment, MaskImage, pack, unpack
 from encord_dagster.label_set import objects
-from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ObjectRef, encode
+from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ObjectRef, Patch, encode
 from encord_dagster.storage.protocol import ObjectStore
+
+PATCHED_SHARE = 4  # shards are written anew when more than one in so many rows of a bucket is in its patch
 
 
 class CocoRow(msgspec.Struct, frozen=True):
@@ -24,11 +27,23 @@ class CocoRow(msgspec.Struct, frozen=True):
     annotations: tuple[msgspec.Raw, ...]
 
 
+class MaskPlace(NamedTuple):
+    """Where a mask picture lies in the tar of its bucket."""
+
+    row: str
+    image_id: int
+    kind: str
+    offset: int
+    size: int
+
+
 class _Line(msgspec.Struct, frozen=True):
     row: str
 
 
 _LINE = msgspec.json.Decoder(_Line)
+_LINES = msgspec.json.Decoder(list[CocoRow])
+_PATCH = msgspec.msgpack.Decoder(dict[str, bytes])  # packed fragments by row identity
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,37 +65,77 @@ def coco_line(row: str, fragment: Fragment) -> bytes:
     return msgspec.json.encode(line) + b"\n"
 
 
-def coco_rows(shard: bytes) -> Iterator[CocoRow]:
-    """The lines of a coco shard."""
-    decoder = msgspec.json.Decoder(CocoRow)
-    return (decoder.decode(line) for line in shard.splitlines())
-
-
 def mask_name(image_id: int, row: str, kind: str) -> str:
     """WebDataset name: one sample per image and label row, `semantic.png` and `instance.png` in it."""
     return f"{image_id}_{row[:12]}.{kind}.png"
 
 
-def open_bucket(lake: ObjectStore, bucket: Bucket) -> Parts:
-    """Read all shards of a bucket, each checked against its digest."""
-    shards = {kind: objects.read(lake, ref) for kind, ref in bucket.shards.items()}
-    masks: dict[str, list[MaskImage]] = {}
-    if "masks" in shards:
+class OpenBucket:
+    """A bucket to be read: each of its objects is checked against its digest, and its patch is read once."""
+
+    def __init__(self, lake: ObjectStore, bucket: Bucket) -> None:
+        self.lake, self.bucket = lake, bucket
+
+    @cached_property
+    def patch(self) -> dict[str, Fragment]:
+        """The rows of its patch, in order of identity."""
+        patch = self.bucket.patch
+        held = _PATCH.decode(objects.read(self.lake, patch.ref)) if patch else {}
+        return {row: unpack(data) for row, data in held.items()}
+
+    def parts(self) -> Parts:
+        """All that it holds."""
+        held = {name: self.table(name) for name in tables.SCHEMAS}
+        return Parts(coco=self._coco_lines(), masks=self.masks(), tables=held)
+
+    def coco_rows(self) -> list[CocoRow]:
+        """The COCO records of its rows, in order of identity."""
+        lines = b"".join(self._coco_lines().values()) if self.bucket.patch else self._shard("coco")
+        return _LINES.decode(b"[" + lines.rstrip(b"\n").replace(b"\n", b",") + b"]")  # no JSON has a bare line break
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """One table, or some columns of it, ordered by row. Shards of earlier releases lack newer columns."""
+        shard, schema = self._shard(name), tables.SCHEMAS[name]
+        if not self.bucket.patch and shard != _empty(name):
+            return tables.from_parquet(shard, columns)
+        held = pa.Table.from_batches([], schema) if shard == _empty(name) else tables.from_parquet(shard)
+        if self.patch:
+            held = tables.updated(held, gone=list(self.patch), new=table_of(name, self.patch), schema=schema)
+        return held.select(list(columns)) if columns else held
+
+    def mask_places(self) -> list[MaskPlace]:
+        """The index of its tar, without rows that the patch has."""
+        if "masks_index" not in self.bucket.shards:
+            return []
+        index = tables.from_parquet(self._shard("masks_index"), MaskPlace._fields)
+        places = (MaskPlace(**record) for record in index.to_pylist())
+        return [place for place in places if place.row not in self.patch]
+
+    def masks(self) -> dict[str, list[MaskImage]]:
+        """Its mask pictures by row, in order of identity."""
+        found = {row: list(fragment.masks) for row, fragment in self.patch.items() if fragment.masks}
+        tar = self._shard("masks") if "masks" in self.bucket.shards else b""
         pictures: dict[int, bytes] = {}  # by their offsets: masks that look the same share one
-        for place in tables.from_parquet(shards["masks_index"]).to_pylist():
-            start = place["offset"]
-            png = pictures.setdefault(start, shards["masks"][start : start + place["size"]])
-            masks.setdefault(place["row"], []).append(MaskImage(place["image_id"], place["kind"], png))
-    return Parts(
-        coco={_LINE.decode(line).row: line for line in shards["coco"].splitlines(keepends=True)},
-        masks=masks,
-        tables={name: _table(name, shards[name]) for name in tables.SCHEMAS},
-    )
+        for place in self.mask_places():
+            png = pictures.setdefault(place.offset, tar[place.offset : place.offset + place.size])
+            found.setdefault(place.row, []).append(MaskImage(place.image_id, place.kind, png))
+        return dict(sorted(found.items()))
+
+    def _shard(self, kind: str) -> bytes:
+        return objects.read(self.lake, self.bucket.shards[kind])
+
+    def _coco_lines(self) -> dict[str, bytes]:
+        lines = {_LINE.decode(line).row: line for line in self._shard("coco").splitlines(keepends=True)}
+        lines |= {row: coco_line(row, fragment) for row, fragment in self.patch.items()}
+        return dict(sorted(lines.items()))
 
 
-def _table(name: str, shard: bytes) -> pa.Table:
-    schema = tables.SCHEMAS[name]
-    return pa.Table.from_batches([], schema) if shard == _empty(name) else tables.from_parquet(shard)
+def table_of(name: str, fragments: Mapping[str, Fragment]) -> pa.Table:
+    """One table of rows that are in no shard yet."""
+    given = [fragment.tables for fragment in fragments.values()]
+    packed = [tables.from_parquet(data) for one in given for data in one.packed.get(name, ())]
+    records = [record for one in given for record in getattr(one, name)]
+    return pa.concat_tables([*packed, tables.table_of(name, records)])
 
 
 @cache
@@ -123,10 +178,7 @@ def merged(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: Sequen
         masks[row] = list(fragment.masks)
     held: dict[str, pa.Table] = {}
     for name, schema in tables.SCHEMAS.items():
-        given = [fragment.tables for fragment in fresh.values()]
-        packed = [tables.from_parquet(data) for one in given for data in one.packed.get(name, ())]
-        records = [record for one in given for record in getattr(one, name)]
-        new = pa.concat_tables([*packed, tables.table_of(name, records)])
+        new = table_of(name, fresh)
         before = tables.united([part.tables[name] for part in old], schema) if old else None
         if before is not None and len(before):
             before = before.filter(pa.compute.is_in(before["row"], value_set=pa.array([row.row for row in rows])))
@@ -146,3 +198,32 @@ def write_bucket(lake: ObjectStore, name: str, epoch: int, rows: Sequence[Bucket
     return objects.write(
         lake, name, epoch, encode(Bucket(format_version=FORMAT_VERSION, rows=tuple(rows), shards=refs))
     )
+
+
+def patchable(rows: Sequence[BucketRow], held: Bucket, fresh: Collection[str]) -> bool:
+    """Whether a bucket that comes to hold these rows keeps its shards: few are fresh, and none of the others is gone.
+
+    What was removed, or is a tombstone now, must not stay in what new versions name.
+    """
+    patch = {*(held.patch.rows if held.patch else ()), *fresh}
+    gone = {row.row for row in held.rows if row.fragment} - {row.row for row in rows if row.fragment}
+    return not gone and len(patch) * PATCHED_SHARE <= len(rows)
+
+
+def write_patched(
+    lake: ObjectStore, name: str, epoch: int, rows: Sequence[BucketRow], held: Bucket, fresh: Mapping[str, Fragment]
+) -> tuple[ObjectRef, int]:
+    """Store a bucket that keeps the shards of the one it takes the place of; all that came since is in its patch.
+
+    Also returns how many bytes its COCO records may have.
+    """
+    patch = dict(sorted({**OpenBucket(lake, held).patch, **fresh}.items()))
+    data = msgspec.msgpack.encode({row: pack(fragment) for row, fragment in patch.items()})
+    made = Bucket(
+        format_version=FORMAT_VERSION,
+        rows=tuple(rows),
+        shards=held.shards,
+        patch=Patch(objects.write(lake, name, epoch, data), tuple(patch)),
+    )
+    coco_size = held.shards["coco"].size + sum(len(coco_line(row, fragment)) for row, fragment in patch.items())
+    return objects.write(lake, name, epoch, encode(made)), coco_size

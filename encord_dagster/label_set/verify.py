@@ -208,7 +208,7 @@ class _Verification:
         self.totals[named.ref.key] = _counted(bucket)
         for problem in _unaccounted(bucket, prefix):
             self._problem(f"{named.ref.key}: {problem}")
-        for shard in bucket.shards.values():
+        for shard in bucket.refs:
             self._holds(shard)
 
     def _categories(self, key: str, root: Root) -> None:

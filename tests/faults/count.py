@@ -15,7 +15,8 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     lost: dict[str, list[str]] = defaultdict(list)
     for outcome in ("passed", "failed", "xfailed", "xpassed", "error"):
         for report in terminalreporter.getreports(outcome):
-            told = [pair for pair in report.user_properties if report.when == "call" or outcome == "error"]
+            given = getattr(report, "user_properties", ())  # none of a module that could not be imported
+            told = [pair for pair in given if report.when == "call" or outcome == "error"]
             _count(told, report.nodeid, outcome == "passed", counted, total, lost)
     if not (counted or lost):
         return

@@ -1,7 +1,8 @@
 """Writes a small lake with the code of today, to be read by every later release: `python -m tests.golden.make v2`.
 
 It uses only what the first commit with a lake had too, so that it also runs in a worktree of an older one. With
-`--tall` buckets are so small that nodes lie above them, and the log is long enough for spans.
+`--tall` buckets are so small that nodes lie above them, and the log is long enough for spans; with `--patched` one row changes on a last
+day.
 """
 
 import gzip
@@ -104,7 +105,7 @@ def grow(lake: ObjectStore) -> None:
         bring(lake, {f"{day}.json": again}, day=day)
 
 
-def main(name: str, *, tall: bool) -> None:
+def main(name: str, *, tall: bool, patched: bool) -> None:
     """Write `<name>/lake.tar.gz` beside this file, and what it holds as `expected.json`."""
     if tall:
         for module, constant, value in TALL:
@@ -115,9 +116,11 @@ def main(name: str, *, tall: bool) -> None:
             bring(lake, files, day=day)
         if tall:
             grow(lake)
+        if patched:
+            bring(lake, {"next.json": next_delivery()}, day=20)
         pack(Path(scratch), HERE / name / "lake.tar.gz")
         (HERE / name / "expected.json").write_text(json.dumps(described(lake), indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], tall="--tall" in sys.argv)
+    main(sys.argv[1], tall="--tall" in sys.argv, patched="--patched" in sys.argv)

@@ -25,12 +25,12 @@ def unpacked(name: str, folder: Path) -> LocalStore:
     return LocalStore(folder)
 
 
-RECORDS = dict.fromkeys(LAKES, 3) | {"v2-tall": 3 + make.MORE}
+RECORDS = dict.fromkeys(LAKES, 3) | {"v2-tall": 3 + make.MORE, "v2-patched": 4}
 
 
 def test_there_are_lakes_of_every_form() -> None:
     """A lake that is not found would be read by no test; the tall one has nodes and spans."""
-    assert LAKES == ["v1", "v1-first", "v2", "v2-tall"]
+    assert LAKES == ["v1", "v1-first", "v2", "v2-patched", "v2-tall"]
     assert all((make.HERE / name / "lake.tar.gz").stat().st_size < LARGEST for name in LAKES)
 
 
@@ -61,7 +61,8 @@ def test_a_golden_lake_tells_its_history(name: str, tmp_path: Path) -> None:
     held = quarantine.read(lake, make.NAME)
 
     ops = [(record.op, record.version) for record in open_label_set(lake, make.NAME).log()]
-    assert ops == [("publish", 1), ("observe", 1), ("publish", 2), *[("observe", 2)] * (RECORDS[name] - 3)]
+    later = [("publish", 3)] if name == "v2-patched" else [("observe", 2)] * (RECORDS[name] - 3)
+    assert ops == [("publish", 1), ("observe", 1), ("publish", 2), *later]
     assert {item.reason for record in held for item in record.items} >= {"empty_file", "bad_bitmask", "too_few_points"}
 
 
@@ -90,6 +91,13 @@ def test_the_next_export_builds_on_a_golden_lake(name: str, tmp_path: Path) -> N
     assert verify(lake, make.NAME).problems == []
     found = make.described(lake)
     assert {number: found[number] for number in expected} == expected
+
+
+def test_the_patched_lake_has_patches(tmp_path: Path) -> None:
+    """So that they are read by later releases."""
+    assert any(
+        bucket.patch for bucket in open_label_set(unpacked("v2-patched", tmp_path), make.NAME).version().buckets()
+    )
 
 
 def test_the_tall_lake_has_nodes_and_spans(tmp_path: Path) -> None:
