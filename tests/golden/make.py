@@ -1,8 +1,8 @@
 """Writes a small lake with the code of today, to be read by every later release: `python -m tests.golden.make v2`.
 
 It uses only what the first commit with a lake had too, so that it also runs in a worktree of an older one. With
-`--tall` buckets are so small that nodes lie above them, and the log is long enough for spans; with `--patched` one row changes on a last
-day.
+`--tall` buckets are so small that nodes lie above them, and the log is long enough for spans. With `--patched` one row
+changes on a last day.
 """
 
 import gzip
