@@ -17,7 +17,7 @@ from encord_dagster.storage.protocol import ObjectStore
 
 INSTANCES = coco.FILE
 STEP = 16 * 2**20  # bytes of the plain file fetched at a time
-IN_MEMORY = 64 * 2**20  # bytes of annotations; more of them wait on the disk
+IN_MEMORY = 64 * 2**20  # bytes
 
 
 class _Frame(msgspec.Struct, frozen=True):
@@ -49,8 +49,10 @@ def pieces(lake: ObjectStore, root: Root) -> Iterator[bytes]:
     return _plain(lake, plain) if plain else coco_document(lake, root)
 
 
-def coco_document(lake: ObjectStore, root: Root) -> Iterator[bytes]:
+def coco_document(lake: ObjectStore, root: Root, *, in_memory: int = IN_MEMORY) -> Iterator[bytes]:
     """The COCO file out of the buckets, one after the other: records copied as they are.
+
+    More than so many bytes of annotations wait on the disk.
 
     Raises:
         IdClash: two images or two annotations have one id.
@@ -58,7 +60,7 @@ def coco_document(lake: ObjectStore, root: Root) -> Iterator[bytes]:
     images: dict[int, bytes] = {}
     numbers: set[int] = set()
     annotations = 0
-    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as held:
+    with tempfile.SpooledTemporaryFile(max_size=in_memory) as held:
         for rows in at_once(lake, partial(_rows, lake), Tree(lake, root).buckets()):
             for line in rows:
                 for image_id, image in zip(line.image_ids, line.images, strict=True):

@@ -254,5 +254,5 @@ def _write_buckets(
 def _plain_files(state: State, terms: Terms, root: Root) -> dict[str, ObjectRef]:
     if sum(named.coco_size for named in tree.upper(root).values()) > terms.inline_coco_bytes:
         return {}
-    data = b"".join(document.coco_document(state.lake, root))
+    data = b"".join(document.coco_document(state.lake, root, in_memory=terms.inline_coco_bytes))
     return {document.INSTANCES: objects.write(state.lake, terms.name, epoch(state), data)}

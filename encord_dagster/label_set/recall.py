@@ -79,7 +79,8 @@ class _Known:
         there = there[self._leading[places[there]] == wanted[there]]
         found: list[Remembered | None] = [None] * len(wanted)
         if len(there):
-            at = pa.array(self._order[places[there]])
+            order = self._order[places[there]]
+            at = pa.Array.from_buffers(pa.int64(), len(order), [None, pa.py_buffer(order)])  # pa.array() imports pandas
             for place, *values in zip(
                 there.tolist(), *(self._columns[name].take(at).to_pylist() for name in _COLUMNS), strict=True
             ):
