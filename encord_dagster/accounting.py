@@ -2,9 +2,9 @@
 
 import functools
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -45,18 +45,22 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Known = TypeVar("Known")
+Prepared = TypeVar("Prepared", bound=msgspec.Struct)
 Look = Callable[[Sequence[Digested | None]], Sequence[Known | None]]
+Ahead = Callable[[Sequence[RowSlice]], Callable[[], Sequence[Prepared | None]]]
+"""Has rows prepared by others; what it returns waits for them, and says None of those that are still to be read."""
 Read = tuple[int, int, RowReading | UnusableRow]  # where the bytes of a row lie, and what was read of them
 
 
 class Delivery(msgspec.Struct, frozen=True):
     """An export opened, with the ontology that its rows are read by and what may leave them beyond labels.
 
-    `context` is a digest of what reading a row depends on but for the row.
+    `context` is a digest of what reading a row depends on but for the row; `document` is the ontology's.
     """
 
     opened: Opened
     ontology: Index | None
+    document: bytes
     disclosure: Disclosure
     context: bytes
 
@@ -73,7 +77,7 @@ def open_delivery(data: bytes, config: LabelSetConfig, *, beside: bytes | None =
     depends_on = (__version__.encode(), config.digest().encode(), msgspec.json.encode(config), document)
     context = hashlib.sha256(b"\0".join(depends_on)).digest()  # short: it is hashed with each row
     try:
-        return Delivery(opened, _index(document) if document else None, disclosure, context)
+        return Delivery(opened, index_of(document) if document else None, document, disclosure, context)
     except UsageError as error:
         if config.ontology:
             raise
@@ -92,7 +96,8 @@ def disclosure_of(config: LabelSetConfig) -> Disclosure:
 
 
 @functools.lru_cache(maxsize=4)
-def _index(document: bytes) -> Index:
+def index_of(document: bytes) -> Index:
+    """An ontology's document, read. UsageError where it is none."""
     return Index(read_ontology(document))
 
 
@@ -101,22 +106,66 @@ def read_rows(delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:
     return read_new_rows(delivery, config, None)
 
 
-def read_new_rows(delivery: Delivery, config: LabelSetConfig, known: Look[Known] | None) -> Iterator[Reading | Known]:
-    """Every row of an export, in its order: what is known of it, else as it is read.
+def read_new_rows(
+    delivery: Delivery,
+    config: LabelSetConfig,
+    known: Look[Known] | None,
+    *,
+    ahead: Ahead[Prepared] | None = None,
+    task_size: int = BYTES_AT_ONCE,
+    tasks: int = 0,
+) -> Iterator[Reading | Known | Prepared]:
+    """Every row of an export, in its order: what is known of it, what others prepared, else as it is read.
 
-    `known` is asked for some rows at a time, and says None of those that have to be read. Raises as `read_rows`.
+    `known` is asked for some rows at a time, and says None of those that have to be read. `ahead` is given those, some
+    `tasks` of `task_size` bytes ahead of the row that is wanted. Raises as `read_rows`.
     """
     if delivery.opened.kind == "coco":
         yield from _judged(_coco(delivery, config), delivery, config)
         return
     reader = RowReader(config, delivery.ontology)
-    for pieces in some_at_once(delivery.opened.rows):
-        looked = [digested(piece, delivery.context) if known else None for piece in pieces]
-        held: Sequence[Known | None] = known(looked) if known else [None] * len(pieces)
-        unknown = [piece for piece, one in zip(pieces, held, strict=True) if one is None]
-        readings = _judged(reader.read(unknown), delivery, config)
-        for look, one in zip(looked, held, strict=True):
-            yield one or msgspec.structs.replace(next(readings), digest=look and look.digest)
+    waiting: deque[_Some[Known, Prepared]] = deque()
+    for pieces in some_at_once(delivery.opened.rows, size=task_size, rows=0 if ahead else ROWS_AT_ONCE):
+        waiting.append(_begun(pieces, delivery, known, ahead))
+        if len(waiting) > tasks:
+            yield from _read(waiting.popleft(), reader, delivery, config)
+    while waiting:
+        yield from _read(waiting.popleft(), reader, delivery, config)
+
+
+class _Some(NamedTuple, Generic[Known, Prepared]):
+    """Some rows on their way."""
+
+    digests: list[bytes | None]
+    held: Sequence[Known | None]
+    unknown: list[RowSlice]
+    prepared: Callable[[], Sequence[Prepared | None]] | None
+
+
+def _begun(
+    pieces: list[RowSlice], delivery: Delivery, known: Look[Known] | None, ahead: Ahead[Prepared] | None
+) -> _Some[Known, Prepared]:
+    looked = [digested(piece, delivery.context) if known else None for piece in pieces]
+    held: Sequence[Known | None] = known(looked) if known else [None] * len(pieces)
+    unknown = [piece for piece, one in zip(pieces, held, strict=True) if one is None]
+    digests = [look.digest if look else None for look in looked]
+    return _Some(digests, held, unknown, ahead(unknown) if ahead and unknown else None)
+
+
+def _read(
+    some: _Some[Known, Prepared], reader: "RowReader", delivery: Delivery, config: LabelSetConfig
+) -> Iterator[Reading | Known | Prepared]:
+    made = some.prepared() if some.prepared else [None] * len(some.unknown)
+    left = [piece for piece, one in zip(some.unknown, made, strict=True) if one is None]
+    readings = _judged((read for few in some_at_once(left) for read in reader.read(few)), delivery, config)
+    others = iter(made)
+    for digest, known in zip(some.digests, some.held, strict=True):
+        if known is not None:
+            yield known
+        else:
+            one = next(others)
+            found = next(readings) if one is None else one
+            yield msgspec.structs.replace(found, digest=digest)
 
 
 def _judged(reads: Iterable[Read], delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:
@@ -173,16 +222,18 @@ def _mode(config: LabelSetConfig) -> Literal["quarantine_object", "quarantine_ro
     return "quarantine_object" if config.on_bad_object == "quarantine_object" else "quarantine_row"
 
 
-def some_at_once(pieces: Iterable[RowSlice]) -> Iterator[list[RowSlice]]:
-    """Rows in portions that are read together: small ones share what each would cost alone."""
+def some_at_once(
+    pieces: Iterable[RowSlice], *, size: int = BYTES_AT_ONCE, rows: int = ROWS_AT_ONCE
+) -> Iterator[list[RowSlice]]:
+    """Rows in portions that are read together: small ones share what each would cost alone. `rows` 0: however many."""
     some: list[RowSlice] = []
-    size = 0
+    held = 0
     for piece in pieces:
         some.append(piece)
-        size += piece.length
-        if len(some) >= ROWS_AT_ONCE or size >= BYTES_AT_ONCE:
+        held += piece.length
+        if len(some) == rows or held >= size:
             yield some
-            some, size = [], 0
+            some, held = [], 0
     if some:
         yield some
 

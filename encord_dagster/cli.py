@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     ingest = add("ingest", _ingest, "Bring exports into a label set, as at most one new version per folder.")
     ingest.add_argument("url", nargs="+", help="an export or a prefix of them: s3://bucket/prefix, a file, a folder")
     ingest.add_argument("--no-masks", action="store_true", help="make no mask PNGs")
+    ingest.add_argument("--processes", type=int, default=0, help="how many read rows; as many as are of use")
     _publishing(ingest)
     _lake(ingest)
     _reading(ingest)
@@ -215,6 +216,7 @@ def _ingest(arguments: argparse.Namespace) -> int:
         lake=arguments.lake,
         config=_published(arguments, arguments.name, masks=not arguments.no_masks),
         progress=_say(arguments),
+        processes=arguments.processes,
     )
     if arguments.json:
         _print(batches)

@@ -65,8 +65,11 @@ def _by_store(urls: Sequence[str]) -> Iterator[tuple[ObjectStore, list[Export]]]
     return ((store, list(found.values())) for store, found in stores.values())
 
 
-def ingest_urls(urls: Sequence[str], *, lake: str, config: LabelSetConfig, progress: Progress) -> list[Batch]:
+def ingest_urls(
+    urls: Sequence[str], *, lake: str, config: LabelSetConfig, progress: Progress, processes: int = 0
+) -> list[Batch]:
     """Ingest what the lake does not account for yet, one batch per landing store."""
+    from encord_dagster import workers
     from encord_dagster.label_set.sources import accounted
     from encord_dagster.pipeline import ingest
 
@@ -76,7 +79,8 @@ def ingest_urls(urls: Sequence[str], *, lake: str, config: LabelSetConfig, progr
         known = accounted(store, config.name)
         new = [export for export in exports if export.id not in known]
         progress(f"{landing.url}: {len(exports):,} exports found, {len(new):,} new")
-        batches.append(ingest(new, landing=landing, lake=store, config=config, progress=progress))
+        with workers.local(processes) as find:
+            batches.append(ingest(new, landing=landing, lake=store, config=config, progress=progress, workers=find))
     return batches
 
 

@@ -6,27 +6,16 @@ from typing import TypeVar
 import msgspec
 
 from encord_dagster import identity
-from encord_dagster.accounting import excluded
 from encord_dagster.config import LabelSetConfig
-from encord_dagster.encord.model import LabelRow, RowEvent
+from encord_dagster.encord.model import RowEvent
 from encord_dagster.encord.ontology import Ontology
 from encord_dagster.findings import Finding, Location
-from encord_dagster.formats.convert import convert
-from encord_dagster.formats.fragment import (
-    Category,
-    Fragment,
-    classes_of,
-    described,
-    fitted,
-    fragment_name,
-    ontology_categories,
-    own_ids,
-)
-from encord_dagster.formats.losses import losses
+from encord_dagster.formats.fragment import Category, described, fragment_name, ontology_categories
 from encord_dagster.label_set.categories import Categories
 from encord_dagster.label_set.events import Order, history_hashes, order
 from encord_dagster.label_set.join import Join
 from encord_dagster.label_set.manifest import BucketRow
+from encord_dagster.offers import Facts, Made, Offer, made_of
 from encord_dagster.spool import Spool
 
 Held = TypeVar("Held")
@@ -37,10 +26,10 @@ Before = tuple[Order | None, BucketRow | None, str | None]  # best, change and d
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """A row as it was offered, without what its categories cannot hold; `change` is what it brings to the version."""
 
-    row: LabelRow
+    row: Facts
     findings: tuple[Finding, ...]
     change: BucketRow | None
-    fragment: Fragment | None  # where it was converted
+    made: Made | None  # where it was converted
 
 
 class Draft:
@@ -50,6 +39,7 @@ class Draft:
         self, join: Join, *, categories: Categories, spool: Spool, config: LabelSetConfig, ids: Mapping[str, int]
     ) -> None:
         self.join, self.categories, self.spool, self.config, self.ids = join, categories, spool, config, ids
+        self.config_digest = config.digest()
         self.changes: dict[str, BucketRow] = {}
         self.decided_by: dict[str, str] = {}  # row identity -> export id
         root = join.state.root
@@ -85,10 +75,10 @@ class Draft:
             _restore(self.decided_by, key, decider)
         self.datasets, self.defined = set(self._datasets_before), dict(self._defined_before)
 
-    def take(self, row: LabelRow, event: RowEvent) -> Taken:
+    def take(self, offer: Offer, event: RowEvent) -> Taken:
         """Offer a row; convert it where it decides its content and the content is new. RowError leaves no trace."""
-        categories = self.categories.claim(classes_of(row, self._ontology))
-        row = fitted(row, categories)
+        categories = self.categories.claim(offer.classes(self._ontology))
+        row = offer.fit(categories)
         key = identity.row_identity(row.label_hash, row.branch_name)
         rival = self.join.rival(event)
         wins = rival is None or order(event) > rival
@@ -97,14 +87,14 @@ class Draft:
         findings = [f for held in row.quarantined for f in held.findings if f.rule == "skeleton_joint_unknown"]
         findings += [*self._of_dataset(row), *self._of_other_source(row), *_of_known(event, rival, known)]
         change: BucketRow | None = None
-        fragment: Fragment | None = None
+        made: Made | None = None
         if wins:
             if is_new:
-                change, fragment = self._converted(row, event, categories)
+                change, made = self._converted(offer, row, event, categories)
             self._decide(key, event, change)
         if row.dataset_hash:
             self.datasets.add(row.dataset_hash)
-        return Taken(row=row, findings=tuple(findings), change=change, fragment=fragment)
+        return Taken(row=row, findings=tuple(findings), change=change, made=made)
 
     def has(self, event: RowEvent, dataset_hash: str) -> bool:
         """Whether a row need not be looked at: the version has what it says, and nothing is to be said of it."""
@@ -138,42 +128,42 @@ class Draft:
         _restore(self.changes, key, change)
 
     def _converted(
-        self, row: LabelRow, event: RowEvent, categories: Mapping[str, Category]
-    ) -> tuple[BucketRow, Fragment | None]:
-        ids = own_ids(row, self.ids)
-        name = fragment_name(event.fingerprint, categories, config_digest=self.config.digest(), ids=ids)
-        fragment: Fragment | None = None
+        self, offer: Offer, row: Facts, event: RowEvent, categories: Mapping[str, Category]
+    ) -> tuple[BucketRow, Made | None]:
+        ids = offer.own_ids(self.ids) if self.ids else {}
+        name = fragment_name(event.fingerprint, categories, config_digest=self.config_digest, ids=ids)
+        made: Made | None = None
         if name in self.spool:
-            fragment = self.spool.get(name)
+            made = made_of(self.spool.get(name))
         elif not row.deleted:
-            fragment = convert(row, categories, masks=self.config.masks, ids=ids)
-            self.spool.put(name, fragment)
+            made = offer.make(categories, ids)
+            self.spool.put(name, made.data)
         change = BucketRow(
             row=identity.row_identity(row.label_hash, row.branch_name),
             label_hash=row.label_hash,
             branch_name=row.branch_name,
             fingerprint=event.fingerprint,
-            fragment=name if fragment else None,
+            fragment=name if made else None,
             objects_in=row.objects_in,
             objects_quarantined=len(row.quarantined),
-            objects_excluded=excluded(row),
-            images=len(fragment.images) if fragment else 0,
-            annotations=len(fragment.annotations) if fragment else 0,
-            classes=fragment.classes if fragment else (),
+            objects_excluded=row.excluded,
+            images=made.images if made else 0,
+            annotations=made.annotations if made else 0,
+            classes=made.classes if made else (),
             source=row.source,
-            losses=losses(row, masks=self.config.masks),
+            losses=offer.losses(),
             export_hash=event.export_hash or "",
         )
-        return change, fragment
+        return change, made
 
-    def _of_other_source(self, row: LabelRow) -> list[Finding]:
+    def _of_other_source(self, row: Facts) -> list[Finding]:
         """A finding where Encord's own JSON and its COCO export both bring labels of one data unit."""
         key = identity.row_identity(row.label_hash, row.branch_name)
         self._has_coco = self._has_coco or row.source == "coco"
         if self._has_coco and self._sources is None:
             self._sources = self.join.state.sources_by_data()
         twice = False
-        for data_hash in {frame.data_hash for frame in row.frames}:
+        for data_hash in row.data_hashes:
             for known in (self._sources or {}, self._taken_sources):
                 twice = twice or any(source != row.source for source in known.get(data_hash, {}).values())
             self._taken_sources.setdefault(data_hash, {})[key] = row.source
@@ -182,7 +172,7 @@ class Draft:
         text = "its images have labels out of both formats, JSON and COCO, so they are there twice; deliver one of them"
         return [Finding("labels_in_both_formats", "warning", Location(row=row.label_hash), text)]
 
-    def _of_dataset(self, row: LabelRow) -> list[Finding]:
+    def _of_dataset(self, row: Facts) -> list[Finding]:
         if not row.dataset_hash or row.dataset_hash in self.datasets or not self._datasets_before:
             return []
         text = f"dataset {row.dataset_hash} is new to this label set; check that the prefix holds one project"

@@ -7,10 +7,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 import msgspec
 
 from encord_dagster import identity, layout
-from encord_dagster.accounting import Delivery, Reading, open_delivery, read_new_rows
+from encord_dagster.accounting import BYTES_AT_ONCE, Delivery, Reading, open_delivery, read_new_rows
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.draft import Draft
-from encord_dagster.encord.model import LabelRow
 from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import ExportError, HistoryDamaged, RowError
 from encord_dagster.findings import Finding, Location
@@ -25,12 +24,15 @@ from encord_dagster.label_set.manifest import ExportEntry, ObjectRef
 from encord_dagster.label_set.recall import Recall
 from encord_dagster.label_set.standing import standing
 from encord_dagster.landing import Export, named_parts, ontology_keys
+from encord_dagster.offers import Facts, Offer, RowOffer, facts_of
 from encord_dagster.outcomes import ExportOutcome
-from encord_dagster.returning import ReturningRows
+from encord_dagster.preparing import Prepared, PreparedOffer
+from encord_dagster.returning import Returning, ReturningRows
 from encord_dagster.spool import Spool
 from encord_dagster.storage.protocol import Create, ObjectStore
 from encord_dagster.tally import Tally
 from encord_dagster.validation import apply_severities, finding, ontology_missing
+from encord_dagster.workers import Find, Preparing, nobody
 
 Progress = Callable[[str], None]
 
@@ -54,7 +56,9 @@ class Intake:
         publish: bool,
         say: Progress,
         asked: Collection[str] = (),
+        workers: Find = nobody,
     ) -> None:
+        self.workers = workers
         self.landing, self.lake, self.config, self.spool, self.say = landing, lake, config, spool, _redacting(say)
         self.publishes = publish
         self.head = history.head(lake, config.name)
@@ -123,12 +127,15 @@ class Intake:
         delivery = open_delivery(data, self.config, beside=beside)
         self.draft.use(delivery.ontology.ontology if delivery.ontology else None)
         returning = self._returning(delivery)
-        for reading in read_new_rows(delivery, self.config, returning.among if returning else None):
-            if isinstance(reading, Reading):
-                tally.add(*self._take(reading, tally))
-            elif returning:
-                more = apply_severities(returning.take(reading), self.config.severities)
+        known = returning.among if returning else None
+        ahead = self._ahead(data, delivery, tally)
+        task_size, tasks = (ahead.task_size, ahead.tasks) if ahead else (BYTES_AT_ONCE, 0)
+        for reading in read_new_rows(delivery, self.config, known, ahead=ahead, task_size=task_size, tasks=tasks):
+            if isinstance(reading, Returning):
+                more = apply_severities(returning.take(reading), self.config.severities) if returning else ()
                 tally.add_again(reading, more)
+            else:
+                tally.add(*self._take(reading, tally))
             if tally.counts["rows"] % 1000 == 0:
                 self.say(f"{tally.export.key}: {tally.counts['rows']:,} rows, {tally.counts['objects_in']:,} objects")
         if delivery.ontology is None and tally.counts["rows"]:
@@ -141,22 +148,44 @@ class Intake:
         recall = Recall(self.lake, entries, rows=delivery.opened.count)
         return ReturningRows(recall, self.draft, retired=self.standing.retired)
 
-    def _take(self, reading: Reading, tally: Tally) -> tuple[Reading, LabelRow | None, tuple[Finding, ...]]:
+    def _ahead(self, data: bytes, delivery: Delivery, tally: Tally) -> Preparing | None:
+        """Whoever prepares rows ahead. Nobody where it is of no use, or where more decides than the bytes of a row."""
+        if self.ids or self.config.on_bad_object == "fail_export" or delivery.opened.kind == "coco":
+            return None
+        workers = self.workers(len(data))
+        if workers is None:
+            return None
+        unpacked = delivery.opened.data is data
+        source = layout.raw(tally.digest) if self.config.keep_raw and unpacked else ""
+        return Preparing(
+            workers, delivery, self.config, self.categories.claimed, source=source, size=len(data), say=self.say
+        )
+
+    def _take(self, reading: Reading | Prepared, tally: Tally) -> tuple[Reading, Facts | None, tuple[Finding, ...]]:
         """Offer a row to the draft; what became of it, the row without what cannot be held, and all findings."""
-        row, event, more = reading.row, reading.event, list[Finding]()
+        offer: Offer | None = None
+        if isinstance(reading, Prepared):
+            row, prepared, reading = reading.facts, reading, reading.reading
+            if row:
+                offer = PreparedOffer(prepared, row, self.categories.claimed, self.draft.config_digest)
+        else:
+            row = facts_of(reading.row) if reading.row else None
+            if reading.row:
+                offer = RowOffer(reading.row, masks=self.config.masks)
+        event, more = reading.event, list[Finding]()
         if event and identity.row_identity(event.label_hash, event.branch_name) in self.standing.retired:
-            return self._retired(reading)
-        if row and event and reading.status == "accepted":
+            return self._retired(reading, row)
+        if offer and event and reading.status == "accepted":
             try:
-                taken = self.draft.take(row, event)
+                taken = self.draft.take(offer, event)
             except RowError as error:  # it reads, and no format can hold it
-                more = [Finding(error.reason, "error", Location(row=row.label_hash), str(error))]
+                more = [Finding(error.reason, "error", Location(row=event.label_hash), str(error))]
                 reading, row = msgspec.structs.replace(reading, status="quarantined"), None
             else:
                 row, more = taken.row, list(taken.findings)
                 tally.counts["reused"] += taken.change is None
-                if taken.fragment:
-                    tally.converted(taken.fragment)
+                if taken.made:
+                    tally.converted(taken.made)
         if event and reading.status == "quarantined" and (older := self.draft.keeps_older(event)):
             more.append(older)
         if more:  # the next time the join may find something else
@@ -164,14 +193,14 @@ class Intake:
         more = list(apply_severities(more, self.config.severities))
         return reading, row, (*more, *reading.findings) if row is None else (*reading.findings, *more)
 
-    def _retired(self, reading: Reading) -> tuple[Reading, LabelRow | None, tuple[Finding, ...]]:
+    def _retired(self, reading: Reading, row: Facts | None) -> tuple[Reading, Facts | None, tuple[Finding, ...]]:
         """A row that was removed on purpose: it is known, and nothing of it is used."""
         label_hash = reading.event.label_hash if reading.event else None
         text = "this row was retired from the label set, so nothing of it is used; restore it to bring it back"
         found = apply_severities([finding("row_retired", Location(row=label_hash), text)], self.config.severities)
         status = "retired" if reading.status == "accepted" else reading.status
         reading = msgspec.structs.replace(reading, status=status, digest=None)
-        return reading, reading.row, (*reading.findings, *found)
+        return reading, row, (*reading.findings, *found)
 
     def refuse(self, tally: Tally, error: ExportError) -> str:
         """Take back what the export brought, and quarantine it; where the quarantine record lies."""

@@ -70,6 +70,11 @@ def contents(name: str) -> str:
     return f"label_sets/{name}/objects/"
 
 
+def work(name: str, digest: str, kind: str) -> str:
+    """A task for a worker elsewhere, or its result: rows of an export, so personal data, as below `raw/`."""
+    return f"raw/work/{name}/{digest}.{kind}"
+
+
 def is_content(key: str) -> bool:
     """Whether a key is that of a content-addressed object."""
     return key.split("/")[2:3] == ["objects"]

@@ -7,6 +7,7 @@ from encord_dagster import layout
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.notes import quote
 from encord_dagster.errors import UsageError, VersionGone
+from encord_dagster.garbage import rare_collection
 from encord_dagster.intake import Progress
 from encord_dagster.label_set import history
 from encord_dagster.label_set.history import Head
@@ -19,6 +20,7 @@ from encord_dagster.run import Replay, Run
 from encord_dagster.spool import Spool
 from encord_dagster.storage.protocol import ObjectStore
 from encord_dagster.storage.selftest import refuse_unsafe
+from encord_dagster.workers import Find, nobody
 
 
 def ingest(
@@ -29,10 +31,12 @@ def ingest(
     config: LabelSetConfig,
     publish: bool = True,
     progress: Progress | None = None,
+    workers: Find = nobody,
 ) -> Batch:
     """Bring exports into a label set as at most one new version. A bad export stops only itself.
 
-    Without `publish` each export is converted for itself, and no version accounts for it.
+    Without `publish` each export is converted for itself, and no version accounts for it. `workers` may read and
+    convert rows ahead; the label set is the same, byte for byte.
 
     Raises StorageError where the lake fails, UnsafeStore where it has no create-only writes, HistoryDamaged where its
     log is altered, UsageError where a newer converter made its newest version.
@@ -40,10 +44,10 @@ def ingest(
     if exports:  # the probe stays, so a schedule that finds nothing new must not leave one
         refuse_unsafe(lake, prefix=layout.probe(config.name))
     say = progress or (lambda _: None)
-    with Spool() as spool:
+    with Spool() as spool, rare_collection():
         if publish:
-            return _published(exports, landing, lake, config, spool, say)
-        run = Run(landing, lake, config, spool, ids={}, publish=False, say=say)
+            return _published(exports, landing, lake, config, spool, say, workers=workers)
+        run = Run(landing, lake, config, spool, ids={}, publish=False, say=say, workers=workers)
         return Batch(outcomes=tuple(run.read(export) for export in _in_order(exports)), published=None)
 
 
@@ -67,7 +71,7 @@ def replay(
         raise UsageError(f"label set {config.name!r} has nothing of {named} in quarantine; list what it has")
     if export_ids is None:  # of an export without a copy nothing can be read
         wanted = frozenset(key for key in wanted if held[key].raw and lake.head(layout.raw(held[key].raw)))
-    with Spool() as spool:
+    with Spool() as spool, rare_collection():
         asked = Replay(wanted, landing)
         return _published((), landing or lake, lake, config, spool, progress or (lambda _: None), asked)
 
@@ -84,6 +88,7 @@ def _published(
     spool: Spool,
     say: Progress,
     asked: Replay | None = None,
+    workers: Find = nobody,
 ) -> Batch:
     """What became of exports, or of those that were asked for again, and the version that accounts for them."""
     ids: dict[str, int] = {}
@@ -92,7 +97,7 @@ def _published(
 
     def attempt() -> Head | None:
         try:
-            run = Run(landing, lake, config, spool, ids=ids, publish=True, say=say, replay=asked)
+            run = Run(landing, lake, config, spool, ids=ids, publish=True, say=say, replay=asked, workers=workers)
             read = [run.read(export) for export in _in_order(exports)]
             read += [run.again[key] for key in sorted(asked.exports) if key in run.again] if asked else []
             head = run.commit()

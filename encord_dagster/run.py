@@ -22,6 +22,7 @@ from encord_dagster.spool import Spool
 from encord_dagster.storage.protocol import ObjectStore
 from encord_dagster.tally import Tally
 from encord_dagster.validation import apply_severities, finding
+from encord_dagster.workers import Find, nobody
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -45,9 +46,10 @@ class Run(Intake):
         publish: bool,
         say: Progress,
         replay: Replay | None = None,
+        workers: Find = nobody,
     ) -> None:
         asked = replay.exports if replay else ()
-        super().__init__(landing, lake, config, spool, ids=ids, publish=publish, say=say, asked=asked)
+        super().__init__(landing, lake, config, spool, ids=ids, publish=publish, say=say, asked=asked, workers=workers)
         self.again: dict[str, ExportOutcome] = {}  # of exports that were read again
         if publish:
             self._read_again(replay)

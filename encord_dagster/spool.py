@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from encord_dagster.errors import StorageError
-from encord_dagster.formats.fragment import Fragment, pack, unpack
+from encord_dagster.formats.fragment import Fragment, unpack
 
 
 class Spool:
@@ -35,9 +35,8 @@ class Spool:
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
-    def put(self, name: str, fragment: Fragment) -> None:
-        """Keep a fragment."""
-        data = pack(fragment)
+    def put(self, name: str, data: bytes) -> None:
+        """Keep a packed fragment."""
         with self._lock, _storage_errors():
             self._places[name] = (self._file.seek(0, 2), len(data))
             self._file.write(data)

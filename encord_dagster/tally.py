@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import pyarrow.compute as pc
 
-from encord_dagster.accounting import Reading, excluded, rule_counts
-from encord_dagster.encord.model import LabelRow
+from encord_dagster.accounting import Reading, rule_counts
 from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import ExportError
 from encord_dagster.findings import RANKS, Finding, Location
-from encord_dagster.formats.fragment import Fragment
 from encord_dagster.label_set import quarantine
 from encord_dagster.label_set.accounted import Rank
 from encord_dagster.label_set.events import Accounts, RowAccount, event_time
 from encord_dagster.label_set.manifest import ExportEntry, ObjectRef
 from encord_dagster.landing import Export
+from encord_dagster.offers import Facts, Made
 from encord_dagster.outcomes import MAX_FINDINGS, MAX_HASHES, ExportOutcome
 from encord_dagster.returning import Returning
 
@@ -40,18 +39,14 @@ class Tally:
         self.events = 0  # rows that have a name
         self._times = ("", "")  # the first and the last of their times
 
-    def add(self, reading: Reading, row: LabelRow | None, findings: tuple[Finding, ...]) -> None:
+    def add(self, reading: Reading, row: Facts | None, findings: tuple[Finding, ...]) -> None:
         """Count a row; `row` is None where it cannot be used."""
         self.held_back += quarantine.items(reading, row, findings)
         account = RowAccount(status=reading.status, event=reading.event, findings=findings)
         if row:
-            images, classes, left_out = 0, Counter[str](), excluded(row)
-            on_frames = [item for frame in row.frames for item in frame.objects]
+            images, classes, left_out = row.images, row.classes, row.excluded
             if reading.status in ("other_branch", "retired"):
-                left_out |= {reading.status: len(on_frames)}
-            else:
-                images = sum(1 for frame in row.frames if frame.width and frame.height)
-                classes = Counter(item.name for item in on_frames)
+                images, classes, left_out = 0, {}, left_out | {reading.status: sum(classes.values())}
             account = msgspec.structs.replace(
                 account,
                 objects_in=row.objects_in,
@@ -98,11 +93,11 @@ class Tally:
             self.events += 1
         self.accounts.add(account)
 
-    def converted(self, fragment: Fragment) -> None:
+    def converted(self, made: Made) -> None:
         """Count the fragment of a row that decides new content."""
         self.counts["converted"] += 1
-        self.counts["coco_bytes"] += sum(map(len, (*fragment.images, *fragment.annotations)))
-        self.counts["mask_bytes"] += sum(len(mask.png) for mask in fragment.masks)
+        self.counts["coco_bytes"] += made.coco_bytes
+        self.counts["mask_bytes"] += made.mask_bytes
 
     def note(self, *findings: Finding) -> None:
         """Add findings about the export as a whole."""

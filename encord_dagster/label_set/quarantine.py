@@ -6,7 +6,6 @@ import msgspec
 
 from encord_dagster import layout
 from encord_dagster.accounting import Reading
-from encord_dagster.encord.model import LabelRow
 from encord_dagster.encord.packed import unpack
 from encord_dagster.errors import HistoryDamaged, UsageError
 from encord_dagster.findings import Finding
@@ -14,6 +13,7 @@ from encord_dagster.label_set import history, objects
 from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.manifest import FORMAT_VERSION, encode, sha256
 from encord_dagster.landing import Export
+from encord_dagster.offers import Facts
 from encord_dagster.storage.protocol import ObjectStore
 
 
@@ -39,7 +39,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[Item, ...]
 
 
-def items(reading: Reading, row: LabelRow | None, findings: Sequence[Finding]) -> list[Item]:
+def items(reading: Reading, row: Facts | None, findings: Sequence[Finding]) -> list[Item]:
     """What of one row goes to quarantine: the row, or some of its objects."""
     if reading.status == "quarantined":
         label_hash = next((finding.location.row for finding in findings if finding.location.row), None)

@@ -102,7 +102,7 @@ def test_a_row_that_no_format_can_hold_leaves_the_older_one(together: bool, monk
         seen.add(row.label_hash)
         return convert(row, categories, masks=masks, ids=ids)
 
-    monkeypatch.setattr("encord_dagster.draft.convert", once)
+    monkeypatch.setattr("encord_dagster.offers.convert", once)
     desk = Desk(config=CONFIG)
     days = (DAY + timedelta(days=number) for number in range(9))
     desk.landing = MemoryStore(now=lambda: next(days))
@@ -121,7 +121,9 @@ class Broken:
     def __init__(self, *fingerprints: str) -> None:
         self.fingerprints = set(fingerprints)
 
-    def __call__(self, delivery: Delivery, config: LabelSetConfig, _known: object) -> Iterator[Reading]:
+    def __call__(
+        self, delivery: Delivery, config: LabelSetConfig, _known: object, **_more: object
+    ) -> Iterator[Reading]:
         for reading in read_rows(delivery, config):
             if reading.event and reading.event.fingerprint in self.fingerprints:
                 finding = Finding("row_unreadable", "error", Location(row=reading.event.label_hash), "broken reader")
