@@ -24,7 +24,7 @@ from encord_dagster.encord.container import RowSlice
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.encord.ontology import Ontology
 from encord_dagster.encord.resolve import Index
-from encord_dagster.errors import RowError
+from encord_dagster.errors import RowError, UsageError
 from encord_dagster.findings import Finding
 from encord_dagster.formats.fragment import Category, classes_of, fragment_name
 from encord_dagster.offers import Facts, Made, RowOffer, facts_of
@@ -195,6 +195,19 @@ def read_frame(file: IO[bytes]) -> bytes | None:
     return data if len(data) == length else None
 
 
+def prepare_in_lake(url: str, name: str, key: str) -> int:
+    """Do a task that lies in the lake, leave its result there, and return how many rows it was for."""
+    from encord_dagster.storage.open import open_store
+
+    lake = open_store(url)
+    task = lake.get(key)
+    if task is None:
+        raise UsageError(f"{url}: there is no task {key}; it may have been removed, run the export again")
+    result = prepare(task, lake)
+    lake.create(result_key(name, task), result)
+    return len(decoded(result))
+
+
 def digest_of(task: bytes) -> str:
     """What a task and its result are named by."""
     return hashlib.sha256(task).hexdigest()
@@ -214,15 +227,9 @@ def main(arguments: Sequence[str]) -> None:
         while (task := read_frame(source)) is not None:
             write_frame(sink, prepare(task))
         return
-    from encord_dagster.storage.open import open_store
-
     url, name, *keys = arguments
-    lake = open_store(url)
     for key in keys:
-        task = lake.get(key)
-        if task is None:
-            raise SystemExit(f"{url}: {key} is not there; run again")
-        lake.create(result_key(name, task), prepare(task, lake))
+        prepare_in_lake(url, name, key)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ LEAST_TO_SHARE = 32 * 2**20  # bytes of an export for each process
 MOST_PROCESSES = 4
 _TASK = 4 * 2**20  # bytes of rows that travel to a process of this machine at a time
 
-Launch = Callable[[Sequence[str]], None]
+Launch = Callable[[Sequence[str]], object]
 """Runs a command somewhere and waits for its end; raises where it failed."""
 
 
@@ -195,9 +195,19 @@ class RemoteWorkers:
 
     by_reference = True
 
-    def __init__(self, lake: ObjectStore, name: str, *, lake_url: str, launch: Launch, workers: int) -> None:
+    def __init__(
+        self,
+        lake: ObjectStore,
+        name: str,
+        *,
+        lake_url: str,
+        launch: Launch,
+        workers: int,
+        module: str = preparing.__name__,
+    ) -> None:
         self.at_once = workers
-        self._lake, self._name, self._url, self._launch = lake, name, lake_url, launch
+        self._lake, self._name, self._launch = lake, name, launch
+        self._command = ["python", "-m", module, lake_url, name]
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="launch")
 
     def task_size(self, export: int) -> int:
@@ -215,7 +225,7 @@ class RemoteWorkers:
             return held
         self._lake.create(key, task)
         try:
-            self._launch(["python", "-m", "encord_dagster.preparing", self._url, self._name, key])
+            self._launch([*self._command, key])
         except Exception as error:
             raise WorkerFailed(f"the worker for {key}: {error}") from error
         found = self._lake.get(done)
