@@ -101,7 +101,11 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--no-masks", action="store_true", help="make no mask PNGs")
     _publishing(replay)
     _reading(replay)
-    for sub in (log, show, verify, checkout, replay):
+    repair = add("repair", _repair, "Put damaged objects back: out of copies, or made again from the raw exports.")
+    repair.add_argument("--no-masks", action="store_true", help="the label set was made without mask PNGs")
+    _publishing(repair)
+    _reading(repair)
+    for sub in (log, show, verify, checkout, replay, repair):
         _lake(sub)
 
     def add_for_operators(name: str, run: Callable[[argparse.Namespace], object], text: str) -> argparse.ArgumentParser:
@@ -329,6 +333,21 @@ def _verify(arguments: argparse.Namespace) -> int:
         sys.stdout.writelines(f"{problem}\n" for problem in report.problems)
         state = f"{len(report.problems)} problem(s)" if report.problems else "every digest and count holds"
         sys.stdout.write(f"{report.records} record(s), {report.objects} objects, {report.bytes:,} bytes: {state}\n")
+    return 4 if report.problems else 0
+
+
+def _repair(arguments: argparse.Namespace) -> int:
+    from encord_dagster.repair import repair
+    from encord_dagster.storage.open import open_store
+
+    config = _published(arguments, arguments.name, masks=not arguments.no_masks)
+    report = repair(open_store(arguments.lake), arguments.name, config)
+    if arguments.json:
+        _print(report)
+    else:
+        sys.stdout.writelines(f"put back {key}\n" for key in report.repaired)
+        sys.stdout.writelines(f"{problem}\n" for problem in report.problems)
+        sys.stdout.write(f"objects put back: {len(report.repaired):,}, problems left: {len(report.problems):,}\n")
     return 4 if report.problems else 0
 
 

@@ -575,3 +575,26 @@ def test_an_unknown_format_is_a_usage_error(tmp_path: Path, capsys: pytest.Captu
 
     assert code == 2
     assert "no format yolo; there are coco, masks, tables" in capsys.readouterr().err
+
+
+def test_a_damaged_object_is_put_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0 where the lake is whole again, and what was done is said."""
+    lake = tmp_path / "lake"
+    street = ["--lake", str(lake), "--name", "street"]
+    assert main(["sample", str(tmp_path / "landing"), "--rows", "6", "--no-bad"]) == 0
+    assert main(["ingest", "-q", str(tmp_path / "landing"), *street]) == 0
+    damaged = max((path for path in lake.glob("label_sets/street/objects/**/*") if path.is_file()), key=_size)
+    sound = damaged.read_bytes()
+    damaged.chmod(0o644)
+    damaged.write_bytes(sound[:-1])
+    assert main(["verify", *street]) == 4
+    capsys.readouterr()
+
+    assert main(["repair", *street]) == 0
+
+    assert "objects put back: 1, problems left: 0" in capsys.readouterr().out
+    assert damaged.read_bytes() == sound
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
