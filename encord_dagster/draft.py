@@ -153,6 +153,7 @@ class Draft:
             source=row.source,
             losses=offer.losses(),
             export_hash=event.export_hash or "",
+            exports=len(event.history),
         )
         return change, made
 
@@ -186,6 +187,11 @@ def _of_known(event: RowEvent, rival: Order | None, held: BucketRow | None) -> l
     if any(came and came == event.export_hash and of != event.fingerprint for came, of in known):
         text = f"it came with other labels under the same export hash {event.export_hash}; export the row again"
         return [Finding("export_hash_conflict", "warning", place, text)]
+    if held and held.exports > len(event.history) and not (rival and rival > order(event)):
+        text = (
+            f"its history has {len(event.history)} exports, an older event's had {held.exports}; was it imported anew?"
+        )
+        return [Finding("history_shrank", "warning", place, text)]
     if rival and rival > order(event) and rival_hash in history_hashes(event.history):
         text = f"its history holds export {rival_hash}, yet that event is newer by its own time"
         return [Finding("history_disagrees", "warning", place, text)]

@@ -121,6 +121,7 @@ RULES: tuple[Rule, ...] = (
     Rule("bad_object", "error", "An export was failed at its first bad row or object, as configured."),
     Rule("new_dataset", "warning", "A dataset is new to the label set: two projects in one prefix?"),
     Rule("history_disagrees", "warning", "A row's export history and its times order two exports differently."),
+    Rule("history_shrank", "warning", "A newer export of a row tells of fewer exports than an older one did."),
     Rule("export_hash_conflict", "warning", "One export hash came with two contents."),
     Rule("newer_event_quarantined", "warning", "The newest event of a row cannot be used; the older one stays."),
     Rule("row_retired", "info", "A row was retired from the label set, and an export holds it again."),

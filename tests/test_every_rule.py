@@ -400,6 +400,14 @@ EXAMPLES: dict[str, Example] = {
         [later(make.box())],
         [make.image_row(export_history=[{"export_hash": "later", "exported_at": LATER}])],
     ),
+    "history_shrank": exports(
+        [
+            make.image_row(
+                export_history=[{"export_hash": f"earlier{n}", "exported_at": "2023-01-01"} for n in range(3)]
+            )
+        ],
+        [later(make.box())],
+    ),
     "export_hash_conflict": exports([make.image_row(make.box())], [make.image_row(make.point())]),
     "newer_event_quarantined": exports([make.image_row()], [later() | {"data_units": {}}]),
     "row_retired": retired,

@@ -47,6 +47,7 @@ class BucketRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: Literal["labels", "coco"] = "labels"  # which of Encord's formats it came in
     version: int = 0  # that its content came with, so no part of any digest; 0 where an older release wrote it
     export_hash: str = ""  # that its content came with, no part of any digest either; "" where there was none
+    exports: int = 0  # in the history that its content came with, no part of any digest either
 
 
 class Patch(msgspec.Struct, frozen=True):
