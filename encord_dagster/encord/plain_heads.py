@@ -1,5 +1,7 @@
 """The outside of plain rows: identity, event, state and data units. Odd where something is to be said about them."""
 
+import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
@@ -17,6 +19,7 @@ from encord_dagster.encord.times import parse_time
 from encord_dagster.encord.units import LARGEST_SIDE, MIME, is_uid, last_frame_at
 
 _SHORTEST = 5  # characters: shorter texts may be words for absent
+_CLOCKS = re.compile(r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9] (?:UTC|GMT)\n)*")
 
 
 class PlainUnit(msgspec.Struct, frozen=True):
@@ -116,6 +119,16 @@ def time(text: str) -> str:
     if len(text) == 19 and text[10] in " T":
         return _date(text[:10]) + _clock(text[11:])
     return _whole_time(text)
+
+
+def times(texts: Sequence[str]) -> list[str]:
+    """`time` of many, most of which the platform writes in one way: days are read once."""
+    days, clocks = [text[:17] for text in texts], [text[17:] for text in texts]
+    is_usual = _CLOCKS.fullmatch("\n".join([*clocks, ""])) and set(map(len, texts)) == {29}
+    if not is_usual or any(day[16] != " " for day in set(days)):
+        return list(map(time, texts))
+    known = {day: _day(day) for day in set(days)}
+    return [f"{known[day]}{clock[:8]}Z" for day, clock in zip(days, clocks, strict=True)]
 
 
 @lru_cache(maxsize=4096)

@@ -17,6 +17,7 @@ from encord_dagster.encord.instances import Place
 from encord_dagster.encord.model import LabelRow, ObjectInstance, RowEvent
 from encord_dagster.encord.notes import Notes
 from encord_dagster.encord.plain_answers import PlainAnswers
+from encord_dagster.encord.plain_columns import Frames, RowColumns
 from encord_dagster.encord.plain_frames import Row
 from encord_dagster.encord.plain_heads import clean, event_of
 from encord_dagster.encord.plain_keys import Odd, keys_of_part
@@ -74,21 +75,33 @@ def bare_row(row: Row, reader: PlainReader) -> BareRow | None:
         return None
 
 
-def bare_part(row: Row, event: RowEvent, answers: PlainAnswers, reader: PlainReader) -> BareRow | None:
-    """The same of some frames of a row that has such an event and such answers."""
-    about = (row, Notes(None), reader.known, reader.classes)
-    try:
-        return _bare(event, _BareReader(*about, whole=False, answers=answers))
-    except NEVER:
-        return None
-
-
 def _bare(event: RowEvent, reader: _BareReader) -> BareRow | None:
     read, notes = reader.read(), reader.notes
     if notes.findings or notes.excluded or notes.quarantined:
         return None
     at = event.exported_at or event.last_edited_at
     return BareRow(read, at, event.export_hash, reader.answers, reader.sheets, reader.keys)
+
+
+def bare_columns(rows: Sequence[BareRow]) -> RowColumns:
+    """Rows that were read one by one, in columns."""
+    read = [one.row for one in rows]
+    frames = [frame for row in read for frame in row.frames]
+    return RowColumns(
+        label_hashes=[row.label_hash for row in read],
+        branch_names=[row.branch_name for row in read],
+        data_types=[row.data_type for row in read],
+        label_statuses=[row.label_status for row in read],
+        exported_at=[one.exported_at for one in rows],
+        export_hashes=[one.export_hash for one in rows],
+        frame_counts=[len(row.frames) for row in read],
+        frames=Frames(*([getattr(frame, name) for frame in frames] for name in Frames._fields)),
+        sheets=[sheet for one in rows for sheet in one.sheets],
+        answers=[(one.answers, len(one.row.frames)) for one in rows],
+        keys=sum(one.keys for one in rows),
+        classifications=[frame.classifications for frame in frames],
+        of_rows=[row.classifications for row in read],
+    )
 
 
 class Columns(NamedTuple):

@@ -3,14 +3,12 @@
 The result is the same, byte for byte, as through a lake in memory, and for any number of processes.
 """
 
-import contextlib
-import gc
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -145,8 +143,7 @@ def _jobs(asked: Asked, processes: int, known: tuple[Category, ...], spool: Path
 
 def _all_done(jobs: Sequence[Job], progress: "_Progress") -> list[Done]:
     if len(jobs) == 1:
-        with _rare_collection():
-            return [convert_range(jobs[0], progress.told)]
+        return [convert_range(jobs[0], progress.told)]
     running: list[subprocess.Popen[bytes]] = []
     try:
         for job in jobs:
@@ -160,17 +157,6 @@ def _all_done(jobs: Sequence[Job], progress: "_Progress") -> list[Done]:
         for one in running:
             one.kill()
             one.wait()
-
-
-@contextlib.contextmanager
-def _rare_collection() -> Iterator[None]:
-    """Look for garbage in cycles rarely: there is next to none, and each search looks at all rows at hand."""
-    before = gc.get_threshold()
-    gc.set_threshold(200_000, 50, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 class _Progress:

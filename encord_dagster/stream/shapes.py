@@ -8,7 +8,6 @@ from msgspec import UNSET, Raw
 
 from encord_dagster import codes_at_once, masks_at_once
 from encord_dagster.encord import plain, plain_shapes
-from encord_dagster.encord.model import Frame
 from encord_dagster.encord.plain_many import Left
 from encord_dagster.encord.scalars import UNREADABLE
 from encord_dagster.formats import forms, rounded
@@ -36,13 +35,13 @@ class Shapes(msgspec.Struct, frozen=True):
 
 
 def shapes_of(
-    objects: Sequence[plain.Object], classes: Sequence[str], frames: Sequence[Frame], counts: Sequence[int]
+    objects: Sequence[plain.Object], classes: Sequence[str], frames: Sequence[tuple[int, int]], counts: Sequence[int]
 ) -> Shapes:
-    """The shapes of objects of such classes on such frames, `counts` on each. Left where more is to be said of some."""
+    """The shapes of objects of such classes on frames of such sizes, `counts` on each. Left where some are not fine."""
     import numpy as np
 
     on = np.repeat(np.arange(len(frames)), counts)
-    sizes = np.array([(frame.width, frame.height) for frame in frames])[on]
+    sizes = np.array(frames)[on]
     boxes, rings, nested, masks = _by_kind(objects)
     polygons, keys = _polygons(objects, nested, sizes)
     several = {place: one for place, one in polygons.items() if len(one.polygons) > 1 or len(one.polygons[0]) > 1}

@@ -3,7 +3,6 @@
 Job, progress and result are small JSON files in the range's folder; records never pass from process to process.
 """
 
-import gc
 import os
 import struct
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from encord_dagster import process
 from encord_dagster.formats.fragment import Category
 from encord_dagster.stream.counts import Counts
 from encord_dagster.stream.cut import Unusual, rows
@@ -73,7 +73,6 @@ def main(path: Path) -> int:
             last = now
             Path(job.folder, "progress").write_bytes(_PROGRESS.pack(counts.rows, counts.objects_in, size))
 
-    gc.set_threshold(200_000, 50, 100)
     try:
         done = convert_range(job, progress)
     except Unusual as error:
@@ -84,4 +83,5 @@ def main(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    process.begin()
+    process.end(main(Path(sys.argv[1])))
