@@ -190,8 +190,8 @@ def answers_of(
     """The answers of rows, with the number of their frames. Odd where some are of objects that their row has not."""
     on_frames, differ = object_hashes(sheets)
     spans = pairwise(accumulate(counts, initial=0))
-    in_rows = [set(chain.from_iterable(on_frames[start:end])) for start, end in spans]
-    if not all(answers.keys() <= own for answers, own in zip(given, in_rows, strict=True)):
+    in_rows = on_frames if len(counts) == len(sheets) else [list(chain(*on_frames[start:end])) for start, end in spans]
+    if list(map(list, given)) != in_rows and not all(map(_is_of, given, in_rows)):
         raise Odd
     if differ and not any(actions):
         together: dict[str, plain.Answers] = {}
@@ -200,6 +200,10 @@ def answers_of(
         return [(PlainAnswers(together, {}, reader.known), len(sheets))]
     rows = zip(given, actions, counts, strict=True)
     return [(PlainAnswers(answers, changing, reader.known), frames) for answers, changing, frames in rows]
+
+
+def _is_of(answers: dict[str, plain.Answers], objects: list[str]) -> bool:
+    return answers.keys() <= set(objects)
 
 
 def object_hashes(sheets: Sequence[list[plain.Object]]) -> tuple[list[list[str]], bool]:

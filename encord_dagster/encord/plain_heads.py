@@ -19,7 +19,7 @@ from encord_dagster.encord.times import parse_time
 from encord_dagster.encord.units import LARGEST_SIDE, MIME, is_uid, last_frame_at
 
 _SHORTEST = 5  # characters: shorter texts may be words for absent
-_CLOCKS = re.compile(r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9] (?:UTC|GMT)\n)*")
+_CLOCKS = re.compile(r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?: UTC| GMT)?\n)*")
 
 
 class PlainUnit(msgspec.Struct, frozen=True):
@@ -122,13 +122,16 @@ def time(text: str) -> str:
 
 
 def times(texts: Sequence[str]) -> list[str]:
-    """`time` of many, most of which the platform writes in one way: days are read once."""
-    days, clocks = [text[:17] for text in texts], [text[17:] for text in texts]
-    is_usual = _CLOCKS.fullmatch("\n".join([*clocks, ""])) and set(map(len, texts)) == {29}
-    if not is_usual or any(day[16] != " " for day in set(days)):
+    """`time` of many, most of which the platform writes in one of two ways: each day is read once."""
+    sizes = set(map(len, texts))
+    at, day_of, behind = (17, _day, {" "}) if sizes == {29} else (11, _date, {" ", "T"})
+    days, clocks = [text[:at] for text in texts], "\n".join([*(text[at:] for text in texts), ""])
+    distinct = set(days)
+    fine = len(sizes) == 1 and {day[-1:] for day in distinct} <= behind and clocks.count("\n") == len(texts)
+    if not (fine and _CLOCKS.fullmatch(clocks)):
         return list(map(time, texts))
-    known = {day: _day(day) for day in set(days)}
-    return [f"{known[day]}{clock[:8]}Z" for day, clock in zip(days, clocks, strict=True)]
+    known = {day: day_of(day if at == 17 else day[:10]) for day in distinct}
+    return [f"{known[day]}{text[at : at + 8]}Z" for day, text in zip(days, texts, strict=True)]
 
 
 @lru_cache(maxsize=4096)

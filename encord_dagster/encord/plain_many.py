@@ -26,8 +26,7 @@ from encord_dagster.encord.scalars import HASH, HASH_CHARACTERS
 
 _NOWHERE = RowSlice(0, 0, 0, b"")
 _SHORTEST_KEY = 16  # characters
-_fields = attrgetter("object_hash", "feature_hash", "name", "confidence", "manual_annotation")
-_rare = attrgetter("is_deleted", "reviews")
+_fields = attrgetter("object_hash", "feature_hash", "name", "confidence", "manual_annotation", "is_deleted", "reviews")
 _edited = attrgetter("last_edited_by", "last_edited_at")
 
 
@@ -117,16 +116,17 @@ class Columns(NamedTuple):
 
 def columns(objects: Sequence[plain.Object]) -> Columns:
     """The fields of objects. Left where something is to be said about some."""
-    object_hashes, feature_hashes, names, confidences, manual = zip(*map(_fields, objects), strict=True)
-    rare = list(chain.from_iterable(map(_rare, objects)))
-    is_rare = set(map(type, rare)) != {UnsetType}
-    fine = min(confidences) >= 0.0 and max(confidences) <= 1.0 and not (is_rare and True in rare)
+    object_hashes, feature_hashes, names, confidences, manual, *rare = zip(*map(_fields, objects), strict=True)
+    is_rare = set(map(type, chain.from_iterable(rare))) != {UnsetType}
+    levels = set(confidences)
+    fine = min(levels) >= 0.0 and max(levels) <= 1.0 and not (is_rare and True in rare[0])
     fine = fine and all(map(HASH.fullmatch, set(feature_hashes))) and _are_hashes(object_hashes)
     if not (fine and all(map(_is_clean, set(names)))):
         raise Left(place for place, one in enumerate(objects) if not _is_fine(one))
     edited = list(map(type, chain.from_iterable(map(_edited, objects))))
     keys = 13 * len(objects) - edited.count(UnsetType)
-    keys += sum(1 + _keys_of_rare(one) for one in rare if one is not UNSET) if is_rare else 0
+    if is_rare:
+        keys += sum(1 + _keys_of_rare(one) for one in chain.from_iterable(rare) if one is not UNSET)
     return Columns(object_hashes, feature_hashes, names, confidences, manual, keys)
 
 
@@ -152,5 +152,6 @@ def _keys_of_rare(value: bool | list[Raw]) -> int:
 def _are_hashes(texts: Sequence[str]) -> bool:
     """Whether all are hashes: those of the platform have 8 characters, and a key that must not pass has 16."""
     together = "".join(texts)
-    short = "" not in texts and max(map(len, texts)) < _SHORTEST_KEY and HASH_CHARACTERS.fullmatch(together)
+    sizes = set(map(len, texts))
+    short = 0 not in sizes and max(sizes) < _SHORTEST_KEY and HASH_CHARACTERS.fullmatch(together)
     return bool(short) or all(map(HASH.fullmatch, texts))

@@ -1,10 +1,11 @@
 """The shapes of many objects in columns, and whether no rule can find anything in them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from encord_dagster import codes_at_once, masks_at_once
 from encord_dagster.encord import plain, plain_shapes
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from encord_dagster.formats.rounded import Floats, Ints
+
+
+_WEIGHTS = (0.7390851332151607, 0.5671432904097838, 0.9159655941772190, 0.2614972128476428)  # no ratio of each other
+_shape, _box = attrgetter("shape"), attrgetter("bounding_box")
 
 
 class Shapes(msgspec.Struct, frozen=True):
@@ -47,8 +52,9 @@ def shapes_of(
     several = {place: one for place, one in polygons.items() if len(one.polygons) > 1 or len(one.polygons[0]) > 1}
     parts: list[tuple[Sequence[int], Columns]] = []
     if boxes:
-        made = _boxes(objects, boxes, sizes)
-        _refuse_twins(boxes, zip(on[boxes].tolist(), map(classes.__getitem__, boxes), made.hulls, strict=True))
+        made, sides = _boxes(objects, boxes, sizes)
+        if _may_be_twins(on[boxes], sides):
+            _refuse_twins(boxes, zip(on[boxes].tolist(), map(classes.__getitem__, boxes), made.hulls, strict=True))
         parts.append((boxes, made))
         keys += 4 * len(boxes)
     if rings:
@@ -71,6 +77,8 @@ def shapes_of(
 
 def _by_kind(objects: Sequence[plain.Object]) -> tuple[list[int], list[int], list[int], list[int]]:
     """The places of boxes, of polygons of one ring, of other polygons, and of masks."""
+    if set(map(_shape, objects)) == {"bounding_box"} and UnsetType not in set(map(type, map(_box, objects))):
+        return list(range(len(objects))), [], [], []
     boxes: list[int] = []
     rings: list[int] = []
     others: list[int] = []
@@ -90,16 +98,27 @@ def _by_kind(objects: Sequence[plain.Object]) -> tuple[list[int], list[int], lis
     return boxes, rings, others, masks
 
 
-def _boxes(objects: Sequence[plain.Object], places: list[int], sizes: "Ints") -> Columns:
-    given = [one for place in places if isinstance(one := objects[place].bounding_box, plain.Box)]
-    sides, odd = plain_shapes.boxes(given, sizes[places])
+def _boxes(objects: Sequence[plain.Object], places: list[int], sizes: "Ints") -> tuple[Columns, "Floats"]:
+    given = map(_box, objects if len(places) == len(objects) else map(objects.__getitem__, places))
+    sides, odd = plain_shapes.boxes([one for one in given if isinstance(one, plain.Box)], sizes[places])
     _refuse(places, odd)
-    return box_columns(sides)
+    return box_columns(sides), sides
 
 
 def _refuse(places: Sequence[int], odd: "NDArray[np.bool_]") -> None:
     if odd.any():
         raise Left(place for place, is_odd in zip(places, odd.tolist(), strict=True) if is_odd)
+
+
+def _may_be_twins(on: "Ints", sides: "Floats") -> bool:
+    """Whether two boxes on one frame may be the same, of whatever class."""
+    import numpy as np
+
+    mixed = on * np.e
+    for weight, column in zip(_WEIGHTS, sides.T, strict=True):
+        mixed += weight * column
+    mixed.sort()
+    return bool((mixed[1:] == mixed[:-1]).any())
 
 
 def _refuse_twins(places: Sequence[int], keys: Iterable[tuple[object, ...]]) -> None:

@@ -185,7 +185,7 @@ class Work:
         flags: Sequence[int],
     ) -> None:
         """Add to the index where the records of rows are, which take so many bytes."""
-        rows = map(bytes.fromhex, map(identity.row_identity, label_hashes, branch_names))
+        rows = identity.row_identities(label_hashes, branch_names)
         starts = accumulate(images, initial=self.at[0]), accumulate(annotations, initial=self.at[1])
         self.spools.index.write(b"".join(map(ENTRY.pack, rows, starts[0], images, starts[1], annotations, flags)))
         self.at = [self.at[0] + sum(images), self.at[1] + sum(annotations)]
