@@ -92,7 +92,7 @@ class Lane:
 
     def _rows(self, chunk: Chunk) -> Sequence[Row | None]:
         """Each row, if it can be decoded; none at all where they are not to be read together."""
-        if len(chunk.text) > large.LARGE and any(map(large.is_large, chunk.pieces)) or not is_utf8(chunk.text):
+        if large.may_be_large(chunk.text) and any(map(large.is_large, chunk.pieces)) or not is_utf8(chunk.text):
             return []
         return plain.decode_many(chunk.text) or list(map(_decoded, chunk.pieces))
 

@@ -24,8 +24,13 @@ _FILMS = tuple(name.encode() for name in plain.FILMS)
 
 def is_large(piece: RowSlice) -> bool:
     """Whether a row is to be converted in parts, or else alone."""
-    film = piece.length > LARGE and plain.type_in(piece.raw).lstrip(b'"').startswith(_FILMS)
-    return film or piece.length > LARGEST
+    return may_be_large(piece.raw)
+
+
+def may_be_large(text: bytes) -> bool:
+    """The same of a text of rows that are of one kind."""
+    film = len(text) > LARGE and plain.type_in(text).lstrip(b'"').startswith(_FILMS)
+    return film or len(text) > LARGEST
 
 
 def convert_in_parts(work: Work, piece: RowSlice) -> bool:
