@@ -1,4 +1,4 @@
-"""`python -m encord_dagster.stream.worker JOB`: converts one range of an export in a process of its own.
+"""Converts one range of an export in a process of its own.
 
 Job, progress and result are small JSON files in the range's folder; records never pass from process to process.
 """
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
@@ -23,6 +24,10 @@ _PROGRESS = struct.Struct("<qqq")  # rows, objects, bytes
 _FIRST = 2**20  # bytes of rows whose classes all processes know from the start
 _OFTEN = 0.5  # seconds
 UNUSUAL = 3  # exit code
+_PROGRAM = (
+    "from encord_dagster import process; process.begin(); "  # before all that is imported with this module
+    "from encord_dagster.stream import worker; worker.run()"
+)
 
 
 def start(job: Job) -> "subprocess.Popen[bytes]":
@@ -32,7 +37,8 @@ def start(job: Job) -> "subprocess.Popen[bytes]":
     home = str(Path(__file__).parents[2])
     paths = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": paths}
-    return subprocess.Popen([sys.executable, "-m", __name__, str(path)], env=environment, stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-c", _PROGRAM, str(path)]
+    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
 
 
 def result(job: Job, code: int) -> Done:
@@ -82,6 +88,6 @@ def main(path: Path) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    process.begin()
+def run() -> NoReturn:
+    """Do the job that the command line names."""
     process.end(main(Path(sys.argv[1])))
