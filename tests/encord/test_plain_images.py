@@ -63,7 +63,8 @@ def _reader() -> PlainReader:
     return PlainReader(relations=frozenset(), disclosure=disclosure, keep_going=True)
 
 
-def _columns(rows: RowColumns) -> object:
+def told_by(rows: RowColumns) -> object:
+    """All that is told of rows, to be compared."""
     of_frames = [answers for answers, frames in rows.answers for _ in range(frames)]
     pairs = zip(of_frames, rows.sheets, strict=True)
     answers = [held.at(one.object_hash, 0) for held, sheet in pairs for one in sheet]
@@ -77,7 +78,7 @@ def _together(documents: list[Any]) -> object:
     rows = [row for document in documents if isinstance(row := _decoded(document), plain.ImageRow)]
     assert len(rows) == len(documents)
     try:
-        return _columns(image_columns(rows, _reader()))
+        return told_by(image_columns(rows, _reader()))
     except NEVER:
         return None
 
@@ -86,7 +87,7 @@ def _one_by_one(documents: list[Any]) -> object:
     """The same, each read for itself."""
     rows = [bare_row(_decoded(document), _reader()) for document in documents]
     read = [row for row in rows if row]
-    return _columns(bare_columns(read)) if len(read) == len(rows) else None
+    return told_by(bare_columns(read)) if len(read) == len(rows) else None
 
 
 def _decoded(document: Any) -> Row:
