@@ -34,8 +34,8 @@ class Bitmask(msgspec.Struct, gc=False, rename={"code": "rleString"}):
     height: int
 
 
-class Object(msgspec.Struct, gc=False, rename="camel"):
-    """One object on one frame. The shapes that are rare stay unread."""
+class Object(msgspec.Struct, gc=False, rename="camel", kw_only=True):
+    """One object on one frame. Rare shapes stay unread. In the order of the platform fields are found sooner."""
 
     feature_hash: str
     object_hash: str
@@ -46,9 +46,9 @@ class Object(msgspec.Struct, gc=False, rename="camel"):
     confidence: float
     created_by: str | None
     created_at: str
-    manual_annotation: bool
     last_edited_by: str | UnsetType | None = UNSET
     last_edited_at: str | UnsetType | None = UNSET
+    manual_annotation: bool
     bounding_box: Box | UnsetType = UNSET
     polygon: Raw | UnsetType = UNSET
     polygons: Raw | UnsetType = UNSET
