@@ -67,8 +67,8 @@ def _joined(parts: Sequence[Frames]) -> Frames:
 
 
 def labelled_film(row: Row) -> plain.FilmRow | None:
-    """The row, if it is of a video or a series, and has objects."""
-    if not isinstance(row, plain.FilmRow):
+    """The row, if it is of a video or a series that has objects, and has no classifications."""
+    if not isinstance(row, plain.FilmRow) or bytes(row.classification_answers) != b"{}":
         return None
-    frames = chain.from_iterable(unit.labels.values() for unit in row.data_units.values())
-    return row if any(map(_objects, frames)) else None
+    labels = list(chain.from_iterable(unit.labels.values() for unit in row.data_units.values()))
+    return row if any(map(_objects, labels)) and not any(map(_classifications, labels)) else None

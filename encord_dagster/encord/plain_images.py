@@ -68,7 +68,8 @@ def _in_order(units: dict[str, plain.Image]) -> list[plain.Image]:
 
 
 def labelled_images(row: Row) -> plain.ImageRow | None:
-    """The row, if it is of images, and has objects."""
-    if isinstance(row, plain.ImageRow) and any(unit.labels.objects for unit in row.data_units.values()):
-        return row
-    return None
+    """The row, if it is of images that have objects, and has no classifications: one that has would be Odd for all."""
+    if not isinstance(row, plain.ImageRow) or bytes(row.classification_answers) != b"{}":
+        return None
+    labels = [unit.labels for unit in row.data_units.values()]
+    return row if any(map(_objects, labels)) and not any(map(_classifications, labels)) else None
