@@ -26,8 +26,10 @@ from encord_dagster.encord.scalars import HASH, HASH_CHARACTERS
 
 _NOWHERE = RowSlice(0, 0, 0, b"")
 _SHORTEST_KEY = 16  # characters
-_fields = attrgetter("object_hash", "feature_hash", "name", "confidence", "manual_annotation", "is_deleted", "reviews")
-_edited = attrgetter("last_edited_by", "last_edited_at")
+_fields = attrgetter(
+    *("object_hash", "feature_hash", "name", "confidence", "manual_annotation", "shape", "bounding_box"),
+    *("last_edited_by", "last_edited_at", "is_deleted", "reviews"),
+)
 
 
 class Left(Exception):
@@ -111,23 +113,25 @@ class Columns(NamedTuple):
     names: Sequence[str]
     confidences: Sequence[float]
     manual: Sequence[bool]
+    shapes: Sequence[str]
+    boxes: Sequence[plain.Box | UnsetType]
     keys: int
 
 
 def columns(objects: Sequence[plain.Object]) -> Columns:
     """The fields of objects. Left where something is to be said about some."""
-    object_hashes, feature_hashes, names, confidences, manual, *rare = zip(*map(_fields, objects), strict=True)
-    is_rare = set(map(type, chain.from_iterable(rare))) != {UnsetType}
+    found = zip(*map(_fields, objects), strict=True)
+    object_hashes, feature_hashes, names, confidences, manual, shapes, boxes, *edited, deleted, reviews = found
+    is_rare = not deleted.count(UNSET) == reviews.count(UNSET) == len(objects)
     levels = set(confidences)
-    fine = min(levels) >= 0.0 and max(levels) <= 1.0 and not (is_rare and True in rare[0])
+    fine = min(levels) >= 0.0 and max(levels) <= 1.0 and not (is_rare and True in deleted)
     fine = fine and all(map(HASH.fullmatch, set(feature_hashes))) and _are_hashes(object_hashes)
     if not (fine and all(map(_is_clean, set(names)))):
         raise Left(place for place, one in enumerate(objects) if not _is_fine(one))
-    edited = list(map(type, chain.from_iterable(map(_edited, objects))))
-    keys = 13 * len(objects) - edited.count(UnsetType)
+    keys = 13 * len(objects) - sum(column.count(UNSET) for column in edited)
     if is_rare:
-        keys += sum(1 + _keys_of_rare(one) for one in chain.from_iterable(rare) if one is not UNSET)
-    return Columns(object_hashes, feature_hashes, names, confidences, manual, keys)
+        keys += sum(1 + _keys_of_rare(one) for one in chain(deleted, reviews) if one is not UNSET)
+    return Columns(object_hashes, feature_hashes, names, confidences, manual, shapes, boxes, keys)
 
 
 def _is_fine(one: plain.Object) -> bool:

@@ -90,7 +90,8 @@ def boxes(given: Sequence[Fractions], frames: "Ints") -> tuple["Floats", "Flags"
     packed = np.frombuffer(_PACKER.encode(given), dtype=np.uint8)[-_PACKED * len(given) :].reshape(len(given), _PACKED)
     found = packed[:, 1:].reshape(len(given), 4, -1)[:, :, 3:].copy().view(">f8")[:, :, 0].astype(np.float64)
     starts, sides = found[:, :2], found[:, 2:]
-    odd = np.logical_or.reduce((starts < 0.0) | (sides <= 0.0) | (starts + sides > 1.0), axis=1)
+    outside = (starts < 0.0) | (sides <= 0.0) | (starts + sides > 1.0)
+    odd = outside[:, 0] | outside[:, 1]
     return np.concatenate(((starts + 0.0) * frames, sides * frames), axis=1), odd
 
 

@@ -1,7 +1,6 @@
 """The shapes of many objects in columns, and whether no rule can find anything in them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,6 +8,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from encord_dagster import codes_at_once, masks_at_once
 from encord_dagster.encord import plain, plain_shapes
+from encord_dagster.encord.plain_many import Columns as Told
 from encord_dagster.encord.plain_many import Left
 from encord_dagster.encord.scalars import UNREADABLE
 from encord_dagster.formats import forms, rounded
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 
 _WEIGHTS = (0.7390851332151607, 0.5671432904097838, 0.9159655941772190, 0.2614972128476428)  # no ratio of each other
-_shape, _box = attrgetter("shape"), attrgetter("bounding_box")
 
 
 class Shapes(msgspec.Struct, frozen=True):
@@ -40,21 +39,22 @@ class Shapes(msgspec.Struct, frozen=True):
 
 
 def shapes_of(
-    objects: Sequence[plain.Object], classes: Sequence[str], frames: Sequence[tuple[int, int]], counts: Sequence[int]
+    objects: Sequence[plain.Object], told: Told, frames: Sequence[tuple[int, int]], counts: Sequence[int]
 ) -> Shapes:
-    """The shapes of objects of such classes on frames of such sizes, `counts` on each. Left where some are not fine."""
+    """The shapes of objects with such fields on frames of such sizes, `counts` on each. Left where some are odd."""
     import numpy as np
 
     on = np.repeat(np.arange(len(frames)), counts)
     sizes = np.array(frames)[on]
-    boxes, rings, nested, masks = _by_kind(objects)
+    boxes, rings, nested, masks = _by_kind(objects, told)
     polygons, keys = _polygons(objects, nested, sizes)
     several = {place: one for place, one in polygons.items() if len(one.polygons) > 1 or len(one.polygons[0]) > 1}
     parts: list[tuple[Sequence[int], Columns]] = []
     if boxes:
-        made, sides = _boxes(objects, boxes, sizes)
+        made, sides = _boxes(told.boxes, boxes, sizes)
         if _may_be_twins(on[boxes], sides):
-            _refuse_twins(boxes, zip(on[boxes].tolist(), map(classes.__getitem__, boxes), made.hulls, strict=True))
+            classes = [told.feature_hashes[place] for place in boxes]
+            _refuse_twins(boxes, zip(on[boxes].tolist(), classes, made.hulls, strict=True))
         parts.append((boxes, made))
         keys += 4 * len(boxes)
     if rings:
@@ -75,9 +75,9 @@ def shapes_of(
     return Shapes(*_merged(parts)[:3], losses, keys)
 
 
-def _by_kind(objects: Sequence[plain.Object]) -> tuple[list[int], list[int], list[int], list[int]]:
+def _by_kind(objects: Sequence[plain.Object], told: Told) -> tuple[list[int], list[int], list[int], list[int]]:
     """The places of boxes, of polygons of one ring, of other polygons, and of masks."""
-    if set(map(_shape, objects)) == {"bounding_box"} and UnsetType not in set(map(type, map(_box, objects))):
+    if set(told.shapes) == {"bounding_box"} and UnsetType not in set(map(type, told.boxes)):
         return list(range(len(objects))), [], [], []
     boxes: list[int] = []
     rings: list[int] = []
@@ -98,9 +98,9 @@ def _by_kind(objects: Sequence[plain.Object]) -> tuple[list[int], list[int], lis
     return boxes, rings, others, masks
 
 
-def _boxes(objects: Sequence[plain.Object], places: list[int], sizes: "Ints") -> tuple[Columns, "Floats"]:
-    given = map(_box, objects if len(places) == len(objects) else map(objects.__getitem__, places))
-    sides, odd = plain_shapes.boxes([one for one in given if isinstance(one, plain.Box)], sizes[places])
+def _boxes(boxes: Sequence[plain.Box | UnsetType], places: list[int], sizes: "Ints") -> tuple[Columns, "Floats"]:
+    given = boxes if len(places) == len(boxes) else [boxes[place] for place in places]
+    sides, odd = plain_shapes.boxes([one for one in given if one is not UNSET], sizes[places])
     _refuse(places, odd)
     return box_columns(sides), sides
 
