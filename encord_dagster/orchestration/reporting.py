@@ -17,11 +17,16 @@ RECORDS_PER_QUERY = 1000
 
 
 def log_exports(
-    context: dg.AssetExecutionContext, keys: Sequence[str], batch: Batch, config: LabelSetConfig
+    context: dg.AssetExecutionContext,
+    keys: Sequence[str],
+    batch: Batch,
+    config: LabelSetConfig,
+    *,
+    newest: latest.Newest | None,
 ) -> events.Recorded:
     """Log materializations and then checks of all keys; the last materialization of each asset and key."""
     selected = context.selected_asset_keys
-    for event in events.materializations(keys, batch, config=config, selected=selected):
+    for event in events.materializations(keys, batch, config=config, selected=selected, newest=newest):
         context.log_event(event)
     recorded = _recorded(context.instance, selected, keys)
     for verdict in events.verdicts(keys, batch, config=config, selected=selected, recorded=recorded):
@@ -34,13 +39,13 @@ def log_latest(
     lake: ObjectStore,
     config: LabelSetConfig,
     *,
+    state: latest.Newest,
     recorded: events.Recorded,
     new: bool,
 ) -> None:
     """Show the newest version in the run that committed; the rules' verdicts differ only where it is new."""
-    state = latest.newest(lake, config.name)
-    if state is None:
-        return
+    version = str(state.records[-1].version)
+    context.instance.add_run_tags(context.run.run_id, {names.LABEL_SET_TAG: config.name, names.VERSION_TAG: version})
     fired = latest.findings_by_rule(lake, config.name) if new else None
     label_set = names.asset_key(config.name, "label_set")
     upto = max((record.storage_id for (asset, _), record in recorded.items() if asset == label_set), default=None)
