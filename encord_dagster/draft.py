@@ -1,11 +1,12 @@
 """What a run would change: the rows that its exports decide, converted. What one export brought can be taken back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 
 from encord_dagster import identity
+from encord_dagster.accounting import rule_counts
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.encord.ontology import Ontology
@@ -75,8 +76,11 @@ class Draft:
             _restore(self.decided_by, key, decider)
         self.datasets, self.defined = set(self._datasets_before), dict(self._defined_before)
 
-    def take(self, offer: Offer, event: RowEvent) -> Taken:
-        """Offer a row; convert it where it decides its content and the content is new. RowError leaves no trace."""
+    def take(self, offer: Offer, event: RowEvent, found: Sequence[Finding]) -> Taken:
+        """Offer a row; convert it where it decides its content and the content is new. RowError leaves no trace.
+
+        `found` is what its reading has brought up.
+        """
         categories = self.categories.claim(offer.classes(self._ontology))
         row = offer.fit(categories)
         key = identity.row_identity(row.label_hash, row.branch_name)
@@ -91,6 +95,7 @@ class Draft:
         if wins:
             if is_new:
                 change, made = self._converted(offer, row, event, categories)
+                change = msgspec.structs.replace(change, rules=rule_counts((*findings, *found)))
             self._decide(key, event, change)
         if row.dataset_hash:
             self.datasets.add(row.dataset_hash)

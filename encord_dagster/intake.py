@@ -177,7 +177,7 @@ class Intake:
             return self._retired(reading, row)
         if offer and event and reading.status == "accepted":
             try:
-                taken = self.draft.take(offer, event)
+                taken = self.draft.take(offer, event, reading.findings)
             except RowError as error:  # it reads, and no format can hold it
                 more = [Finding(error.reason, "error", Location(row=event.label_hash), str(error))]
                 reading, row = msgspec.structs.replace(reading, status="quarantined"), None

@@ -29,7 +29,8 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "privacy.md"
 Fields = dict[str, set[str]]  # file -> dotted fields; `*` stands for keys that are data
 
 MAPS = {  # objects whose keys are data
-    *("buckets", "nodes", "id_overrides", "files", "losses", "objects_excluded", "named", "shards", "@context"),
+    *("buckets", "nodes", "id_overrides", "files", "losses", "objects_excluded", "named", "shards"),
+    *("rules", "@context"),
     *("attributes.classifications", "classifications.attributes"),
 }
 

@@ -1,9 +1,15 @@
 """The rules that fired on a version, and where to look first."""
 
+from collections import Counter
+from itertools import islice
+
 import msgspec
 
-from encord_dagster.findings import Finding
+from encord_dagster.findings import Finding, Location
+from encord_dagster.label_set import events
 from encord_dagster.label_set.read import Version
+
+LOOKED_INTO = 20  # of the newest exports, for a finding of each rule
 
 
 class Fired(msgspec.Struct, frozen=True):
@@ -15,7 +21,37 @@ class Fired(msgspec.Struct, frozen=True):
 
 
 def fired(version: Version) -> dict[str, Fired]:
-    """Findings of a version and of its rows, by rule. Reads all of its row events."""
+    """How often each rule fired on a version, its rows, and the exports that it came with.
+
+    Versions of older releases do not count them: all row events are read then.
+    """
+    root, record = version.root, version.record
+    if root.rules is None:
+        return _counted(version)
+    found: dict[str, Fired] = {}
+    counts = Counter(root.rules)
+    own = {entry.id for entry in record.exports}
+    for finding in record.doubts:
+        counts[finding.rule] += 1
+        found.setdefault(finding.rule, Fired(0, finding))
+    for entry in islice(version.newest_first(), max(LOOKED_INTO, len(own))):
+        if entry.id not in own and counts.keys() <= found.keys():
+            break
+        for row, finding in events.findings_of(events.read_events(version.lake, entry.events)):
+            counts[finding.rule] += row is None and entry.id in own
+            if counts[finding.rule]:
+                found.setdefault(finding.rule, Fired(0, finding, entry.events.key))
+    unknown = "no finding of it is in the row events of the newest exports; the table of findings has all of them"
+    return {
+        rule: msgspec.structs.replace(
+            found.get(rule) or Fired(0, Finding(rule, "info", Location(), unknown)), count=count
+        )
+        for rule, count in counts.items()
+        if count
+    }
+
+
+def _counted(version: Version) -> dict[str, Fired]:
     found: dict[str, Fired] = {}
     for key, finding in version.found():
         known = found.get(finding.rule) or Fired(0, finding, key)

@@ -59,6 +59,7 @@ class State:
                 images=0,
                 annotations=0,
                 losses={},
+                rules={},
             )
         self.build_on(root)
 

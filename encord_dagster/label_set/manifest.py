@@ -48,6 +48,7 @@ class BucketRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 0  # that its content came with, so no part of any digest; 0 where an older release wrote it
     export_hash: str = ""  # that its content came with, no part of any digest either; "" where there was none
     exports: int = 0  # in the history that its content came with, no part of any digest either
+    rules: dict[str, int] = {}  # how often each rule fired on the event that its content came with
 
 
 class Patch(msgspec.Struct, frozen=True):
@@ -122,6 +123,7 @@ class Root(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     coco_rows: int = 0  # rows that came as COCO
     defined: tuple[str, ...] = ()  # feature hashes of the categories that an ontology names, also without objects
     nodes: dict[str, NodeRef] = {}
+    rules: dict[str, int] | None = None  # those of its rows; None where an older release wrote some of these
 
 
 class ExportEntry(msgspec.Struct, frozen=True, kw_only=True):

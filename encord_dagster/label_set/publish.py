@@ -173,6 +173,7 @@ def next_root(state: State, terms: Terms, changes: Changes) -> tuple[Root, int]:
         annotations=old.annotations + gained(lambda row: row.annotations),
         coco_rows=old.coco_rows + gained(lambda row: row.source == "coco"),
         losses=totals.losses(old.losses, before.values(), changes.rows.values()),
+        rules=totals.rules(old.rules, before.values(), changes.rows.values()),
     )
     return _with_files(state, terms, root, numbers), len(written)
 
@@ -193,6 +194,7 @@ def _nothing(terms: Terms) -> Root:
         tombstones=0,
         images=0,
         annotations=0,
+        rules={},
     )
 
 

@@ -31,12 +31,25 @@ def classes(
 
 def losses(held: Mapping[str, int], before: Iterable[BucketRow], after: Iterable[BucketRow]) -> dict[str, int]:
     """Losses by code: what was held, without the rows before, with the rows after the change."""
+    return _counts(held, (row.losses for row in before), (row.losses for row in after))
+
+
+def rules(
+    held: Mapping[str, int] | None, before: Iterable[BucketRow], after: Iterable[BucketRow]
+) -> dict[str, int] | None:
+    """How often each rule fired, likewise; None where that is not known of some rows."""
+    return None if held is None else _counts(held, (row.rules for row in before), (row.rules for row in after))
+
+
+def _counts(
+    held: Mapping[str, int], before: Iterable[Mapping[str, int]], after: Iterable[Mapping[str, int]]
+) -> dict[str, int]:
     counts = Counter(held)
-    for row in before:
-        counts.subtract(row.losses)
-    for row in after:
-        counts.update(row.losses)
-    return {code: counts[code] for code in sorted(counts) if counts[code]}
+    for one in before:
+        counts.subtract(one)
+    for one in after:
+        counts.update(one)
+    return {name: counts[name] for name in sorted(counts) if counts[name]}
 
 
 def categories(

@@ -171,6 +171,9 @@ class _Verification:
         held = sum((self.totals[named.ref.key] for named in tree.upper(root).values()), Counter())
         stated = Counter(rows=root.rows, tombstones=root.tombstones, images=root.images, annotations=root.annotations)
         stated.update({f"loss {code}": count for code, count in root.losses.items()}, coco_rows=root.coco_rows)
+        if root.rules is None:  # older releases did not count them
+            held = Counter({name: count for name, count in held.items() if not name.startswith("rule ")})
+        stated.update({f"rule {name}": count for name, count in (root.rules or {}).items()})
         if held != stated:
             self._problem(f"{key}: it states {dict(stated)}, its buckets hold {dict(held)}")
 
@@ -267,4 +270,5 @@ def _counted(bucket: Bucket) -> Counter[str]:
     for row in bucket.rows:
         counts.update(tombstones=row.fragment is None, images=row.images, annotations=row.annotations)
         counts.update({f"loss {code}": count for code, count in row.losses.items()}, coco_rows=row.source == "coco")
+        counts.update({f"rule {name}": count for name, count in row.rules.items()})
     return counts

@@ -81,7 +81,7 @@ def _beside(label_set: "LabelSet", version: "Version") -> "Beside | None":
 
 
 def findings_by_rule(lake: ObjectStore, name: str) -> "dict[str, Fired]":
-    """The rules that fired on the newest version and its rows. Reads all of its row events."""
+    """The rules that fired on the newest version and its rows."""
     from encord_dagster.label_set.fired import fired
     from encord_dagster.label_set.read import open_label_set
 
