@@ -1,19 +1,15 @@
 """From exports to run requests: tags, ranges, and run keys that never repeat."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import dagster as dg
 
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.sweep import Request
 
-ACTIVE = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+WAITING = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING)
+ACTIVE = (*WAITING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+KEYS_PER_INSERT = 500  # Dagster puts a call's keys into one SQL list
 
 
 def run_request(
@@ -31,9 +27,21 @@ def run_request(
     return dg.RunRequest(run_key=f"{name}/{first}..{last}/{attempt}", tags=tags)
 
 
-def in_flight(partitions: list[str], *, name: str, instance: dg.DagsterInstance) -> set[str]:
-    """Exports that a waiting or running run of this label set is for."""
-    active = instance.get_runs(dg.RunsFilter(tags={names.LABEL_SET_TAG: name}, statuses=ACTIVE))
+def add_partitions(instance: dg.DagsterInstance, partitions_name: str, keys: Sequence[str]) -> None:
+    """Make keys dynamic partitions, in this order."""
+    for start in range(0, len(keys), KEYS_PER_INSERT):
+        instance.add_dynamic_partitions(partitions_name, keys[start : start + KEYS_PER_INSERT])
+
+
+def in_flight(
+    partitions: list[str],
+    *,
+    name: str,
+    instance: dg.DagsterInstance,
+    statuses: Collection[dg.DagsterRunStatus] = ACTIVE,
+) -> set[str]:
+    """Partitions that a run of this label set is for which waits or is running."""
+    active = instance.get_runs(dg.RunsFilter(tags={names.LABEL_SET_TAG: name}, statuses=list(statuses)))
     place = {key: number for number, key in enumerate(partitions)}
     return {key for run in active for key in _keys_of(run.tags, partitions, place)}
 

@@ -10,6 +10,8 @@ from encord_dagster.storage.protocol import ObjectStore
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from encord_dagster.storage.queue import Queue
+
 
 class S3Clients(Protocol):
     """Whatever hands out boto3 S3 clients, as `dagster_aws.s3.S3Resource` does."""
@@ -42,6 +44,7 @@ class LabelSetStores(dg.ConfigurableResource[object]):
     landing_url: str
     lake_url: str
     s3: dg.ResourceDependency[S3Clients]
+    queue_url: str | None = None
 
     def landing(self) -> ObjectStore:
         """The prefix that exports arrive in."""
@@ -50,6 +53,14 @@ class LabelSetStores(dg.ConfigurableResource[object]):
     def lake(self) -> ObjectStore:
         """The prefix that the label set is written to."""
         return self._open(self.lake_url)
+
+    def queue(self) -> "Queue | None":
+        """The SQS queue that notifications of the landing prefix come to, if there is one."""
+        if not self.queue_url:
+            return None
+        from encord_dagster.storage.queue import Queue
+
+        return Queue(self.queue_url)
 
     def _open(self, url: str) -> ObjectStore:
         from encord_dagster.storage.open import open_store
