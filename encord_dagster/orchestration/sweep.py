@@ -31,7 +31,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     exports: int = 100
-    listed: int = 50_000
+    listed: int = 60_000
     seconds: float = 20.0
 
 

@@ -120,11 +120,11 @@ def test_blocks_hold_only_wanted_neighbours() -> None:
 KNOWN = 100_000
 INTERVAL = 30  # the sensor's default
 LATE = 5  # the daemon looks every five seconds which sensors are due
-TICK = 12  # a generous time for one tick: 50 pages of S3, 200 ms each, and Dagster
+TICK = 15  # a generous time for one tick: 60 pages of S3, 200 ms each, and Dagster
 
 
-@pytest.mark.parametrize("place", [0, 1, 49_999, 50_000, 50_001, 99_999, KNOWN], ids=str)
-@pytest.mark.parametrize("moment", [0, 1, TICK - 1, TICK, INTERVAL, INTERVAL + LATE], ids=str)
+@pytest.mark.parametrize("place", [0, 59_999, 60_000, 99_999, KNOWN], ids=str)
+@pytest.mark.parametrize("moment", [0, TICK, INTERVAL, INTERVAL + LATE], ids=str)
 def test_a_new_export_among_a_hundred_thousand_is_asked_for_within_two_minutes(place: int, moment: int) -> None:
     """Wherever its key sorts and whenever it comes: by a clock of ours, over the sweep's own limits."""
     keys = [f"{number:06}" for number in range(KNOWN)]
@@ -134,9 +134,8 @@ def test_a_new_export_among_a_hundred_thousand_is_asked_for_within_two_minutes(p
     while asked < 0:
         there = sorted([*keys, new]) if now >= arrives else keys  # worst: a page is listed as the tick begins
         start = bisect_right(there, cursor.after)
-        seen = sweep(
-            map(_keyed, there[start:]), known=known, cursor=cursor, look=_look, limits=Limits(), expired=_never
-        )
+        listed = map(_keyed, there[start:])
+        seen = sweep(listed, known=known, cursor=cursor, look=_look, limits=Limits(), expired=_never)
         cursor = seen.cursor
         asked = now + TICK if seen.new else -1
         now += INTERVAL + LATE
@@ -157,7 +156,7 @@ def test_a_pass_over_a_hundred_thousand_takes_two_ticks() -> None:
     rest = [export for export in exports if export.key > first.cursor.after]
     second = sweep(rest, known=known, cursor=first.cursor, look=_look, limits=Limits(), expired=_never)
 
-    assert (first.listed, second.listed, second.complete) == (50_000, 50_000, True)
+    assert (first.listed, second.listed, second.complete) == (60_000, 40_000, True)
 
 
 def test_what_a_tick_left_behind_is_what_was_added_behind_the_last_one_that_was_done() -> None:
