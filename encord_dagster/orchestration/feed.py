@@ -50,12 +50,12 @@ def named_keys(body: str, url: str) -> list[str]:
             read = msgspec.json.decode(read.Message, type=_Body)
     except msgspec.DecodeError:  # ValidationError is one
         return []
-    # S3 encodes keys as forms do, EventBridge does not.
-    places = [(one.s3.bucket.name, unquote_plus(one.s3.object.key)) for one in read.Records]
-    places.append((read.detail.bucket.name, read.detail.object.key))
+    # S3 encodes keys as forms do; EventBridge and some other stores do not. What is not there costs one look.
+    places = [read.detail, *(one.s3 for one in read.Records)]
+    keys = [(place.bucket.name, key) for place in places for key in (unquote_plus(place.object.key), place.object.key)]
     start = f"{url}/"
-    found = [f"s3://{bucket}/{key}" for bucket, key in places if key]
-    return [key[len(start) :] for key in found if key.startswith(start)]
+    found = dict.fromkeys(f"s3://{bucket}/{key}" for bucket, key in keys if key)
+    return [key[len(start) :] for key in found if key.startswith(start) and key != start]
 
 
 class Feed:

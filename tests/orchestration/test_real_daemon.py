@@ -1,0 +1,96 @@
+"""The real daemon, killed at every stage of a tick and at any other time: each object is processed once."""
+
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from encord_dagster import open_label_set
+from encord_dagster.label_set.sources import refused_of_day
+from encord_dagster.landing import day_of, exports_in
+from encord_dagster.orchestration import names
+from encord_dagster.storage.open import open_store
+from tests.lakes import images_export
+from tests.orchestration.daemons import WAIT_SECONDS, Site, site
+
+STAGES = (
+    "TICK_CREATED",
+    "TICK_HELD",
+    "PARTITIONS_ADDED",
+    "RUN_IDS_RESERVED",
+    "RUN_CREATED",
+    "RUN_LAUNCHED",
+)
+FIRST = images_export(1, seed=1)
+
+pytestmark = pytest.mark.slow
+
+
+def ends(place: Site) -> Counter[str]:
+    """How often each object that lies in the landing folder was published, observed or quarantined, by key."""
+    lake = open_store(str(place.lake))
+    found = Counter(entry.id for record in open_label_set(lake, "street").log() for entry in record.exports)
+    exports = list(exports_in(open_store(str(place.landing))))
+    for day in {day_of(export.id) for export in exports}:
+        found.update(set(refused_of_day(lake, "street", day)))
+    same = {info.key.split("/")[3] for info in lake.list("label_sets/street/exports/") if "/same-as-" in info.key}
+    found.update(same)
+    return Counter({export.key: found[export.id] for export in exports})
+
+
+def at_rest(place: Site) -> bool:
+    """Whether every object has come to an end and no run is on its way."""
+    return all(ends(place).values()) and all(run.is_finished for run in place.runs())
+
+
+def runs_by_export(place: Site) -> Counter[str]:
+    """How many runs there were for each single export."""
+    return Counter(run.tags.get(names.PARTITION_TAG, "range") for run in place.runs())
+
+
+def test_a_daemon_that_is_killed_loses_nothing_and_does_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each stage of a tick with a new export, a bad one and a copy of the first; then at random in a burst."""
+    with site(tmp_path) as place:
+        monkeypatch.setenv("DAGSTER_HOME", str(place.home))
+        for number, stage in enumerate(STAGES):
+            place.deliver(
+                **{
+                    f"good-{number}": FIRST if number == 0 else images_export(1, seed=100 + number),
+                    f"bad-{number}": b"no JSON %d" % number,
+                }
+            )
+            if number:
+                place.deliver(**{f"copy-{number}": FIRST})
+            doomed = place.daemon(kill_at=stage)
+            assert doomed.wait(WAIT_SECONDS) == -9, stage
+            daemon = place.daemon()
+            place.wait(f"all is done after {stage}", lambda: at_rest(place))
+            place.kill(daemon)
+        single = runs_by_export(place)
+        burst_of_kills(place)
+
+        assert set(ends(place).values()) == {1}
+        assert len(ends(place)) == 3 * len(STAGES) - 1 + BURST
+        assert set(single.values()) == {1}, single
+        without = {export.key for export in exports_in(open_store(str(place.landing))) if export.id not in single}
+        assert {key for key in without if not key.startswith(("copy", "burst"))} == set(), single
+
+
+BURST = 24
+
+
+def burst_of_kills(place: Site) -> None:
+    """Exports arrive while one daemon after the other is killed."""
+    chance = random.Random(7)
+    for number in range(6):
+        for part in range(BURST // 6):
+            place.deliver(**{f"burst-{number}-{part}": images_export(1, seed=1000 + 10 * number + part)})
+        daemon = place.daemon()
+        time.sleep(chance.uniform(3, 9))
+        place.kill(daemon)
+    place.daemon()
+    place.wait("all is done after the burst", lambda: at_rest(place))
