@@ -22,7 +22,7 @@ class S3Clients(Protocol):
 
 
 class EnvironmentS3(dg.ConfigurableResource[object]):
-    """A `dagster_aws.s3.S3Resource` that is imported when a client is asked for, not when definitions load.
+    """Clients of boto3, which is imported when one is asked for, not when definitions load. It needs no dagster-aws.
 
     Credentials come from boto3's usual chain: variables, profile, instance role.
     """
@@ -32,10 +32,9 @@ class EnvironmentS3(dg.ConfigurableResource[object]):
 
     def get_client(self) -> "S3Client":
         """A boto3 S3 client."""
-        from dagster_aws.s3 import S3Resource  # 0.9 s, and only s3:// urls need it
+        from encord_dagster.storage.open import default_client
 
-        client: S3Client = S3Resource(region_name=self.region_name, endpoint_url=self.endpoint_url).get_client()
-        return client
+        return default_client(region_name=self.region_name, endpoint_url=self.endpoint_url)
 
 
 class LabelSetStores(dg.ConfigurableResource[object]):
