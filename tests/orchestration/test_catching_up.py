@@ -1,6 +1,7 @@
 """Historic exports by the thousand: bounded runs, and one bad export among a hundred good ones."""
 
 import hashlib
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -10,7 +11,9 @@ from encord_dagster.label_set.sources import record_source
 from encord_dagster.landing import exports_in
 from encord_dagster.orchestration import latest, names
 from encord_dagster.orchestration.specs import ROLL_UP
+from encord_dagster.storage.open import open_store
 from tests.lakes import images_export
+from tests.orchestration.projects import FIVE_LINES, Project
 from tests.orchestration.world import NAME, PARTITIONS, World
 
 ASSETS = ("raw_export", "label_rows", "quarantine", "coco", "masks", "tables", "label_set")
@@ -103,3 +106,31 @@ GOOD_ANYWAY = ("raw_export",)
 def data_versions(made: dict[str | None, dg.AssetMaterialization]) -> dict[str | None, str]:
     """The data version of each partition."""
     return {key: (event.tags or {})["dagster/data_version"] for key, event in made.items()}
+
+
+def test_dg_launches_a_range_in_one_run_and_a_bad_export_costs_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`dg launch --partition-range` wants `backfill: single_run`; the README says so."""
+    project = Project(tmp_path / "project", monkeypatch).lay_out()
+    folder = project.write("street", f"{FIVE_LINES}  backfill: single_run\n").parent
+    landing, lake = open_store(str(folder / "landing")), open_store(str(folder / "lake"))
+    for number in range(4):
+        landing.create(f"{number}.json", images_export(1, seed=number) if number else b"no JSON")
+    exports = {export.id: export.key for export in exports_in(landing)}
+    for export in exports_in(landing):
+        record_source(lake, NAME, export)
+    assert project.call("list", "defs").code == 0  # makes the instance's folder
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions(PARTITIONS, list(exports))
+    first, *_, last = exports
+
+    chosen = " or ".join(f'key:"street/{asset}"' for asset in ASSETS)
+    launched = project.call("launch", "--assets", chosen, "--partition-range", f"{first}...{last}")
+
+    with dg.DagsterInstance.get() as instance:
+        shown = instance.get_materialized_partitions(dg.AssetKey([NAME, "label_set"]))
+        runs = instance.get_runs()
+    assert launched.code != 0
+    assert [run.status for run in runs] == [dg.DagsterRunStatus.FAILURE]
+    assert {exports[key] for key in shown} == {"1.json", "2.json", "3.json"}

@@ -1,19 +1,22 @@
 """The real daemon, killed at every stage of a tick and at any other time: each object is processed once."""
 
+import json
 import random
 import time
 from collections import Counter
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from encord_dagster import open_label_set
-from encord_dagster.label_set.sources import refused_of_day
+from encord_dagster.label_set.sources import record_source, refused_of_day
 from encord_dagster.landing import day_of, exports_in
 from encord_dagster.orchestration import names
 from encord_dagster.storage.open import open_store
 from tests.lakes import images_export
 from tests.orchestration.daemons import WAIT_SECONDS, Site, site
+from tests.orchestration.test_catching_up import ASSETS
 
 STAGES = (
     "TICK_CREATED",
@@ -47,8 +50,15 @@ def at_rest(place: Site) -> bool:
 
 
 def runs_by_export(place: Site) -> Counter[str]:
-    """How many runs there were for each single export."""
-    return Counter(run.tags.get(names.PARTITION_TAG, "range") for run in place.runs())
+    """How many runs there were for each export."""
+    with dg.DagsterInstance.get() as instance:
+        partitions = list(instance.get_dynamic_partitions(names.exports_partitions("street")))
+    found: Counter[str] = Counter()
+    for run in place.runs():
+        one = run.tags.get(names.PARTITION_TAG, "")
+        first, last = (run.tags.get(tag, one) for tag in (names.RANGE_START_TAG, names.RANGE_END_TAG))
+        found.update(partitions[partitions.index(first) : partitions.index(last) + 1])
+    return found
 
 
 def test_a_daemon_that_is_killed_at_any_stage_of_a_tick_loses_nothing_and_asks_for_nothing_twice(
@@ -93,4 +103,42 @@ def test_daemons_that_are_killed_at_random_in_a_burst_lose_nothing(
         place.wait("all is done after the burst", lambda: at_rest(place))
 
         assert len(ends(place)) == 24
+        assert set(ends(place).values()) == {1}
+
+
+BACKFILL = """\
+mutation Backfill($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+
+
+def test_a_backfill_from_the_page_publishes_the_good_and_names_the_bad(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the button sends it: one run, red, with each export's own events; the sensor is off."""
+    with site(tmp_path, running=False) as place:
+        monkeypatch.setenv("DAGSTER_HOME", str(place.home))
+        place.deliver(bad=b"no JSON", **{f"good-{number}": images_export(1, seed=number) for number in range(9)})
+        exports = {export.id: export.key for export in exports_in(open_store(str(place.landing)))}
+        for export in exports_in(open_store(str(place.landing))):
+            record_source(open_store(str(place.lake)), "street", export)
+        with dg.DagsterInstance.get() as instance:
+            instance.add_dynamic_partitions(names.exports_partitions("street"), list(exports))
+        assets = [{"path": ["street", asset]} for asset in ASSETS]
+        params = json.dumps({"params": {"assetSelection": assets, "partitionNames": list(exports)}})
+
+        told = place.call("dagster_graphql.cli", "-w", "workspace.yaml", "-t", BACKFILL, "-v", params)
+        place.daemon()
+        place.wait("the backfill's run is done", lambda: any(run.is_finished for run in place.runs()))
+
+        with dg.DagsterInstance.get() as instance:
+            shown = instance.get_materialized_partitions(dg.AssetKey(["street", "label_set"]))
+        assert "LaunchBackfillSuccess" in told
+        assert [run.status for run in place.runs()] == [dg.DagsterRunStatus.FAILURE]
+        assert {exports[key] for key in shown} == set(exports.values()) - {"bad.json"}
         assert set(ends(place).values()) == {1}

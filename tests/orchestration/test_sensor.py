@@ -1,6 +1,7 @@
 """The sensor over a landing prefix: what it adds, requests, records and says."""
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from encord_dagster.label_set.sources import find_export
 from encord_dagster.landing import Export, exports_in
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.sweep import Sighting
+from encord_dagster.storage.memory import MemoryStore
 from encord_dagster.storage.protocol import ObjectStore
 from tests.orchestration.world import NAME, PARTITIONS, World
 
@@ -315,3 +317,40 @@ def test_deleted_partitions_cost_nothing_but_a_look(ticking: World) -> None:
 
     assert [request.partition_key for request in again.requests] == [first.added[0]]
     assert ticking.tick(again.cursor).requests == []
+
+
+def test_what_is_deleted_after_it_was_seen_is_not_asked_for_again(ticking: World) -> None:
+    """Nor is what is left; the same key with other bytes later is another export."""
+    ticking.deliver("a.json", "b.json")
+    first = ticking.tick()
+    ticking.landing.delete("a.json")
+
+    second = ticking.tick(first.cursor)
+    ticking.deliver("a.json", data=b"others")
+    third = ticking.tick(second.cursor)
+
+    assert (second.requests, second.added) == ([], [])
+    assert len(third.added) == 1
+    assert third.added[0] not in first.added
+
+
+def test_a_clock_that_jumps_hides_nothing(ticking: World) -> None:
+    """The store's times go back a year and forth ten: they are part of ids, and of no decision."""
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+    cursor, added = None, list[str]()
+    for number, days in enumerate((0, -365, 3650, -1, 0)):
+        now = moment + timedelta(days=days)
+        set_clock(ticking, now)
+        ticking.deliver(f"{9 - number}.json")
+        tick = ticking.tick(cursor)
+        cursor = tick.cursor
+        added += [request.partition_key or "" for request in tick.requests]
+
+    assert sorted(added) == sorted(_ids(ticking))
+    assert len(added) == 5
+
+
+def set_clock(world: World, now: datetime) -> None:
+    """Have the landing store think that it is then."""
+    assert isinstance(world.landing, MemoryStore)
+    world.landing._now = lambda: now
