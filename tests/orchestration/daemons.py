@@ -102,10 +102,10 @@ class Site:
         """The daemon; `kill_at` is the stage of a tick at which it is killed."""
         return self.start("killed.py", "-w", "workspace.yaml", KILL_AT=kill_at)
 
-    def call(self, *words: str) -> str:
-        """Run a command of Dagster to its end; what it printed."""
+    def call(self, program: str, *words: str) -> str:
+        """Run one of Dagster's programs to its end; what it printed."""
         done = subprocess.run(
-            [sys.executable, "-m", *words],
+            [Path(sys.executable).with_name(program), *words],
             cwd=self.folder,
             env=self.environment(),
             capture_output=True,

@@ -132,13 +132,13 @@ def test_a_backfill_from_the_page_publishes_the_good_and_names_the_bad(
         assets = [{"path": ["street", asset]} for asset in ASSETS]
         params = json.dumps({"params": {"assetSelection": assets, "partitionNames": list(exports)}})
 
-        told = place.call("dagster_graphql.cli", "-w", "workspace.yaml", "-t", BACKFILL, "-v", params)
+        told = place.call("dagster-graphql", "-w", "workspace.yaml", "-t", BACKFILL, "-v", params)
+        assert "LaunchBackfillSuccess" in told
         place.daemon()
         place.wait("the backfill's run is done", lambda: any(run.is_finished for run in place.runs()))
 
         with dg.DagsterInstance.get() as instance:
             shown = instance.get_materialized_partitions(dg.AssetKey(["street", "label_set"]))
-        assert "LaunchBackfillSuccess" in told
         assert [run.status for run in place.runs()] == [dg.DagsterRunStatus.FAILURE]
         assert {exports[key] for key in shown} == set(exports.values()) - {"bad.json"}
         assert set(ends(place).values()) == {1}
