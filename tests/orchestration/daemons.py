@@ -14,7 +14,7 @@ import dagster as dg
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
-WAIT_SECONDS = 180.0
+WAIT_SECONDS = 300.0
 
 DEFINITIONS = """\
 from encord_dagster import build_label_set_definitions
@@ -31,7 +31,7 @@ defs = build_label_set_definitions(
 """
 INSTANCE = """\
 run_queue: {dequeue_interval_seconds: 1}
-run_monitoring: {enabled: true, start_timeout_seconds: 15, poll_interval_seconds: 5}
+run_monitoring: {enabled: true, start_timeout_seconds: 60, poll_interval_seconds: 5}
 telemetry: {enabled: false}
 nux: {enabled: false}
 """
