@@ -11,9 +11,10 @@ SECONDS ?= 1800
 SIZE ?= S
 RUNS ?= 3
 PROFILES ?=
+PICTURES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 dev test test-all lint format bench oracle croissant smoke fuzz lock lock-oracle lock-croissant lock-deploy clean
+.PHONY: help setup demo demo-s3 dev test test-all lint format bench browser oracle croissant smoke fuzz lock lock-oracle lock-croissant lock-deploy clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +58,10 @@ format: setup ## mend what ruff can mend
 
 bench: setup .make/oracle-0.1.211/.setup-done ## beside Encord's own exporter and the floors (SIZE=S or L, RUNS=..., PROFILES="boxes video")
 	$(BIN)/python -m benchmarks --size $(SIZE) --runs $(RUNS) $(PROFILES)
+
+browser: setup ## Dagster's pages in Chromium (apt: chromium); PICTURES=docs/pictures takes those of the docs anew
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { echo "Chromium not found: apt-get install chromium" >&2; exit 1; }
+	BROWSER_PICTURES=$(PICTURES) $(BIN)/pytest -q -n 0 tests/browser
 
 oracle: setup $(ORACLES:%=.make/oracle-%/.setup-done) ## random and real rows read by us and by Encord's own SDK (ROWS=... for how many)
 	$(BIN)/python -m tests.oracle --rows $(ROWS)

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from encord_dagster import upkeep
+from encord_dagster import process, upkeep
 from encord_dagster.errors import EncordDagsterError, HistoryDamaged, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:  # of the folder to write to; stores raise StorageError
         return _fail(StorageError(f"{error.filename}: {error.strerror}; name another folder, or mend this one"), 3)
+
+
+def script() -> NoReturn:
+    """Run the command of this process."""
+    process.begin()
+    process.end(main())
 
 
 def _fail(error: EncordDagsterError, code: int) -> int:
@@ -364,4 +370,4 @@ def _checkout(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    script()

@@ -17,7 +17,6 @@ from encord_dagster.findings import Finding, Location
 from encord_dagster.label_set.staging import staged
 from encord_dagster.landing import Export, export_of, exports_in, ontology_keys
 from encord_dagster.outcomes import Batch
-from encord_dagster.storage.fetch import fetch
 from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.memory import MemoryStore
 from encord_dagster.storage.open import open_store
@@ -111,6 +110,8 @@ def _on_disk(landing: ObjectStore, asked: Asked, folder: Path, progress: Progres
     if isinstance(landing, LocalStore):
         yield asked
         return
+    from encord_dagster.storage.fetch import fetch  # and with it threads, which nothing else here needs
+
     export = asked.export
     progress(f"{redact(export.key)}: fetching {export.size:,} bytes")
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".export-") as file:

@@ -3,12 +3,10 @@
 What a task comes to depends on nothing but its bytes, so whoever does it, and however often, the lake is the same. What
 a task cannot settle (a class that nobody has claimed yet) is left to the process that asked.
 
-`python -m encord_dagster.preparing` does the tasks that it reads from its standard input; with a url and keys it does
-those that lie in a lake.
+`python -m encord_dagster.preparing URL LABEL_SET KEY...` does tasks that lie in a lake.
 """
 
 import functools
-import gc
 import hashlib
 import struct
 import sys
@@ -220,7 +218,6 @@ def result_key(name: str, task: bytes) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Do tasks from standard input until it ends, or those whose keys are given."""
-    gc.set_threshold(200_000, 50, 100)  # there is next to no garbage in cycles
     if not arguments:
         source, sink = sys.stdin.buffer, sys.stdout.buffer
         sys.stdout = sys.stderr  # nothing but results

@@ -181,9 +181,13 @@ class LocalWorkers:
 def _started() -> "subprocess.Popen[bytes]":
     home = str(Path(__file__).parents[1])
     paths = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-m", "encord_dagster.preparing"]
+    code = (
+        "from encord_dagster import process; process.begin(); "  # before all that is imported with the module
+        "from encord_dagster import preparing; preparing.main(())"
+    )
+    environment = {**os.environ, "PYTHONPATH": paths}
     return subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": paths}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", code], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
 
 

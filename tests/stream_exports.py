@@ -102,7 +102,7 @@ def rows_taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     write = lane.Batch.write
 
     def noted(batch: lane.Batch, offset_of: Callable[[int], int]) -> None:
-        taken.append(len(batch.rows))
+        taken.append(len(batch.ends))
         write(batch, offset_of)
 
     monkeypatch.setattr(lane.Batch, "write", noted)

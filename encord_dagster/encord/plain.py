@@ -4,6 +4,9 @@ All keys are required but those that say UNSET, and each is counted: a row that 
 unknown or a repeated one, and is left to the tolerant reader, which tells them apart.
 """
 
+from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -31,8 +34,8 @@ class Bitmask(msgspec.Struct, gc=False, rename={"code": "rleString"}):
     height: int
 
 
-class Object(msgspec.Struct, gc=False, rename="camel"):
-    """One object on one frame. The shapes that are rare stay unread."""
+class Object(msgspec.Struct, gc=False, rename="camel", kw_only=True):
+    """One object on one frame. Rare shapes stay unread. In the order of the platform fields are found sooner."""
 
     feature_hash: str
     object_hash: str
@@ -43,9 +46,9 @@ class Object(msgspec.Struct, gc=False, rename="camel"):
     confidence: float
     created_by: str | None
     created_at: str
-    manual_annotation: bool
     last_edited_by: str | UnsetType | None = UNSET
     last_edited_at: str | UnsetType | None = UNSET
+    manual_annotation: bool
     bounding_box: Box | UnsetType = UNSET
     polygon: Raw | UnsetType = UNSET
     polygons: Raw | UnsetType = UNSET
@@ -171,13 +174,19 @@ class FilmRow(Row, gc=False, kw_only=True):
 _IMAGES = msgspec.json.Decoder(ImageRow)
 _FILMS = msgspec.json.Decoder(FilmRow)
 _MANY_IMAGES = msgspec.json.Decoder(list[ImageRow])
+_MANY_FILMS = msgspec.json.Decoder(list[FilmRow])
 _KEY = b'"data_type":'
+_rare_of_row = attrgetter(
+    "branch_name", "annotation_task_status", "is_valid", "export_hash", "exported_at", "is_image_sequence"
+)
+_rare_of_unit = attrgetter("data_link", "data_links", "data_fps", "data_duration", "metadata")
 FILMS = ("video", "dicom", "nifti")  # what the types of such rows, and of their units, start with
+_FILMS_QUOTED = tuple(f'"{name}'.encode() for name in FILMS)
 
 
 def decode(raw: bytes) -> ImageRow | FilmRow:
     """The row. Raises what msgspec raises where it is not written as the platform writes rows."""
-    film = type_in(raw).startswith((b'"video', b'"dicom', b'"nifti'))
+    film = type_in(raw).startswith(_FILMS_QUOTED)
     return _FILMS.decode(raw) if film else _IMAGES.decode(raw)
 
 
@@ -187,39 +196,41 @@ def type_in(raw: bytes) -> bytes:
     return raw[at : at + 10].lstrip()
 
 
-def decode_images(text: bytes) -> list[ImageRow] | None:
-    """Rows with commas between them, if all are of images; None where one is not, or is not written as usual."""
+def decode_many(text: bytes) -> Sequence[ImageRow | FilmRow] | None:
+    """Rows with commas between them, all of images or all of films; None where they are not, or are not as usual."""
+    films = type_in(text).startswith(_FILMS_QUOTED)
     try:
-        rows = _MANY_IMAGES.decode(b"[" + text + b"]")
+        rows: Sequence[ImageRow | FilmRow] = (_MANY_FILMS if films else _MANY_IMAGES).decode(b"[" + text + b"]")
     except UNREADABLE:
         return None
-    units = (unit for row in rows for unit in row.data_units.values())
-    films = any(row.data_type.startswith(FILMS) for row in rows) or any(
-        unit.data_type.startswith(FILMS) for unit in units
-    )
-    return None if films else rows
+    types: set[str] = {row.data_type for row in rows}
+    if films:
+        return rows if types <= {*FILMS} else None
+    types |= {unit.data_type for row in rows for unit in row.data_units.values()}
+    return None if any(stated.startswith(FILMS) for stated in types) else rows
 
 
-def keys_of(row: ImageRow | FilmRow) -> int:
-    """How many keys the decoded row has, without those of its objects and of what stayed unread."""
-    optional = [row.branch_name, row.annotation_task_status, row.is_valid, row.export_hash, row.exported_at]
-    optional.append(row.is_image_sequence)
-    count = 14 + 3 * (len(row.object_answers) + len(row.object_actions)) + 6 - optional.count(UNSET)
-    if row.export_history is not UNSET:
-        count += 1 + 3 * len(row.export_history)
-    for unit in row.data_units.values():
-        given = (unit.data_link, unit.data_links, unit.data_fps, unit.data_duration, unit.metadata)
-        count += 1 + 7 + 5 - given.count(UNSET) + (len(unit.metadata) if isinstance(unit.metadata, dict) else 0)
+def keys_of(rows: Sequence[ImageRow | FilmRow]) -> int:
+    """How many keys the decoded rows have, without those of their objects and of what stayed unread."""
+    absent = list(map(type, chain.from_iterable(map(_rare_of_row, rows)))).count(UnsetType)
+    answers = sum([len(row.object_answers) + len(row.object_actions) for row in rows])
+    told = [len(row.export_history) for row in rows if row.export_history is not UNSET]
+    count = 20 * len(rows) - absent + 3 * answers + len(told) + 3 * sum(told)
+    units: list[Image | Film] = []
+    for row in rows:
+        units += row.data_units.values()
+    absent = list(map(type, chain.from_iterable(map(_rare_of_unit, units)))).count(UnsetType)
+    count += 13 * len(units) - absent + sum([len(unit.metadata) for unit in units if isinstance(unit.metadata, dict)])
+    frames: list[Frame] = []
+    for unit in units:
         if isinstance(unit, Image):
-            count += _keys_of_frame(unit.labels)
+            frames.append(unit.labels)
         else:
-            count += len(unit.labels) + sum(map(_keys_of_frame, unit.labels.values()))
-    return count
+            frames += unit.labels.values()
+            count += len(unit.labels)
+    about = [frame.metadata for frame in frames if frame.metadata is not UNSET]
+    return count + 2 * len(frames) + sum(map(_keys_of_slice, about))
 
 
-def _keys_of_frame(frame: Frame) -> int:
-    if frame.metadata is UNSET:
-        return 2
-    if frame.metadata is None:
-        return 3
-    return 6 + (frame.metadata.width is not UNSET) + (frame.metadata.height is not UNSET)
+def _keys_of_slice(given: Slice | None) -> int:
+    return 1 if given is None else 4 + (given.width is not UNSET) + (given.height is not UNSET)

@@ -52,14 +52,13 @@ class PlainAnswers:
     """The attributes of each object of a row at each frame; `keys` is the number of keys in all answers."""
 
     def __init__(self, answers: Mapping[str, Answers], actions: Mapping[str, Actions], known: Known) -> None:
-        self.keys = 0
-        self.static: dict[str, Given] = {}
+        texts = [bytes(given.classifications) for given in answers.values()]
+        found = [one for one in map(known.seen.get, texts) if one]
+        if len(found) < len(texts):
+            found = [known.static(given.classifications) for given in answers.values()]
+        self.static = {key: one[0] for key, one in zip(answers, found, strict=True)}
+        self.keys = sum([one[1] for one in found])
         self._spans: dict[str, _Spans] = {}
-        seen = known.seen
-        for key, given in answers.items():
-            found = seen.get(bytes(given.classifications)) or known.static(given.classifications)
-            self.static[key] = found[0]
-            self.keys += found[1]
         for key, changing in actions.items():
             held, keys = known.dynamic(changing.actions)
             self._spans[key] = _Spans(self.static.get(key, ()), held)

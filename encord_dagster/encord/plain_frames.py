@@ -42,24 +42,31 @@ def _decoded(objects: Sequence[plain.Object]) -> dict[int, Bitmask]:
     return {id(one): Bitmask(held) for (one, _), held in zip(fit, runs, strict=True) if held is not None}
 
 
-def sheets_of(one: PlainUnit, data_type: str) -> list[tuple[plain.Frame, PlainUnit, Place, str]]:
-    """The frames of a video or series by number: labels, unit, place and identity."""
+def frames_of(one: PlainUnit, data_type: str) -> tuple[list[plain.Frame], list[int], list[int], list[int], list[str]]:
+    """The frames of a video or series by number: labels, numbers, widths, heights and identities."""
     unit, last = one.unit, one.last_frame
     if not isinstance(unit, plain.Film) or not all(map(FRAME_NUMBER.fullmatch, unit.labels)):
         raise Odd
-    frames = sorted(((int(key), labels) for key, labels in unit.labels.items()), key=itemgetter(0))
-    numbers = [number for number, _ in frames]
+    frames = sorted(zip(map(int, unit.labels), unit.labels.values(), strict=True), key=itemgetter(0))
+    numbers, labels = [number for number, _ in frames], [frame for _, frame in frames]
     if len(set(numbers)) < len(numbers) or (last is not None and numbers and numbers[-1] > last):
         raise Odd
-    sheets = []
-    for number, labels in frames:
-        width, height, identity = unit.width, unit.height, str(number)
-        if data_type == "dicom" and isinstance(labels.metadata, plain.Slice):
-            width, height, identity = _slice(labels.metadata, unit)
-        sheets.append((labels, one, Place(unit.data_hash, number, width, height), identity))
-    if len({identity for *_, identity in sheets}) < len(sheets):
-        raise Odd
-    return sheets
+    widths, heights, identities = [unit.width] * len(frames), [unit.height] * len(frames), list(map(str, numbers))
+    if data_type == "dicom":
+        for place, frame in enumerate(labels):
+            if isinstance(frame.metadata, plain.Slice):
+                widths[place], heights[place], identities[place] = _slice(frame.metadata, unit)
+        if len(set(identities)) < len(identities):
+            raise Odd
+    return labels, numbers, widths, heights, identities
+
+
+def sheets_of(one: PlainUnit, data_type: str) -> list[tuple[plain.Frame, PlainUnit, Place, str]]:
+    """The same: labels, unit, place and identity of each."""
+    return [
+        (labels, one, Place(one.unit.data_hash, number, width, height), identity)
+        for labels, number, width, height, identity in zip(*frames_of(one, data_type), strict=True)
+    ]
 
 
 def _slice(given: plain.Slice, of: plain.Film) -> tuple[int, int, str]:

@@ -1,5 +1,7 @@
 """The outside of plain rows: identity, event, state and data units. Odd where something is to be said about them."""
 
+import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
@@ -17,6 +19,7 @@ from encord_dagster.encord.times import parse_time
 from encord_dagster.encord.units import LARGEST_SIDE, MIME, is_uid, last_frame_at
 
 _SHORTEST = 5  # characters: shorter texts may be words for absent
+_CLOCKS = re.compile(r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?: UTC| GMT)?\n)*")
 
 
 class PlainUnit(msgspec.Struct, frozen=True):
@@ -116,6 +119,19 @@ def time(text: str) -> str:
     if len(text) == 19 and text[10] in " T":
         return _date(text[:10]) + _clock(text[11:])
     return _whole_time(text)
+
+
+def times(texts: Sequence[str]) -> list[str]:
+    """`time` of many, most of which the platform writes in one of two ways: each day is read once."""
+    sizes = set(map(len, texts))
+    at, day_of, behind = (17, _day, {" "}) if sizes == {29} else (11, _date, {" ", "T"})
+    days, clocks = [text[:at] for text in texts], "\n".join([*(text[at:] for text in texts), ""])
+    distinct = set(days)
+    fine = len(sizes) == 1 and {day[-1:] for day in distinct} <= behind and clocks.count("\n") == len(texts)
+    if not (fine and _CLOCKS.fullmatch(clocks)):
+        return list(map(time, texts))
+    known = {day: day_of(day if at == 17 else day[:10]) for day in distinct}
+    return [f"{known[day]}{text[at : at + 8]}Z" for day, text in zip(days, texts, strict=True)]
 
 
 @lru_cache(maxsize=4096)

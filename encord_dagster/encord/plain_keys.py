@@ -9,62 +9,48 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_BLOCK = 2**16  # bytes looked at together: they and what is made of them stay in the processor's cache
+_BLOCK = 2**17  # bytes looked at together: they and what is made of them stay in the processor's cache
 
 
 class Odd(Exception):
     """The row is not written as the platform writes rows; the tolerant reader has to look at it."""
 
 
-def keys_in(text: bytes) -> int:
-    """How many keys a JSON text has. Odd where one may be apart from its colon, or look like the end of a text."""
+def have_keys(text: bytes, expected: int) -> bool:
+    """Whether a JSON text has so many keys, and certainly so; `expected` is how many of them are known, or fewer.
+
+    What is counted is colons behind a quote or a blank. Each key has one, so there are at least as many as keys; a text
+    can hold more. Where they are as many as the keys that are known, there is no other key, and no such text.
+    """
     import numpy as np
 
     data = np.frombuffer(text, dtype=np.uint8)
     total = 0
     for start in range(0, len(data), _BLOCK):
-        total += _count(data[max(0, start - 2) : start + _BLOCK], overlap=min(start, 2))
-    return total
+        block = data[max(0, start - 1) : start + _BLOCK]
+        if block.min() < 32:  # a line feed can stand before a colon too
+            return False
+        total += _colons(block)
+    return total == expected
+
+
+def _colons(block: "NDArray[np.uint8]") -> int:
+    """The colons behind a quote or a blank."""
+    import numpy as np
+
+    before, colon, found = (room[: len(block) - 1] for room in _room())
+    np.bitwise_or(block[:-1], 2, out=before)  # which a quote and a blank differ by
+    np.equal(before, 34, out=found)
+    np.equal(block[1:], 58, out=colon)
+    found &= colon
+    return int(np.count_nonzero(found))
 
 
 @cache
-def _room() -> "tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]":
+def _room() -> "tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]":
     import numpy as np
 
-    return tuple(np.empty(_BLOCK + 2, dtype=np.bool_) for _ in range(3))  # type: ignore[return-value]
-
-
-def _count(data: "NDArray[np.uint8]", *, overlap: int) -> int:
-    """The keys whose colon lies behind the first `overlap` bytes."""
-    import numpy as np
-
-    colon, found, other = (room[: len(data)] for room in _room())
-    np.less(data, 32, out=other)
-    if other.any():
-        raise Odd
-    np.equal(data, 58, out=colon)
-    np.equal(data[:-1], 32, out=other[1:])
-    other[0] = False
-    other &= colon
-    if other.any():
-        raise Odd
-    np.equal(data[:-1], 34, out=found[1:])
-    found[0] = False
-    found &= colon
-    np.equal(data[:-2], 92, out=other[2:])
-    other[:2] = False
-    other &= found
-    if other.any():
-        raise Odd
-    return int(np.count_nonzero(found[overlap:]))
-
-
-def have_keys(text: bytes, expected: int) -> bool:
-    """Whether a JSON text has so many keys, and certainly so."""
-    try:
-        return keys_in(text) == expected
-    except Odd:
-        return False
+    return tuple(np.empty(_BLOCK, dtype=kind) for kind in (np.uint8, np.bool_, np.bool_))  # type: ignore[return-value]
 
 
 def is_utf8(raw: bytes) -> bool:
@@ -82,14 +68,17 @@ def is_utf8(raw: bytes) -> bool:
 
 
 def keys_of_part(text: bytes) -> int:
-    """The same of a part of a row. Odd where an object in it has a key twice."""
+    """How many keys a part of a row has. Odd where an object in it has a key twice."""
+    keys = 0
+
+    def once(pairs: list[tuple[str, object]]) -> None:
+        nonlocal keys
+        keys += len(pairs)
+        if len(dict(pairs)) != len(pairs):
+            raise Odd
+
     try:
-        json.loads(text, object_pairs_hook=_once)
+        json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise Odd from error
-    return text.count(b'":')
-
-
-def _once(pairs: list[tuple[str, object]]) -> None:
-    if len(dict(pairs)) != len(pairs):
-        raise Odd
+    return keys

@@ -17,6 +17,7 @@ from encord_dagster.encord.instances import Place
 from encord_dagster.encord.model import LabelRow, ObjectInstance, RowEvent
 from encord_dagster.encord.notes import Notes
 from encord_dagster.encord.plain_answers import PlainAnswers
+from encord_dagster.encord.plain_columns import Frames, RowColumns
 from encord_dagster.encord.plain_frames import Row
 from encord_dagster.encord.plain_heads import clean, event_of
 from encord_dagster.encord.plain_keys import Odd, keys_of_part
@@ -25,9 +26,10 @@ from encord_dagster.encord.scalars import HASH, HASH_CHARACTERS
 
 _NOWHERE = RowSlice(0, 0, 0, b"")
 _SHORTEST_KEY = 16  # characters
-_fields = attrgetter("object_hash", "feature_hash", "name", "confidence", "manual_annotation")
-_rare = attrgetter("is_deleted", "reviews")
-_edited = attrgetter("last_edited_by", "last_edited_at")
+_fields = attrgetter(
+    *("object_hash", "feature_hash", "name", "confidence", "manual_annotation", "shape", "bounding_box"),
+    *("last_edited_by", "last_edited_at", "is_deleted", "reviews"),
+)
 
 
 class Left(Exception):
@@ -74,21 +76,33 @@ def bare_row(row: Row, reader: PlainReader) -> BareRow | None:
         return None
 
 
-def bare_part(row: Row, event: RowEvent, answers: PlainAnswers, reader: PlainReader) -> BareRow | None:
-    """The same of some frames of a row that has such an event and such answers."""
-    about = (row, Notes(None), reader.known, reader.classes)
-    try:
-        return _bare(event, _BareReader(*about, whole=False, answers=answers))
-    except NEVER:
-        return None
-
-
 def _bare(event: RowEvent, reader: _BareReader) -> BareRow | None:
     read, notes = reader.read(), reader.notes
     if notes.findings or notes.excluded or notes.quarantined:
         return None
     at = event.exported_at or event.last_edited_at
     return BareRow(read, at, event.export_hash, reader.answers, reader.sheets, reader.keys)
+
+
+def bare_columns(rows: Sequence[BareRow]) -> RowColumns:
+    """Rows that were read one by one, in columns."""
+    read = [one.row for one in rows]
+    frames = [frame for row in read for frame in row.frames]
+    return RowColumns(
+        label_hashes=[row.label_hash for row in read],
+        branch_names=[row.branch_name for row in read],
+        data_types=[row.data_type for row in read],
+        label_statuses=[row.label_status for row in read],
+        exported_at=[one.exported_at for one in rows],
+        export_hashes=[one.export_hash for one in rows],
+        frame_counts=[len(row.frames) for row in read],
+        frames=Frames(*([getattr(frame, name) for frame in frames] for name in Frames._fields)),
+        sheets=[sheet for one in rows for sheet in one.sheets],
+        answers=[(one.answers, len(one.row.frames)) for one in rows],
+        keys=sum(one.keys for one in rows),
+        classifications=[frame.classifications for frame in frames],
+        of_rows=[row.classifications for row in read],
+    )
 
 
 class Columns(NamedTuple):
@@ -99,22 +113,25 @@ class Columns(NamedTuple):
     names: Sequence[str]
     confidences: Sequence[float]
     manual: Sequence[bool]
+    shapes: Sequence[str]
+    boxes: Sequence[plain.Box | UnsetType]
     keys: int
 
 
 def columns(objects: Sequence[plain.Object]) -> Columns:
     """The fields of objects. Left where something is to be said about some."""
-    object_hashes, feature_hashes, names, confidences, manual = zip(*map(_fields, objects), strict=True)
-    rare = list(chain.from_iterable(map(_rare, objects)))
-    is_rare = set(map(type, rare)) != {UnsetType}
-    fine = min(confidences) >= 0.0 and max(confidences) <= 1.0 and not (is_rare and True in rare)
+    found = zip(*map(_fields, objects), strict=True)
+    object_hashes, feature_hashes, names, confidences, manual, shapes, boxes, *edited, deleted, reviews = found
+    is_rare = not deleted.count(UNSET) == reviews.count(UNSET) == len(objects)
+    levels = set(confidences)
+    fine = min(levels) >= 0.0 and max(levels) <= 1.0 and not (is_rare and True in deleted)
     fine = fine and all(map(HASH.fullmatch, set(feature_hashes))) and _are_hashes(object_hashes)
     if not (fine and all(map(_is_clean, set(names)))):
         raise Left(place for place, one in enumerate(objects) if not _is_fine(one))
-    edited = list(map(type, chain.from_iterable(map(_edited, objects))))
-    keys = 13 * len(objects) - edited.count(UnsetType)
-    keys += sum(1 + _keys_of_rare(one) for one in rare if one is not UNSET) if is_rare else 0
-    return Columns(object_hashes, feature_hashes, names, confidences, manual, keys)
+    keys = 13 * len(objects) - sum(column.count(UNSET) for column in edited)
+    if is_rare:
+        keys += sum(1 + _keys_of_rare(one) for one in chain(deleted, reviews) if one is not UNSET)
+    return Columns(object_hashes, feature_hashes, names, confidences, manual, shapes, boxes, keys)
 
 
 def _is_fine(one: plain.Object) -> bool:
@@ -139,5 +156,6 @@ def _keys_of_rare(value: bool | list[Raw]) -> int:
 def _are_hashes(texts: Sequence[str]) -> bool:
     """Whether all are hashes: those of the platform have 8 characters, and a key that must not pass has 16."""
     together = "".join(texts)
-    short = "" not in texts and max(map(len, texts)) < _SHORTEST_KEY and HASH_CHARACTERS.fullmatch(together)
+    sizes = set(map(len, texts))
+    short = 0 not in sizes and max(sizes) < _SHORTEST_KEY and HASH_CHARACTERS.fullmatch(together)
     return bool(short) or all(map(HASH.fullmatch, texts))

@@ -16,7 +16,7 @@ from encord_dagster.encord.plain_keys import Odd, have_keys, is_utf8
 from encord_dagster.encord.scalars import FRAME_NUMBER, UNREADABLE, Raw
 
 if TYPE_CHECKING:
-    from encord_dagster.encord.plain_many import BareRow
+    from encord_dagster.encord.plain_columns import RowColumns
     from encord_dagster.encord.plain_rows import PlainReader
 
 _PART = 2**18  # bytes of frames that are read together
@@ -77,18 +77,18 @@ class Parts:
         made = part.read()
         if part.notes.findings or part.notes.excluded or part.notes.quarantined:
             raise Odd
-        self.note(made, part.seen, part.keys)
+        self.note([frame.identity for frame in made.frames], part.seen, part.keys)
         return made
 
-    def bare(self, row: plain.FilmRow) -> "BareRow | None":
-        """A part without its objects, None where more than labels is to be said of it."""
-        from encord_dagster.encord.plain_many import bare_part
+    def columns(self, row: plain.FilmRow) -> "RowColumns":
+        """A part without its objects. Odd where more than labels is to be said of it."""
+        from encord_dagster.encord.plain_films import part_columns
 
-        return bare_part(row, self.event, self._answers, self._reader)
+        return part_columns(row, self.event, self._answers)
 
-    def note(self, row: LabelRow, objects: Iterable[str], keys: int) -> None:
-        """Note what was read of a part: its frames, objects and keys."""
-        own = {frame.identity for frame in row.frames}
+    def note(self, identities: Iterable[str], objects: Iterable[str], keys: int) -> None:
+        """Note what was read of a part: the identities of its frames, its objects and keys."""
+        own = set(identities)
         if own & self._identities:
             raise Odd
         self._identities |= own

@@ -96,7 +96,7 @@ class LabelReader:
     ) -> None:
         self.row, self.notes, self.classes, self.masks = row, notes, classes, masks
         self.answers = answers or PlainAnswers(row.object_answers, row.object_actions, known)
-        self.keys = plain.keys_of(row) + self.answers.keys
+        self.keys = plain.keys_of([row]) + self.answers.keys
         self.seen: set[str] = set()
         self._whole = whole  # whether all objects are on the frames that are read
         self._given = self._classifications()

@@ -31,7 +31,8 @@ class _XY(msgspec.Struct, gc=False):
 
 _POINTS = msgspec.json.Decoder(dict[str, _XY])
 _NESTED = msgspec.json.Decoder(list[list[list[float]]])
-_sides, _xy = attrgetter("x", "y", "w", "h"), attrgetter("x", "y")
+_xy = attrgetter("x", "y")
+_PACKER, _PACKED = msgspec.msgpack.Encoder(), 1 + 4 * (2 + 9)  # bytes: of a map, of names of one letter, of floats
 _INDICES = [str(number) for number in range(10_000)]
 
 
@@ -85,9 +86,12 @@ def boxes(given: Sequence[Fractions], frames: "Ints") -> tuple["Floats", "Flags"
     """
     import numpy as np
 
-    found = np.fromiter(chain.from_iterable(map(_sides, given)), dtype=np.float64, count=4 * len(given)).reshape(-1, 4)
+    # in msgpack each box takes as many bytes, with its numbers at the same places: cheaper to get at than fields
+    packed = np.frombuffer(_PACKER.encode(given), dtype=np.uint8)[-_PACKED * len(given) :].reshape(len(given), _PACKED)
+    found = packed[:, 1:].reshape(len(given), 4, -1)[:, :, 3:].copy().view(">f8")[:, :, 0].astype(np.float64)
     starts, sides = found[:, :2], found[:, 2:]
-    odd = np.logical_or.reduce((starts < 0.0) | (sides <= 0.0) | (starts + sides > 1.0), axis=1)
+    outside = (starts < 0.0) | (sides <= 0.0) | (starts + sides > 1.0)
+    odd = outside[:, 0] | outside[:, 1]
     return np.concatenate(((starts + 0.0) * frames, sides * frames), axis=1), odd
 
 

@@ -5,6 +5,7 @@ have an empty mask, a polyline is a polygon there and back, as in Encord's own C
 Source: cocodataset.org "Data format" and pycocotools 2.0.11; deviations from Encord's exporter are in docs/formats.md.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -21,6 +22,7 @@ from encord_dagster.geometry import Ring
 Answer = str | float | list[str] | None
 _ENCODER = msgspec.json.Encoder()
 _MOST_KNOWN = 20_000  # answers
+PLAIN_NAMES = re.compile(r"[0-9A-Za-z_-]*")  # that are quoted as they are
 EXTENSIONS = {"image/jpeg": ".jpg", "image/jpg": ".jpg", "image/png": ".png", "image/tiff": ".tif", "image/bmp": ".bmp"}
 
 
@@ -47,7 +49,7 @@ class ImageClassification(msgspec.Struct, frozen=True):
     label_hash: str
 
 
-class Image(msgspec.Struct, frozen=True, kw_only=True):
+class Image(msgspec.Struct, frozen=True, gc=False):
     """A COCO image."""
 
     id: int
@@ -92,7 +94,8 @@ class Annotation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 @lru_cache(maxsize=4096)
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as a part of a path."""
     return quote(text, safe="")
 
 
@@ -102,14 +105,19 @@ def file_name(frame: Frame, data_type: str) -> str:
     Members of a data group lie under the group and their space: `groups/<group>/<space>` is an image, whose kind and
     so extension the export does not say, `groups/<group>/<space>/<frame>.jpg` a frame, without `.jpg` a slice.
     """
-    data_hash = _quoted(frame.data_hash)
+    data_hash = quoted(frame.data_hash)
     if frame.space is not None:
         return f"groups/{data_hash}/{quote(frame.space, safe='')}{_within_space(frame)}"
+    return name_of(data_hash, frame.number, frame.mime_type, data_type)
+
+
+def name_of(data_hash: str, number: int, mime_type: str, data_type: str) -> str:
+    """The same of a frame that is in no group; its data hash is quoted already."""
     if data_type in ("image", "img_group"):
-        return f"images/{data_hash}{EXTENSIONS.get(frame.mime_type.lower(), '')}"
+        return f"images/{data_hash}{EXTENSIONS.get(mime_type.lower(), '')}"
     if data_type == "video":
-        return f"videos/{data_hash}/{frame.number}.jpg"
-    return f"{data_type}/{data_hash}/{frame.number}"
+        return f"videos/{data_hash}/{number}.jpg"
+    return f"{data_type}/{data_hash}/{number}"
 
 
 def _within_space(frame: Frame) -> str:
@@ -247,18 +255,24 @@ def _classification(item: Classification, scope: str, label_hash: str) -> ImageC
     )
 
 
+def classifications(
+    of_frame: Sequence[Classification], of_row: Sequence[Classification], label_hash: str
+) -> tuple[ImageClassification, ...]:
+    """What is given to an image by its frame, and by its row."""
+    given = [_classification(item, "frame", label_hash) for item in of_frame]
+    return (*given, *(_classification(item, "data_unit", label_hash) for item in of_row))
+
+
 def image(frame: Frame, row: LabelRow) -> Image | None:
     """The COCO image of one frame; None where the export does not say its size."""
     if not frame.width or not frame.height:
         return None
-    given = [_classification(item, "frame", row.label_hash) for item in frame.classifications]
-    given += [_classification(item, "data_unit", row.label_hash) for item in row.classifications]
     return Image(
         id=identity.image_id(frame.data_hash, frame.identity),
         width=frame.width,
         height=frame.height,
         file_name=file_name(frame, row.data_type),
-        classifications=tuple(given),
+        classifications=classifications(frame.classifications, row.classifications, row.label_hash),
         encord=Origin(
             label_hash=row.label_hash,
             data_hash=frame.data_hash,

@@ -212,13 +212,16 @@ class Version:
 
     def findings(self) -> list[Finding]:
         """Findings of the row events that the version stands for, of it beside the one before, of one held back."""
+        return [finding for _, finding in self.found()]
+
+    def found(self) -> Iterator[tuple[str, Finding]]:
+        """Findings, each with the key of the row events that tell it, "" where it is of the version as such."""
         winners = {key: export_id for key, (export_id, _) in self.winning().items()}
-        found = list(self.record.doubts)
+        yield from (("", finding) for finding in self.record.doubts)
         for export_id, entry in self.exports().items():
             for row, finding in events.findings_of(events.read_events(self.lake, entry.events)):
                 if row is None or winners.get(row) == export_id:
-                    found.append(finding)
-        return found
+                    yield entry.events.key, finding
 
     def _findings_table(self) -> pa.Table:
         records: list[tables.Record] = [

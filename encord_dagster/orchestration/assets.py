@@ -7,7 +7,7 @@ import dagster as dg
 
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.label_set import sources
-from encord_dagster.orchestration import events, latest, names, reporting, specs
+from encord_dagster.orchestration import alerts, events, latest, names, reporting, specs
 from encord_dagster.orchestration.days import ingest_days
 from encord_dagster.orchestration.sensor_by_day import DAYS_PER_RUN
 from encord_dagster.orchestration.stores import LabelSetStores
@@ -48,7 +48,7 @@ def build_ingest_assets(
         check_specs=specs.roll_up_checks(assets),
         can_subset=True,
         backfill_policy=_policy(backfill, partition_by),
-        required_resource_keys={names.stores_resource(config.name)},
+        required_resource_keys={names.stores_resource(config.name), names.alerts_resource(config.name)},
     )
     def ingest(context: dg.AssetExecutionContext) -> Events:
         yield from execute(context, config)
@@ -67,12 +67,15 @@ def ingest_exports(context: dg.AssetExecutionContext, config: LabelSetConfig) ->
     keys, lake = list(context.partition_keys), stores.lake()
     publish = names.asset_key(config.name, "label_set") in context.selected_asset_keys
     batch = _ingest(context, keys, landing=stores.landing(), lake=lake, config=config, publish=publish)
-    recorded = reporting.log_exports(context, keys, batch, config)
-    if publish and batch.published:
+    state = latest.newest(lake, config.name) if publish and batch.published else None
+    recorded = reporting.log_exports(context, keys, batch, config, newest=state)
+    if state:
         new = any(outcome.status == "published" for outcome in batch.outcomes)
-        reporting.log_latest(context, lake, config, recorded=recorded, new=new)
-    if bad := events.problems(keys, batch, publish=publish):
-        raise events.failure(bad, total=len(keys))
+        reporting.log_latest(context, lake, config, state=state, recorded=recorded, new=new)
+    bad = events.problems(keys, batch, publish=publish)
+    alerts.send(context, config, batch, bad)
+    if bad:
+        raise events.failure(bad, batch, total=len(keys))
     yield from ()  # Dagster takes logged events as the outcome of a generator
 
 

@@ -11,7 +11,7 @@ import dagster as dg
 from pydantic import ConfigDict
 
 from encord_dagster.config import HOLDING, NAME, LabelSetConfig, Publish, Thresholds
-from encord_dagster.findings import RANKS
+from encord_dagster.findings import RANKS, Severity
 from encord_dagster.orchestration.names import PartitionBy
 from encord_dagster.orchestration.specs import Backfill
 
@@ -142,6 +142,21 @@ class LabelSetOptions(dg.Model, dg.Resolvable):
         tuple[str, ...], _list("Owners of the assets: e-mail addresses, or team:name.", each="@|^team:")
     ] = ()
     tags: Annotated[dict[str, str], _field("Tags of the assets.", text=r"^\{.*\}$")] = {}
+
+    fresh_within_hours: Annotated[
+        float | None,
+        _field("Hours after which the newest version is stale, whatever became of it.", text="^[0-9.]+$", minimum=0.02),
+    ] = None
+    alerts: Annotated[
+        str | None,
+        _field(
+            "Python path of a function that is told what goes wrong: my_project.alerts.notify, see docs/alerts.md.",
+            text=r"^[A-Za-z_]\w*([.][A-Za-z_]\w*)+$",
+        ),
+    ] = None
+    alert_at: Annotated[
+        Severity, _field("Findings of published exports are told from this severity on.", choices=tuple(RANKS))
+    ] = "error"
 
     branch: Annotated[str, _field("Branch of the label rows; those of others are left out.")] = _DEFAULT.branch
     label_statuses: Annotated[

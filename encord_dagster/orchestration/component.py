@@ -69,6 +69,7 @@ class EncordLabelSetComponent(dg.Component, LabelSetOptions):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Assets, checks, jobs, sensor, schedule and resources of the label set."""
+        from encord_dagster.orchestration.alerts import Alerts, notifier
         from encord_dagster.orchestration.assets import Hooks
         from encord_dagster.orchestration.definitions import label_set_definitions
         from encord_dagster.orchestration.size_classes import read_size_classes
@@ -84,8 +85,11 @@ class EncordLabelSetComponent(dg.Component, LabelSetOptions):
             running=self.running,
             backfill=self.backfill,
             partition_by=self.partition_by,
-            ownership=Ownership(group=self.group, owners=self.owners, tags=self.tags),
+            ownership=Ownership(
+                group=self.group, owners=self.owners, tags=self.tags, fresh_within_hours=self.fresh_within_hours
+            ),
             size_classes=read_size_classes(self.size_classes),
+            alerts=Alerts(notifier(self.alerts), self.alert_at),
             hooks=Hooks(asset_spec=self.get_asset_spec, execute=self.execute),
         )
 

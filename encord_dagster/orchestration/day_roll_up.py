@@ -44,6 +44,7 @@ class DayRollUp:
         self.problems: dict[str, str] = {}  # likewise
         self.committed: Published | None = None
         self.recorded: events.Recorded = {}
+        self.shown = Batch(outcomes=(), published=None)  # what Dagster was told
         self._lake, self._config = lake, config
         self._counts: Counter[str] = Counter()
         self._tables: dict[str, Counter[str]] = {name: Counter() for name in _TABLES}

@@ -6,9 +6,10 @@ import dagster as dg
 
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.label_set import sources
-from encord_dagster.orchestration import events, names, reporting
+from encord_dagster.orchestration import alerts, events, latest, names, reporting
 from encord_dagster.orchestration.day_roll_up import DayRollUp
 from encord_dagster.orchestration.stores import LabelSetStores
+from encord_dagster.outcomes import Batch
 from encord_dagster.storage.protocol import ObjectStore
 
 EXPORTS_PER_PIECE = 2000  # each is a record of the log: memory is bounded by it, and versions are few
@@ -22,11 +23,15 @@ def ingest_days(context: dg.AssetExecutionContext, config: LabelSetConfig) -> Ev
     landing, lake = stores.landing(), stores.lake()
     rolled = [_ingest(context, day, landing=landing, lake=lake, config=config) for day in context.partition_keys]
     recorded = {key: record for one in rolled for key, record in one.recorded.items()}
-    if any(one.committed for one in rolled):
+    state = latest.newest(lake, config.name) if any(one.committed for one in rolled) else None
+    if state:
         new = any(one.statuses["published"] for one in rolled)
-        reporting.log_latest(context, lake, config, recorded=recorded, new=new)
-    if bad := {key: why for one in rolled for key, why in one.problems.items()}:
-        raise events.failure(bad, total=sum(one.statuses.total() for one in rolled) or len(bad))
+        reporting.log_latest(context, lake, config, state=state, recorded=recorded, new=new)
+    bad = {key: why for one in rolled for key, why in one.problems.items()}
+    shown = Batch(outcomes=tuple(outcome for one in rolled for outcome in one.shown.outcomes), published=None)
+    alerts.send(context, config, shown, {one.day for one in rolled if one.problems})
+    if bad:
+        raise events.failure(bad, shown, total=sum(one.statuses.total() for one in rolled) or len(bad))
     yield from ()  # Dagster takes logged events as the outcome of a generator
 
 
@@ -43,5 +48,7 @@ def _ingest(
         batch = ingest(piece, landing=landing, lake=lake, config=config, publish=publish, progress=context.log.info)
         rolled.add(batch)
         after = piece[-1].id
-    rolled.recorded = reporting.log_exports(context, [day], rolled.batch(), config, change=rolled.change())
+    rolled.shown = rolled.batch()
+    state = latest.newest(lake, config.name) if rolled.shown.published else None
+    rolled.recorded = reporting.log_exports(context, [day], rolled.shown, config, newest=state, change=rolled.change())
     return rolled

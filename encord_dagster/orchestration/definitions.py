@@ -1,5 +1,6 @@
 """One label set as Dagster definitions: assets, checks, job, sensor, schedule, resources."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
@@ -10,6 +11,7 @@ from encord_dagster.config import LabelSetConfig, Publish, Thresholds
 from encord_dagster.errors import UsageError
 from encord_dagster.findings import Severity
 from encord_dagster.orchestration import names
+from encord_dagster.orchestration.alerts import NOBODY, Alerts, Notify, build_alert_sensor, notifier
 from encord_dagster.orchestration.assets import NO_HOOKS, Hooks, build_ingest_assets, build_latest_asset
 from encord_dagster.orchestration.jobs import build_operation_jobs
 from encord_dagster.orchestration.names import PartitionBy
@@ -64,6 +66,9 @@ def build_label_set_definitions(
     ontology: Path | str | None = None,
     exports: Literal["partial", "complete"] = "partial",
     size_classes: Path | str | None = None,
+    fresh_within_hours: float | None = None,
+    alerts: Notify | str | None = None,
+    alert_at: Severity = "error",
     **options: Unpack[Options],
 ) -> dg.Definitions:
     """Everything that turns exports in `landing` into versions of label set `name` in `lake`.
@@ -75,9 +80,12 @@ def build_label_set_definitions(
     ontology; without it each export may bring its own, beside it in the landing prefix. `partition_by="day"`: one
     partition for all that arrived on a day, where exports come by the hundred thousand. `queue` is the url of an SQS
     queue that gets the bucket's notifications; the sensor then looks first at what they name. `exports="complete"`
-    says that every export is meant to hold all rows. `size_classes` is a JSON file with tags of runs by the bytes that
-    they are for, in the run launcher's words: a list of `{"from_bytes": 50000000, "tags": {...}}`. UsageError for a
-    name that cannot be used. Definitions of several label sets merge with `dg.Definitions.merge`.
+    says that every export is meant to hold all rows. `size_classes` is a JSON file with tags of runs by the bytes
+    that they are for, in the run launcher's words: a list of `{"from_bytes": 50000000, "tags": {...}}`.
+    `fresh_within_hours` is how old the newest version may become before Dagster shows it as stale. `alerts` is
+    called with an `Alert` where a run failed, a version is held back, or an export has findings of severity
+    `alert_at` or worse: a function, or its Python path. UsageError for a name that cannot be used. Definitions of
+    several sets merge with `dg.Definitions.merge`.
     """
     return label_set_definitions(
         configuration(name=name, ontology=ontology, exports=exports, **options),
@@ -87,8 +95,15 @@ def build_label_set_definitions(
         running=running,
         backfill=backfill,
         partition_by=partition_by,
-        ownership=Ownership(group=group, owners=tuple(owners), tags=dict(tags or {})),
+        ownership=Ownership(
+            group=group,
+            owners=tuple(owners),
+            tags=dict(tags or {}),
+            fresh_within_hours=fresh_within_hours,
+            defined_at=_caller(),
+        ),
         size_classes=read_size_classes(size_classes),
+        alerts=Alerts(notifier(alerts), alert_at),
     )
 
 
@@ -113,6 +128,7 @@ def label_set_definitions(
     ownership: Ownership,
     hooks: Hooks = NO_HOOKS,
     size_classes: Sequence[SizeClass] = (),
+    alerts: Alerts = NOBODY,
     partition_by: PartitionBy = "export",
 ) -> dg.Definitions:
     """The definitions of a label set whose choices are made."""
@@ -128,6 +144,7 @@ def label_set_definitions(
         description="Brings exports into the label set: read, validate, convert, publish. One key or a range of keys.",
         tags={names.LABEL_SET_TAG: config.name},
     )
+    telling = [build_alert_sensor(config, alerts.notify, running=running)] if alerts.notify else []
     return dg.Definitions(
         assets=[exports, build_latest_asset(config, ownership=ownership, hooks=hooks)],
         jobs=[job, *build_operation_jobs(config)],
@@ -138,15 +155,27 @@ def label_set_definitions(
                 running=running,
                 size_classes=size_classes,
                 partition_by=partition_by,
-            )
+            ),
+            *telling,
         ],
         schedules=[
             build_reconcile_schedule(
                 config, cron=reconcile_cron, running=running, size_classes=size_classes, partition_by=partition_by
             )
         ],
-        resources={names.stores_resource(config.name): stores, names.NO_VALUES: NO_VALUES},
+        resources={
+            names.stores_resource(config.name): stores,
+            names.alerts_resource(config.name): alerts,
+            names.NO_VALUES: NO_VALUES,
+        },
     )
+
+
+def _caller() -> tuple[str, int] | None:
+    """File and line of whoever asked for the label set."""
+    frame = inspect.currentframe()
+    caller = frame.f_back.f_back if frame and frame.f_back else None
+    return (caller.f_code.co_filename, caller.f_lineno) if caller else None
 
 
 def _document(ontology: Path | str | None) -> str:

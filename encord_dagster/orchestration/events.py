@@ -1,12 +1,14 @@
 """What a run tells Dagster of each export: materializations, data versions, checks. Values in, events out."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import get_args, get_type_hints
 
 import dagster as dg
 
 from encord_dagster.config import LabelSetConfig
-from encord_dagster.orchestration import metadata, names
+from encord_dagster.orchestration import markdown, metadata, names
+from encord_dagster.orchestration.latest import Newest
 from encord_dagster.orchestration.specs import ROLL_UP, code_version
 from encord_dagster.outcomes import Batch, ExportOutcome, Published
 
@@ -15,19 +17,31 @@ Recorded = Mapping[tuple[dg.AssetKey, str], dg.EventLogRecord]  # the last mater
 # Dagster documents this parameter and does not export its type.
 Target = get_args(get_type_hints(dg.AssetCheckEvaluation)["target_materialization_data"])[0]
 
+CHANGES_ROOM = 700  # bytes
 CONVERTED = ("published", "observed", "held", "converted")
 
 
 def materializations(
-    keys: Collection[str], batch: Batch, *, config: LabelSetConfig, selected: Collection[dg.AssetKey]
+    keys: Collection[str],
+    batch: Batch,
+    *,
+    config: LabelSetConfig,
+    selected: Collection[dg.AssetKey],
+    newest: Newest | None = None,
 ) -> Iterator[dg.AssetMaterialization]:
     """What came to be, by key and then in the order of the graph."""
+    published = {outcome.export.id for outcome in batch.outcomes if outcome.status == "published"}
+    last = next((key for key in reversed(list(keys)) if key in published), None)
     for key, outcome, asset in _each(keys, batch, config, selected):
         if outcome and _exists(asset, outcome):
+            shown = metadata.BUILDERS[asset](outcome, batch.published)
+            if asset == "label_set" and key == last and newest:
+                # One version, however many exports it is made of: the last of them shows what it changed.
+                shown = newest.shown(CHANGES_ROOM) | shown
             yield dg.AssetMaterialization(
                 names.asset_key(config.name, asset),
                 partition=key,
-                metadata=metadata.BUILDERS[asset](outcome, batch.published),
+                metadata=shown,
                 tags={names.DATA_VERSION_TAG: _data_version(asset, outcome, batch.published, config)},
             )
 
@@ -53,7 +67,7 @@ def verdicts(
             partition=key,
             passed=passed,
             severity=dg.AssetCheckSeverity.ERROR if problem else dg.AssetCheckSeverity.WARN,
-            description=problem or doubt,
+            description=markdown.code(problem, most=400) if problem else doubt,  # Dagster's page renders Markdown
             metadata=metadata.check(outcome, passed=passed) if outcome else {},
             # Without its materialization Dagster shows the partition's check as missing.
             target_materialization_data=record
@@ -69,12 +83,16 @@ def problems(keys: Collection[str], batch: Batch, *, publish: bool) -> dict[str,
     return {key: problem for key, problem in found.items() if problem}
 
 
-def failure(problems: Mapping[str, str], *, total: int) -> dg.Failure:
+def failure(problems: Mapping[str, str], batch: Batch, *, total: int) -> dg.Failure:
     """The error that turns a run red after the good exports were recorded."""
+    rules = sum((Counter(o.rules) for o in batch.outcomes if o.export.id in problems), Counter[str]())
     named = ", ".join(list(problems)[:10]) + (f" and {len(problems) - 10} more" if len(problems) > 10 else "")
     return dg.Failure(
         f"{len(problems)} of {total} exports could not be used: {named}. Their checks say why; the others are done.",
-        metadata={"encord/bad_exports": dg.MetadataValue.json(dict(problems))},
+        metadata={
+            "encord/bad_exports": dg.MetadataValue.json(dict(problems)),
+            "encord/rules": dg.MetadataValue.json(dict(rules)),
+        },
         allow_retries=False,
     )
 

@@ -1,19 +1,29 @@
-"""What Dagster shows of the newest version: chain, classes, lineage, and a verdict for each rule."""
+"""What Dagster shows of the newest version: pictures, changes, classes, lineage, and a verdict for each rule."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import msgspec
 
+from encord_dagster import layout
 from encord_dagster.config import LabelSetConfig
+from encord_dagster.errors import EncordDagsterError
 from encord_dagster.findings import Severity
 from encord_dagster.label_set.manifest import LogRecord
-from encord_dagster.orchestration import metadata, names
+from encord_dagster.orchestration import metadata, names, pictures, readable
+from encord_dagster.orchestration.readable import Metadata
 from encord_dagster.orchestration.specs import severity_of
+from encord_dagster.rle import RleError
 from encord_dagster.storage.protocol import ObjectStore
 
-RECORDS_SHOWN = 50
+if TYPE_CHECKING:
+    from encord_dagster.label_set.beside import Beside
+    from encord_dagster.label_set.fired import Fired
+    from encord_dagster.label_set.read import LabelSet, Version
+
+RECORDS_SHOWN = 10
+ROOM = 2600  # bytes of all tables together
 
 
 class Newest(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,10 +35,21 @@ class Newest(msgspec.Struct, frozen=True, kw_only=True):
     annotations: int
     classes: dict[str, int]
     losses: dict[str, int] = {}
+    exports: str = ""  # url of what the lake knows of each export: sources, row events, findings
+    beside: "Beside | None" = None  # what it changed; None where that could not be read
+
+    def shown(self, room: int) -> Metadata:
+        """What the version changed, for the export that it came with."""
+        changes = [readable.changes(self.beside)] if self.beside else []
+        return {**self.preview(), **readable.fitted(changes, room)}
+
+    def preview(self) -> Metadata:
+        """Its pictures."""
+        return pictures.preview(self.beside) if self.beside else {}
 
 
 def newest(lake: ObjectStore, name: str) -> Newest | None:
-    """The newest version; None before the first one. This function and the next are all that ask the reader."""
+    """The newest version; None before the first one. The next functions too are all that ask the reader."""
     from encord_dagster.label_set.read import open_label_set
 
     label_set = open_label_set(lake, name)
@@ -43,18 +64,32 @@ def newest(lake: ObjectStore, name: str) -> Newest | None:
         annotations=version.root.annotations,
         classes=version.classes,
         losses=version.losses,
+        exports=f"{lake.url}/{layout.exports(name)}",
+        beside=_beside(label_set, version),
     )
 
 
-def findings_by_rule(lake: ObjectStore, name: str) -> dict[str, int]:
-    """How often each rule fired on the newest version and its rows. Reads all of its row events."""
+def _beside(label_set: "LabelSet", version: "Version") -> "Beside | None":
+    """What the version changed. It is published whatever comes of showing that."""
+    from encord_dagster.label_set.beside import beside
+
+    try:
+        return beside(label_set, version)
+    except (EncordDagsterError, RleError, msgspec.MsgspecError) as error:
+        dg.get_dagster_logger().warning(f"what version {version.number} changed is not shown: {error}")
+        return None
+
+
+def findings_by_rule(lake: ObjectStore, name: str) -> "dict[str, Fired]":
+    """The rules that fired on the newest version and its rows. Reads all of its row events."""
+    from encord_dagster.label_set.fired import fired
     from encord_dagster.label_set.read import open_label_set
 
-    return dict(Counter(finding.rule for finding in open_label_set(lake, name).version("latest").findings()))
+    return fired(open_label_set(lake, name).version("latest"))
 
 
 def materialization(
-    state: Newest, *, name: str, fired: Mapping[str, int] | None, upto: int | None
+    state: Newest, *, name: str, fired: "Mapping[str, Fired] | None", upto: int | None
 ) -> dg.AssetMaterialization:
     """The event that a run logs when it committed a record; `fired` where the version is new.
 
@@ -75,23 +110,26 @@ def materialization(
     )
 
 
-def evaluations(fired: Mapping[str, int], *, config: LabelSetConfig) -> Iterator[dg.AssetCheckEvaluation]:
+def evaluations(fired: "Mapping[str, Fired]", *, config: LabelSetConfig) -> Iterator[dg.AssetCheckEvaluation]:
     """One verdict for each rule; a rule of severity info never fails."""
     from encord_dagster.validation import RULES
 
     for rule in RULES:
-        count = fired.get(rule.name, 0)
+        count = fired[rule.name].count if rule.name in fired else 0
         severity = severity_of(rule.name, rule.severity, config)
         yield dg.AssetCheckEvaluation(
             asset_key=names.asset_key(config.name, names.LATEST),
             check_name=names.check_name(rule.name),
             passed=count == 0 or severity == "info",
             severity=_dagster_severity(severity),
-            metadata={"encord/findings": dg.MetadataValue.int(count)},
+            metadata={
+                "encord/findings": dg.MetadataValue.int(count),
+                **(_first(fired[rule.name]) if count else {}),
+            },
         )
 
 
-def results(fired: Mapping[str, int], *, config: LabelSetConfig) -> list[dg.AssetCheckResult]:
+def results(fired: "Mapping[str, Fired]", *, config: LabelSetConfig) -> list[dg.AssetCheckResult]:
     """The same verdicts, for the asset's own step."""
     return [
         dg.AssetCheckResult(
@@ -104,43 +142,32 @@ def results(fired: Mapping[str, int], *, config: LabelSetConfig) -> list[dg.Asse
     ]
 
 
-def state_metadata(state: Newest, *, fired: Mapping[str, int] | None) -> metadata.Metadata:
-    """Version chain (newest first), counts, classes, rules that fired, and the export events of the newest record."""
+def state_metadata(state: Newest, *, fired: "Mapping[str, Fired] | None") -> Metadata:
+    """What people look at first: pictures and changes; then counts, classes, findings and lineage."""
     head = state.records[-1]
-    hashes = sorted({item for entry in head.exports for item in entry.export_hashes})
-    rules: metadata.Metadata = {} if fired is None else {"encord/rules": dg.MetadataValue.json(dict(fired))}
-    return rules | {
+    sections = [readable.changes(state.beside)] if state.beside else []
+    sections += [readable.version_findings(head.doubts), readable.classes(state.classes)]
+    sections += [readable.lineage(state.records), *([readable.fired(fired)] if fired else [])]
+    return {
         "encord/version": dg.MetadataValue.int(head.version),
-        "encord/seq": dg.MetadataValue.int(head.seq),
-        "encord/content_digest": dg.MetadataValue.text(head.content_digest),
+        **state.preview(),
+        **readable.fitted(sections, ROOM),
         "encord/rows": dg.MetadataValue.int(state.rows),
         "encord/images": dg.MetadataValue.int(state.images),
         "encord/annotations": dg.MetadataValue.int(state.annotations),
-        "encord/classes": metadata.classes_table(state.classes),
-        "encord/losses": metadata.losses_table(state.losses),
-        "encord/version_findings": metadata.version_findings_table(head.doubts),
-        "encord/log": _chain(state.records),
-        "encord/exports": dg.MetadataValue.json([entry.id for entry in head.exports][: metadata.HASHES_SHOWN]),
-        "encord/export_hashes": dg.MetadataValue.json(hashes[: metadata.HASHES_SHOWN]),
+        "encord/record": dg.MetadataValue.text(f"{head.seq} {head.op}"),
+        "encord/exports_uri": dg.MetadataValue.text(state.exports),
+        "encord/content_digest": dg.MetadataValue.text(head.content_digest),
     }
 
 
-def _chain(records: Sequence[LogRecord]) -> dg.MetadataValue:
-    columns = {"seq": "int", "version": "int", "op": "string", "content digest": "string", "exports": "int"}
-    columns |= {"rows changed": "int", "manifest": "string"}
-    rows = (
-        {
-            "seq": record.seq,
-            "version": record.version,
-            "op": record.op,
-            "content digest": record.content_digest[:16],
-            "exports": len(record.exports),
-            "rows changed": record.fragments,
-            "manifest": record.root.sha256[:16] if record.root else "",
-        }
-        for record in reversed(records)
-    )
-    return metadata.table(columns, rows)
+def _first(found: "Fired") -> dict[str, dg.MetadataValue]:
+    """Where to look first."""
+    return {
+        "encord/first_at": dg.MetadataValue.text(str(found.first.location)[: metadata.TEXT_SHOWN]),
+        "encord/first_message": dg.MetadataValue.text(found.first.message[: metadata.TEXT_SHOWN]),
+        **({"encord/look_in": dg.MetadataValue.text(found.events)} if found.events else {}),
+    }
 
 
 def _dagster_severity(severity: Severity) -> dg.AssetCheckSeverity:

@@ -1,25 +1,31 @@
-"""What Dagster shows of an export's outcome and of the newest version.
+"""What Dagster shows of an export's outcome and of the version that accounts for it.
 
-Names of classes, and all other text of an export, are other people's words: text, tables and JSON, never Markdown.
+Names of classes, and all other text of an export, are other people's words: text, tables and JSON, and in Markdown only
+as code. A database keeps what is here for ever, so everything has a limit: 6 KiB an event, which SQLite keeps twice.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 
 import dagster as dg
+import msgspec
 from dagster import MetadataValue
 
 from encord_dagster.encord.privacy import redact
-from encord_dagster.findings import Finding
-from encord_dagster.formats.losses import reported
+from encord_dagster.orchestration import readable
+from encord_dagster.orchestration.readable import Metadata
 from encord_dagster.outcomes import ExportOutcome, Published
 
-Metadata = dict[str, MetadataValue]
 Builder = Callable[[ExportOutcome, Published | None], Metadata]
 
-FINDINGS_SHOWN = 50
-CLASSES_SHOWN = 100
-HASHES_SHOWN = 20
-TEXT_SHOWN = 500
+MOST_ROWS_BYTES = 1500  # of the rows of one table
+MOST_JSON_BYTES = 400
+FINDINGS_ROOM = 1220  # of the tables of one event
+VERSION_ROOM = 1000
+ROW_BYTES = 60  # of Dagster's, about each row
+MORE = "…"
+HASHES_SHOWN = 6
+TEXT_SHOWN = 300
+NAMED_SHOWN = 60  # of a part of an export's name
 
 
 def raw_export(outcome: ExportOutcome, published: Published | None = None) -> Metadata:
@@ -32,7 +38,7 @@ def raw_export(outcome: ExportOutcome, published: Published | None = None) -> Me
         "encord/last_modified": _text(export.last_modified),
         "encord/bytes": MetadataValue.int(export.size),
         **_optional("encord/sha256", outcome.sha256),
-        **{f"encord/name_{part}": _text(text) for part, text in outcome.named.items()},
+        **{f"encord/name_{part}": _text(text[:NAMED_SHOWN]) for part, text in outcome.named.items()},
         **lineage(outcome),
     }
 
@@ -46,9 +52,8 @@ def label_rows(outcome: ExportOutcome, published: Published | None = None) -> Me
         "encord/objects_in": MetadataValue.int(outcome.objects_in),
         "encord/objects_published": MetadataValue.int(outcome.objects_published),
         "encord/objects_quarantined": MetadataValue.int(outcome.objects_quarantined),
-        "encord/objects_excluded": MetadataValue.json(dict(outcome.objects_excluded)),
-        "encord/rules": MetadataValue.json(dict(outcome.rules)),
-        "encord/findings": findings_table(outcome.findings),
+        "encord/objects_excluded": counts(outcome.objects_excluded),
+        **_findings(outcome),
         **lineage(outcome),
     }
 
@@ -59,7 +64,7 @@ def quarantine(outcome: ExportOutcome, published: Published | None = None) -> Me
         **_uri(outcome, "quarantine"),
         "encord/rows_quarantined": MetadataValue.int(outcome.rows_quarantined),
         "encord/objects_quarantined": MetadataValue.int(outcome.objects_quarantined),
-        "encord/rules": MetadataValue.json(dict(outcome.rules)),
+        "encord/rules": counts(outcome.rules),
         **_optional("encord/error", outcome.error),
     }
 
@@ -85,20 +90,13 @@ def masks(outcome: ExportOutcome, published: Published | None = None) -> Metadat
 
 
 def tables(outcome: ExportOutcome, published: Published | None = None) -> Metadata:
-    """Where the tables lie, and the columns of the one that most people open."""
-    from encord_dagster.formats.tables import ANNOTATIONS
-
-    columns = [dg.TableColumn(field.name, str(field.type)) for field in ANNOTATIONS]
-    return {
-        **_uri(outcome, "tables"),
-        **_converted(outcome, published),
-        "dagster/column_schema": MetadataValue.table_schema(dg.TableSchema(columns)),
-    }
+    """Where the tables lie."""
+    return {**_uri(outcome, "tables"), **_converted(outcome, published)}
 
 
 def label_set(outcome: ExportOutcome, published: Published | None) -> Metadata:
     """What became of the export, and the version that accounts for it."""
-    state: Metadata = {"encord/status": _text(outcome.status), **lineage(outcome)}
+    state: Metadata = {"encord/status": _text(outcome.status), **_hashes(outcome)}
     return state | (version(published) if published else {})
 
 
@@ -107,29 +105,32 @@ def version(published: Published) -> Metadata:
     return {
         "dagster/uri": _text(published.uri),
         "encord/version": MetadataValue.int(published.version),
-        "encord/seq": MetadataValue.int(published.seq),
-        "encord/op": _text(published.op),
+        "encord/record": _text(f"{published.seq} {published.op}"),
         "encord/content_digest": _text(published.content_digest),
-        "encord/manifest_digest": _text(published.manifest_digest),
         "encord/rows": MetadataValue.int(published.rows),
         "encord/images": MetadataValue.int(published.images),
         "encord/annotations": MetadataValue.int(published.annotations),
-        "encord/classes": classes_table(published.classes),
-        "encord/losses": losses_table(published.losses),
-        "encord/version_findings": version_findings_table((*published.held_findings, *published.findings)),
+        **readable.fitted(
+            [
+                readable.version_findings((*published.held_findings, *published.findings)),
+                readable.classes(published.classes),
+                readable.losses(published.losses),
+            ],
+            VERSION_ROOM,
+        ),
         **_optional("encord/coco_uri", published.coco_uri),
     }
 
 
 def check(outcome: ExportOutcome, *, passed: bool) -> Metadata:
     """The rules that fired; where the check fails also their findings, so that nobody has to look elsewhere."""
-    fired: Metadata = {"encord/rules": MetadataValue.json(dict(outcome.rules))}
     if passed:
-        return fired
-    return fired | {
+        return {"encord/rules": counts(outcome.rules)}
+    return {
         "encord/rows_quarantined": MetadataValue.int(outcome.rows_quarantined),
         "encord/objects_quarantined": MetadataValue.int(outcome.objects_quarantined),
-        "encord/findings": findings_table(outcome.findings),
+        **_findings(outcome),
+        **_optional("encord/findings_uri", outcome.uris.get("events")),
         **_optional("encord/error", outcome.error),
     }
 
@@ -147,58 +148,64 @@ BUILDERS: Mapping[str, Builder] = {
 
 def lineage(outcome: ExportOutcome) -> Metadata:
     """Which export events of Encord the export carries, and their span in time."""
-    hashes = list(outcome.export_hashes)
     return {
-        "encord/export_hashes": MetadataValue.json(hashes[:HASHES_SHOWN]),
-        "encord/export_hash_count": MetadataValue.int(outcome.export_hash_count),
+        **_hashes(outcome),
         **_optional("encord/exported_from", outcome.exported_from),
         **_optional("encord/exported_to", outcome.exported_to),
     }
 
 
 def classes_table(classes: Mapping[str, int]) -> MetadataValue:
-    """Objects by class, most first."""
-    ranked = sorted(classes.items(), key=lambda item: (-item[1], item[0]))[:CLASSES_SHOWN]
+    """Objects by class, most first; a table of Dagster's, since names are in it as they are."""
+    ranked = sorted(classes.items(), key=lambda item: (-item[1], item[0]))
     return table(
         {"class": "string", "objects": "int"}, ({"class": name[:TEXT_SHOWN], "objects": n} for name, n in ranked)
     )
 
 
-def losses_table(counts: Mapping[str, int]) -> MetadataValue:
-    """What the formats cannot hold, and where it is still to be found."""
-    columns = {"loss": "string", "count": "int", "description": "string"}
-    lines: list[dict[str, str | int]] = [
-        {"loss": line.code, "count": line.count, "description": line.description} for line in reported(counts)
-    ]
-    return table(columns, lines)
-
-
-def version_findings_table(findings: Iterable[Finding]) -> MetadataValue:
-    """What is odd about a version as a whole; its findings lie in no row."""
-    columns = {"severity": "string", "rule": "string", "message": "string"}
-    records = (_finding_record(finding) for finding in findings)
-    return table(columns, ({name: record[name] for name in columns} for record in records))
-
-
-def findings_table(findings: Iterable[Finding]) -> MetadataValue:
-    """The first findings, worst first."""
-    columns = {"severity": "string", "rule": "string", "where": "string", "message": "string"}
-    first = tuple(findings)[:FINDINGS_SHOWN]
-    return table(columns, (_finding_record(finding) for finding in first))
+def counts(found: Mapping[str, int]) -> MetadataValue:
+    """Counts by name, most first; those that there is no room for are added up."""
+    shown: dict[str, int] = {}
+    room, more = MOST_JSON_BYTES, 0
+    for name, count in sorted(found.items(), key=lambda item: (-item[1], item[0])):
+        room -= len(name) + len(str(count)) + 8
+        if room > 0:
+            shown[name] = count
+        else:
+            more += count
+    return MetadataValue.json(shown | ({MORE: more} if more else {}))
 
 
 def table(columns: Mapping[str, str], records: Iterable[Mapping[str, str | int]]) -> MetadataValue:
-    """A table with a schema, so that an empty one shows its columns too."""
+    """A table with a schema, so that an empty one shows its columns too; of the rows as many as there is room for."""
     schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()])
-    return MetadataValue.table([dg.TableRecord(dict(record)) for record in records], schema=schema)
+    rows: list[dict[str, str | int]] = []
+    room, more = MOST_ROWS_BYTES, 0
+    for record in records:
+        room -= len(msgspec.json.encode(record)) + ROW_BYTES
+        if room > 0:
+            rows.append(dict(record))
+        else:
+            more += 1
+    if more:
+        last: dict[str, str | int] = dict.fromkeys(columns, "")
+        rows.append(last | {next(iter(columns)): f"{MORE} {more:,} more"})
+    return MetadataValue.table([dg.TableRecord(row) for row in rows], schema=schema)
 
 
-def _finding_record(finding: Finding) -> dict[str, str | int]:
+def _hashes(outcome: ExportOutcome) -> Metadata:
     return {
-        "severity": finding.severity,
-        "rule": finding.rule,
-        "where": str(finding.location),
-        "message": finding.message[:TEXT_SHOWN],
+        "encord/export_hashes": MetadataValue.json(list(outcome.export_hashes[:HASHES_SHOWN])),
+        "encord/export_hash_count": MetadataValue.int(outcome.export_hash_count),
+    }
+
+
+def _findings(outcome: ExportOutcome) -> Metadata:
+    """How often each rule fired, the first findings, and where what they set aside is listed."""
+    return {
+        "encord/rules": counts(outcome.rules),
+        **readable.fitted([readable.findings(outcome.findings)], FINDINGS_ROOM),
+        **_optional("encord/quarantine_uri", outcome.uris.get("quarantine")),
     }
 
 

@@ -11,6 +11,7 @@ EXPORT_HASH_TAG = "encord/export_hash"
 LABEL_SET_TAG = "encord/label_set"
 FIRST_EXPORT_TAG = "encord/first_export"
 ATTEMPT_TAG = "encord/attempt"
+VERSION_TAG = "encord/version"
 
 # Dagster shows and reads these tags and does not export constants for them.
 RANGE_START_TAG = "dagster/asset_partition_range_start"
@@ -59,6 +60,11 @@ def stores_resource(name: str) -> str:
     """The resource that opens the landing prefix and the lake; one for each label set, so that sets can be merged."""
     key = f"{identifier(name)}_stores"
     return key if key.isidentifier() else f"_{key}"  # a name may begin with a digit, a resource may not
+
+
+def alerts_resource(name: str) -> str:
+    """The resource that knows who is told of what goes wrong."""
+    return f"{stores_resource(name)[: -len('_stores')]}_alerts"
 
 
 def ingest_job(name: str) -> str:

@@ -35,11 +35,12 @@ def log_exports(
     batch: Batch,
     config: LabelSetConfig,
     *,
+    newest: latest.Newest | None,
     change: Change = AS_IT_IS,
 ) -> events.Recorded:
     """Log materializations and then checks of all keys; the last materialization of each asset and key."""
     selected = context.selected_asset_keys
-    for event in events.materializations(keys, batch, config=config, selected=selected):
+    for event in events.materializations(keys, batch, config=config, selected=selected, newest=newest):
         context.log_event(change.materialization(event))
     recorded = _recorded(context.instance, selected, keys)
     for verdict in events.verdicts(keys, batch, config=config, selected=selected, recorded=recorded):
@@ -52,13 +53,13 @@ def log_latest(
     lake: ObjectStore,
     config: LabelSetConfig,
     *,
+    state: latest.Newest,
     recorded: events.Recorded,
     new: bool,
 ) -> None:
     """Show the newest version in the run that committed; the rules' verdicts differ only where it is new."""
-    state = latest.newest(lake, config.name)
-    if state is None:
-        return
+    version = str(state.records[-1].version)
+    context.instance.add_run_tags(context.run.run_id, {names.LABEL_SET_TAG: config.name, names.VERSION_TAG: version})
     fired = latest.findings_by_rule(lake, config.name) if new else None
     label_set = names.asset_key(config.name, "label_set")
     upto = max((record.storage_id for (asset, _), record in recorded.items() if asset == label_set), default=None)

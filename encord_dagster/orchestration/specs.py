@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Literal
 
 import dagster as dg
@@ -10,7 +11,7 @@ import msgspec
 from encord_dagster.config import CONVERTER_VERSION, LabelSetConfig
 from encord_dagster.errors import UsageError
 from encord_dagster.findings import Severity
-from encord_dagster.orchestration import names
+from encord_dagster.orchestration import columns, names
 
 Backfill = Literal["multi_run", "single_run"]
 
@@ -61,11 +62,18 @@ _ASSETS = (
 
 
 class Ownership(msgspec.Struct, frozen=True, kw_only=True):
-    """How the assets are filed in the catalogue."""
+    """How the assets are filed in the catalogue, and how old the newest version may become."""
 
     group: str | None = None  # default: the label set's name
     owners: tuple[str, ...] = ()  # e-mail addresses, or `team:name`
     tags: dict[str, str] = {}
+    fresh_within_hours: float | None = None
+    defined_at: tuple[str, int] | None = None  # file and line; YAML says it itself
+
+    def __post_init__(self) -> None:
+        """Refuse what Dagster would refuse without saying which option is meant."""
+        if self.fresh_within_hours is not None and self.fresh_within_hours * 60 < 1:
+            raise UsageError(f"fresh_within_hours {self.fresh_within_hours}: a minute (0.017) is the least")
 
 
 def code_version(config: LabelSetConfig) -> str:
@@ -88,8 +96,9 @@ def partitioned_specs(
             group_name=ownership.group or names.identifier(config.name),
             code_version=code_version(config),
             owners=ownership.owners,
-            tags=ownership.tags,
+            tags=_tags(config, ownership),
             kinds=set(asset.kinds),
+            metadata=columns.schema(asset.name) | _defined_at(ownership),
             partitions_def=partitions,
         ).with_io_manager_key(names.NO_VALUES)
         for asset in chosen
@@ -101,12 +110,35 @@ def latest_spec(config: LabelSetConfig, ownership: Ownership) -> dg.AssetSpec:
     return dg.AssetSpec(
         names.asset_key(config.name, names.LATEST),
         deps=[names.asset_key(config.name, "label_set")],
-        description="The newest version: version chain, class counts, lineage. One check for each validation rule.",
+        description="The newest version: what it changed, classes, lineage. One check for each validation rule.",
         group_name=ownership.group or names.identifier(config.name),
         owners=ownership.owners,
-        tags=ownership.tags,
+        tags=_tags(config, ownership),
         kinds={"encord", "coco"},
+        metadata=_defined_at(ownership),
+        freshness_policy=_freshness(ownership.fresh_within_hours),
     ).with_io_manager_key(names.NO_VALUES)
+
+
+def _tags(config: LabelSetConfig, ownership: Ownership) -> dict[str, str]:
+    """Those of the project, and the label set, to search by."""
+    return {names.LABEL_SET_TAG: config.name} | ownership.tags
+
+
+def _freshness(hours: float | None) -> dg.FreshnessPolicy | None:
+    """An export that is accounted for counts, also where no label changed."""
+    return None if hours is None else dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours))
+
+
+def _defined_at(ownership: Ownership) -> dict[str, dg.CodeReferencesMetadataValue]:
+    """Where the project asked for the label set; `dg.link_code_references_to_git` makes a link of it."""
+    if ownership.defined_at is None:
+        return {}
+    file, line = ownership.defined_at
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # code references are a beta
+        place = dg.LocalFileCodeReference(file_path=file, line_number=line, label="build_label_set_definitions")
+        return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[place])}
 
 
 def changed(spec: dg.AssetSpec, change: Callable[[dg.AssetSpec], dg.AssetSpec]) -> dg.AssetSpec:

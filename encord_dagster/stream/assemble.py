@@ -1,9 +1,9 @@
 """The files of a conversion out of the spools of its ranges: rows in order of identity, each record as it is."""
 
+import contextlib
 import os
 import re
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Index = NDArray[np.void]
 
 _STEP = 2**20  # bytes written at a time
+_SMALL = 2**23  # bytes of a spool that is held in memory
 _ROWS = 10_000  # whose places are looked up at a time
 _CATEGORY = re.compile(rb'^(\{"id":[0-9]+,"image_id":[0-9]+,"category_id":)([0-9]+)', re.MULTILINE)
 _FIELDS = (
@@ -122,50 +123,58 @@ def write_coco(
         file.write(coco.END)
 
 
+Reader = Callable[[int, int], bytes]
 Place = tuple[int, int, int, bool]  # range, start and length of records; whether they can name a new category
 
 
 def _places(rows: Rows, kind: str) -> Iterator[Place]:
+    import numpy as np
+
     for first in range(0, len(rows.order), _ROWS):
         order = rows.order[first : first + _ROWS]
         some = rows.entries[order]
-        columns = (some[f"{kind}_at"], some[f"{kind}_size"], some["flag"] == NEW_CLASS)
-        for entry, at, size, is_new in zip(order.tolist(), *(column.tolist() for column in columns), strict=True):
-            if size:
-                yield bisect_right(rows.ends, entry), at, size, is_new
+        parts = np.searchsorted(rows.ends, order, side="right")
+        columns = (parts, some[f"{kind}_at"], some[f"{kind}_size"], some["flag"] == NEW_CLASS)
+        yield from (place for place in zip(*(column.tolist() for column in columns), strict=True) if place[2])
 
 
 def _copy(
     file: BinaryIO, spools: Sequence[Path], places: Iterator[Place], renamed: Sequence[Mapping[int, int]] = ()
 ) -> None:
     """Append records, without what is behind the last of them."""
-    descriptors = [os.open(spool, os.O_RDONLY) for spool in spools]
     held: list[bytes] = []
     size = 0
-    try:
+    with contextlib.ExitStack() as stack:
+        readers = [_reader(stack.enter_context(spool.open("rb", buffering=0))) for spool in spools]
         for part, start, length, is_new in places:
             numbers = renamed[part] if is_new and renamed else {}
-            for records in _blocks(descriptors[part], start, length):
+            for records in _blocks(readers[part], start, length):
                 held.append(_renamed(records, numbers) if numbers else records)
                 size += len(records)
                 if size >= _STEP:
-                    whole = b"".join(held)
-                    file.write(whole[: -len(coco.BETWEEN)])
-                    held, size = [whole[-len(coco.BETWEEN) :]], 0
+                    last = held.pop()  # it may be that of all
+                    file.write(b"".join(held))
+                    held, size = [last], len(last)
         file.write(b"".join(held).removesuffix(coco.BETWEEN))
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
 
 
-def _blocks(descriptor: int, start: int, length: int) -> Iterable[bytes]:
+def _reader(spool: BinaryIO) -> Reader:
+    """Gives bytes of a spool by start and length; one that is small is read once."""
+    descriptor = spool.fileno()
+    if os.fstat(descriptor).st_size > _SMALL:
+        return lambda start, length: os.pread(descriptor, length, start)
+    whole = spool.read()
+    return lambda start, length: whole[start : start + length]
+
+
+def _blocks(read: Reader, start: int, length: int) -> Iterable[bytes]:
     """The records of a row, some at a time: they can be most of an export."""
-    return (os.pread(descriptor, length, start),) if length <= _STEP else _parts(descriptor, start, start + length)
+    return (read(start, length),) if length <= _STEP else _parts(read, start, start + length)
 
 
-def _parts(descriptor: int, start: int, end: int) -> Iterator[bytes]:
+def _parts(read: Reader, start: int, end: int) -> Iterator[bytes]:
     step = _STEP
-    while start < end and (block := os.pread(descriptor, min(step, end - start), start)):
+    while start < end and (block := read(start, min(step, end - start))):
         if start + len(block) < end:
             block = block[: block.rfind(b"\n") + 1]
         step = _STEP if block else 2 * step

@@ -4,16 +4,17 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, chain, pairwise, repeat
-from typing import TypeVar
+from operator import mul
+from typing import BinaryIO, TypeVar
 
 from encord_dagster import identity
-from encord_dagster.encord.model import Frame
 from encord_dagster.encord.plain_answers import Given
+from encord_dagster.encord.plain_columns import RowColumns
 from encord_dagster.encord.plain_many import BareRow, Left, columns
-from encord_dagster.formats import coco
+from encord_dagster.formats import coco, coco_columns
 from encord_dagster.geometry import LARGEST_MASK
 from encord_dagster.stream.shapes import shapes_of
-from encord_dagster.stream.work import Work
+from encord_dagster.stream.work import CONVERTED, NEW_CLASS, Work
 from encord_dagster.validation import is_wanted
 
 _T = TypeVar("_T")
@@ -21,7 +22,7 @@ _TYPES = frozenset({"image", "img_group", "video", "dicom"})
 
 
 def is_fit(row: BareRow, work: Work) -> bool:
-    """Whether a row, or a part of one, may be converted so: it has objects, and its frames are of known sizes."""
+    """Whether a row may be converted so: it has objects, and its frames are of known sizes."""
     made, config = row.row, work.config
     if made.data_type not in _TYPES or not made.objects_in:
         return False
@@ -31,32 +32,42 @@ def is_fit(row: BareRow, work: Work) -> bool:
     return fit and made.branch_name == config.branch and is_wanted(made, config)
 
 
-def unlabelled_in(row: BareRow) -> list[Frame]:
-    """The frames that have no labels."""
-    pairs = zip(row.row.frames, row.sheets, strict=True)
-    return [frame for frame, sheet in pairs if not sheet and not frame.classifications]
+def are_fit(rows: RowColumns, work: Work) -> bool:
+    """The same of rows, or a part of one, that were read together and have no classifications; some have objects."""
+    config, frames = work.config, rows.frames
+    return (
+        set(rows.data_types) <= _TYPES
+        and any(rows.sheets)
+        and max(map(mul, frames.width, frames.height)) <= LARGEST_MASK
+        and set(rows.branch_names) == {config.branch}
+        and (not config.label_statuses or set(rows.label_statuses) <= set(config.label_statuses))
+        and not config.workflow_nodes  # of which plain rows have none
+    )
 
 
 class Batch:
     """Rows that are converted together. Left or Odd, with nothing written, where some of them cannot be."""
 
-    def __init__(self, rows: Sequence[BareRow], work: Work) -> None:
+    def __init__(self, rows: RowColumns, work: Work) -> None:
         self.rows, self.work = rows, work
-        sheets = [sheet for row in rows for sheet in row.sheets]
-        objects = [one for sheet in sheets for one in sheet]
-        self.sizes = [len(sheet) for sheet in sheets]
-        self.ends = list(accumulate(row.row.objects_in for row in rows))  # of rows among objects
+        objects = list(chain.from_iterable(rows.sheets))
+        self.sizes = list(map(len, rows.sheets))
+        self.ends = rows.ends  # of rows among objects
         self.columns = columns(objects)
         self.pairs = self._pairs()
         self.answers = self._answers()
-        frames = [frame for row in rows for frame in row.row.frames]
-        self.shapes = shapes_of(objects, self.columns.feature_hashes, frames, self.sizes)
-        self.keys = self.columns.keys + self.shapes.keys + sum(row.keys for row in rows)
+        sides = zip(rows.frames.width, rows.frames.height, strict=True)
+        self.shapes = shapes_of(objects, self.columns, list(sides), self.sizes)
+        self.keys = self.columns.keys + self.shapes.keys + rows.keys
 
     def _pairs(self) -> Counter[tuple[str, str]]:
         """Objects by class and name. Each class has to be known, and to have one name in a row."""
         features, names = self.columns.feature_hashes, self.columns.names
-        found = Counter(zip(features, names, strict=True))
+        last = dict(zip(features, names, strict=True))
+        if list(map(last.__getitem__, features)) == list(names):  # one name each: counted in half the time
+            found = Counter({(key, last[key]): objects for key, objects in Counter(features).items()})
+        else:
+            found = Counter(zip(features, names, strict=True))
         named = Counter(key for key, _ in found)
         answered = self.work.answered
         if odd := {key for key, _ in found if key not in self.work.categories}:
@@ -88,47 +99,46 @@ class Batch:
         """A value of each frame, for each of its objects."""
         return chain.from_iterable(map(repeat, values, self.sizes))
 
+    def _of_rows(self, values: Iterable[_T]) -> Iterator[_T]:
+        """A value of each row, likewise."""
+        return chain.from_iterable(map(repeat, values, [end - start for start, end in self._spans()]))
+
     def write(self, offset_of: Callable[[int], int]) -> None:
         """Write the records of all rows, and count them; `offset_of` tells where a row lies, by its number."""
-        work, counts = self.work, self.work.counts
-        written = zip(self.rows, self._spans(), self.write_records(), strict=True)
-        for number, (row, (start, end), sizes) in enumerate(written):
-            is_new = not work.known_before.issuperset(self.columns.feature_hashes[start:end])
-            work.note(row.row.label_hash, row.row.branch_name, *sizes, is_new=is_new)
-            counts.add_export(row.exported_at, row.export_hash)
-            if not all(row.sheets) and row.row.data_type != "image":
-                work.find_unlabelled(row.row.label_hash, offset_of(number), unlabelled_in(row), len(row.sheets))
-            counts.coco_bytes += sum(sizes)
-        counts.rows += len(self.rows)
-        counts.converted += len(self.rows)
+        rows, work, counts = self.rows, self.work, self.work.counts
+        sizes = self.write_records()
+        work.note(rows.label_hashes, rows.branch_names, *sizes, self._flags())
+        for number, empty in rows.unlabelled().items():
+            work.find_unlabelled(rows.label_hashes[number], offset_of(number), empty, rows.frame_counts[number])
+        counts.add_exports(rows.exported_at, rows.export_hashes)
+        counts.rows += len(rows.label_hashes)
+        counts.converted += len(rows.label_hashes)
+        counts.coco_bytes += sum(map(sum, sizes))
         counts.add_objects(self.pairs, self.shapes.losses, images=len(self.sizes), objects=self.ends[-1])
 
-    def write_records(self) -> list[tuple[int, int]]:
+    def _flags(self) -> Sequence[int]:
+        """Of each row, which tell of classes that were not known before."""
+        known, features = self.work.known_before, self.columns.feature_hashes
+        if known.issuperset(key for key, _ in self.pairs):
+            return [CONVERTED] * len(self.ends)
+        return [CONVERTED if known.issuperset(features[start:end]) else NEW_CLASS for start, end in self._spans()]
+
+    def write_records(self) -> tuple[list[int], list[int]]:
         """Append the images and annotations of all rows; how many bytes they take, row by row."""
         spools = self.work.spools
-        images = [image for row in self.rows for frame in row.row.frames if (image := coco.image(frame, row.row))]
+        images = coco_columns.images(self.rows)
         ids, annotations = self._annotations(images)
-        lines = coco.lines(images)
-        ends = accumulate((len(line) + len(coco.BETWEEN) for line in lines.splitlines()), initial=0)
-        parts = [coco.lines(annotations[start:end]) for start, end in self._spans()]
-        spools.images.write(lines.replace(b"\n", coco.BETWEEN))
-        spools.annotations.write(b"".join(parts).replace(b"\n", coco.BETWEEN))
         spools.image_ids.write(array("q", [image.id for image in images]))
         spools.annotation_ids.write(array("q", ids))
         self.work.counts.coco_bytes -= len(coco.BETWEEN) * (len(images) + len(ids))
-        longer = len(coco.BETWEEN) - 1  # than a line feed
-        rows = accumulate((len(row.sheets) for row in self.rows), initial=0)
-        of_images = pairwise(map(list(ends).__getitem__, rows))
-        return [
-            (stop - first, len(text) + longer * (end - start))
-            for (first, stop), text, (start, end) in zip(of_images, parts, self._spans(), strict=True)
-        ]
+        of_images = _written(images, pairwise(self.rows.starts), spools.images)
+        return of_images, _written(annotations, self._spans(), spools.annotations)
 
     def _annotations(self, images: Sequence[coco.Image]) -> tuple[list[int], list[coco.Annotation]]:
         """Ids and annotations of all objects."""
-        held, shapes, of_frames = self.columns, self.shapes, self._of_frames
-        ids, tracks = self._ids(images)
-        origins = [image.encord for image in images]
+        held, shapes, rows = self.columns, self.shapes, self.rows
+        image_ids = [image.id for image in images]
+        ids, tracks = self._ids(image_ids)
         numbers = map(self.work.category_ids.__getitem__, held.feature_hashes)
         distinct = dict(zip(map(id, self.answers), self.answers, strict=True))
         written = {key: self.work.answers(answers) for key, answers in distinct.items()}
@@ -137,35 +147,32 @@ class Batch:
         attributes = map(coco.AnnotationAttributes, tracks, held.confidences, held.manual, texts)  # type: ignore[arg-type]
         lineage = map(
             coco.Origin,
-            of_frames([origin.label_hash for origin in origins]),
-            of_frames([origin.data_hash for origin in origins]),
-            of_frames([origin.frame for origin in origins]),
+            self._of_rows(rows.label_hashes),
+            self._of_frames(rows.frames.data_hash),
+            self._of_frames(rows.frames.number),
             held.object_hashes,
             held.feature_hashes,
-            of_frames([origin.branch_name for origin in origins]),
+            self._of_rows(rows.branch_names),
         )
-        on = of_frames([image.id for image in images])
+        on = self._of_frames(image_ids)
         made = map(
             coco.Annotation,
             *(ids, on, numbers, shapes.hulls, shapes.areas, shapes.segmentations, repeat(0), attributes, lineage),
         )
         return ids, list(made)
 
-    def _ids(self, images: Sequence[coco.Image]) -> tuple[list[int], list[int]]:
-        """The ids of annotations, and those of their tracks."""
-        hashes, ends = self.columns.object_hashes, accumulate(self.sizes)
-        heads = [f"\0{image.encord.label_hash}\0{image.encord.branch_name}\0" for image in images]
-        of_frames = [hashes[start:end] for start, end in pairwise((0, *ends))]
-        on_images = zip(heads, of_frames, [f"\0{image.id}" for image in images], strict=True)
+    def _ids(self, images: Sequence[int]) -> tuple[list[int], list[int]]:
+        """The ids of annotations on images of such ids, and those of their tracks."""
+        rows, hashes, ends = self.rows, self.columns.object_hashes, accumulate(self.sizes, initial=0)
+        heads = [f"\0{row}\0{branch}\0" for row, branch in zip(rows.label_hashes, rows.branch_names, strict=True)]
+        of_frames = [hashes[start:end] for start, end in pairwise(ends)]
+        starts = chain.from_iterable(map(repeat, heads, rows.frame_counts))
+        on_images = zip(starts, of_frames, [f"\0{image}" for image in images], strict=True)
         ids = identity.numbers(
             ("annotation" + head, [one + behind for one in given]) for head, given, behind in on_images
         )
-        firsts = accumulate((len(row.sheets) for row in self.rows[:-1]), initial=0)  # of frames
-        of_rows = [
-            (f"track{heads[first]}", hashes[start:end])
-            for first, (start, end) in zip(firsts, self._spans(), strict=True)
-        ]
-        if len(images) == len(self.rows):  # nothing is there twice
+        of_rows = [(f"track{head}", hashes[start:end]) for head, (start, end) in zip(heads, self._spans(), strict=True)]
+        if len(images) == len(heads):  # nothing is there twice
             return ids, identity.numbers(of_rows)
         own = [(head, list(dict.fromkeys(given))) for head, given in of_rows]
         numbers = iter(identity.numbers(own))
@@ -174,16 +181,25 @@ class Batch:
 
     def _answers(self) -> list[Given]:
         """The answers of each object."""
-        hashes, rows = self.columns.object_hashes, zip(self.rows, self._spans(), strict=True)
-        frames = list(self._of_frames([frame.number for row in self.rows for frame in row.row.frames]))
-        given = [
-            answers
-            for row, (start, end) in rows
-            for answers in row.answers.of_many(hashes[start:end], frames[start:end])
-        ]
+        hashes, frames = self.columns.object_hashes, list(self._of_frames(self.rows.frames.number))
+        ends = list(accumulate(self.sizes, initial=0))  # of frames among objects
+        stops = list(accumulate((count for _, count in self.rows.answers), initial=0))
+        given: list[Given] = []
+        for (answers, _), (first, stop) in zip(self.rows.answers, pairwise(stops), strict=True):
+            given += answers.of_many(hashes[ends[first] : ends[stop]], frames[ends[first] : ends[stop]])
         if self.work.answered is None:
             return given
         resolved = self.work.answered.of_many(self.columns.feature_hashes, given)
         if None in resolved:
             raise Left(place for place, one in enumerate(resolved) if one is None)
         return [one for one in resolved if one is not None]
+
+
+def _written(
+    records: Sequence[coco.Image] | Sequence[coco.Annotation], spans: Iterable[tuple[int, int]], to: BinaryIO
+) -> list[int]:
+    """Append the records of rows; how many bytes each row takes."""
+    counts, parts = zip(*((end - start, coco.lines(records[start:end])) for start, end in spans), strict=True)
+    to.write(b"".join(parts).replace(b"\n", coco.BETWEEN))
+    longer = len(coco.BETWEEN) - 1  # than a line feed
+    return [len(part) + longer * count for count, part in zip(counts, parts, strict=True)]

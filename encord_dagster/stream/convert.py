@@ -1,16 +1,14 @@
-"""One export file becomes plain files: by ranges, each in a process of its own where there are several.
+"""One export file becomes plain files: by ranges, all but the first in processes of their own.
 
 The result is the same, byte for byte, as through a lake in memory, and for any number of processes.
 """
 
-import contextlib
-import gc
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -34,6 +32,7 @@ from encord_dagster.validation import apply_severities, ontology_missing
 LEAST_TO_SHARE = 32 * 2**20  # bytes for each process
 MOST_PROCESSES = 4
 _PATIENCE = 2.0  # seconds between two lines of progress
+_PAUSE = 0.01  # seconds between two looks at whether others are done
 
 Say = Callable[[str], None]
 
@@ -144,57 +143,48 @@ def _jobs(asked: Asked, processes: int, known: tuple[Category, ...], spool: Path
 
 
 def _all_done(jobs: Sequence[Job], progress: "_Progress") -> list[Done]:
-    if len(jobs) == 1:
-        with _rare_collection():
-            return [convert_range(jobs[0], progress.told)]
+    """The first range is converted here, each other one in a process of its own."""
+    own, *others = jobs
     running: list[subprocess.Popen[bytes]] = []
+
+    def told(counts: Counts, done: int) -> None:
+        progress.own = (counts.rows, counts.objects_in, done)
+        progress.tell(others)
+        for job, one in zip(others, running, strict=True):
+            if one.poll():  # what another range cannot, the export cannot
+                worker.result(job, one.returncode)
+
     try:
-        for job in jobs:
+        for job in others:
             Path(job.folder).mkdir(exist_ok=True)
             running.append(worker.start(job))
+        first = convert_range(own, told)
         while any(one.poll() is None for one in running):
-            time.sleep(0.05)
-            progress.of_workers(jobs)
-        return [worker.result(job, one.returncode) for job, one in zip(jobs, running, strict=True)]
+            time.sleep(_PAUSE)
+            progress.tell(others)
+        return [first, *(worker.result(job, one.returncode) for job, one in zip(others, running, strict=True))]
     finally:
         for one in running:
             one.kill()
             one.wait()
 
 
-@contextlib.contextmanager
-def _rare_collection() -> Iterator[None]:
-    """Look for garbage in cycles rarely: there is next to none, and each search looks at all rows at hand."""
-    before = gc.get_threshold()
-    gc.set_threshold(200_000, 50, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 class _Progress:
-    """A line every few seconds: rows, objects, bytes, and the time that is left."""
+    """A line every few seconds: rows, objects, bytes, and the time that is left. `own`: those of this process."""
 
     def __init__(self, name: str, size: int, say: Say) -> None:
         self.name, self.size, self.say = name, size, say
+        self.own = (0, 0, 0)
         self.started = self.last = time.monotonic()
 
-    def told(self, counts: Counts, done: int) -> None:
-        """Tell of one range that is the whole file."""
-        self._tell(counts.rows, counts.objects_in, done)
-
-    def of_workers(self, jobs: Sequence[Job]) -> None:
-        """Tell of ranges that others convert."""
-        if time.monotonic() - self.last >= _PATIENCE:
-            found = [worker.read_progress(job) for job in jobs]
-            self._tell(*(sum(one[place] for one in found) for place in range(3)))
-
-    def _tell(self, rows: int, objects: int, done: int) -> None:
+    def tell(self, others: Sequence[Job]) -> None:
+        """Tell of this range, and of those that others convert."""
         now = time.monotonic()
         if now - self.last < _PATIENCE:
             return
         self.last = now
+        found = [self.own, *map(worker.read_progress, others)]
+        rows, objects, done = (sum(one[place] for one in found) for place in range(3))
         left = (now - self.started) * (self.size - done) / done if done else 0.0
         self.say(
             f"{self.name}: {rows:,} rows, {objects:,} objects, {done / 1e6:,.0f} of {self.size / 1e6:,.0f} MB, "

@@ -1,7 +1,7 @@
 """What is counted while rows go by; counts of ranges add up to those of the export."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -37,15 +37,14 @@ class Counts(msgspec.Struct, kw_only=True):
 
     def add_event(self, event: RowEvent) -> None:
         """Count the export event of a row."""
-        self.add_export(event.exported_at or event.last_edited_at, event.export_hash)
+        self.add_exports([event.exported_at or event.last_edited_at], [event.export_hash])
 
-    def add_export(self, at: str | None, export_hash: str | None) -> None:
-        """Count an event of that hash; the time that orders it is without its zone letter, as in `event_time`."""
-        time = (at or "").rstrip("Z")
-        self.earliest = time if self.earliest is None else min(self.earliest, time)
-        self.latest = time if self.latest is None else max(self.latest, time)
-        if export_hash:
-            self.export_hashes.append(export_hash)
+    def add_exports(self, at: Sequence[str | None], export_hashes: Sequence[str | None]) -> None:
+        """Count events of such hashes; the times that order them are without their zone letter, as in `event_time`."""
+        times = [(one or "").rstrip("Z") for one in at]
+        self.earliest = min(times if self.earliest is None else [self.earliest, *times])
+        self.latest = max(times if self.latest is None else [self.latest, *times])
+        self.export_hashes += filter(None, export_hashes)
 
     def add_findings(self, findings: Iterable[Finding]) -> None:
         """Count findings, and keep the first ones."""

@@ -6,6 +6,7 @@ That text can open an inner object too. A piece that is cut there is no JSON, so
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +18,8 @@ from encord_dagster.encord.spans import BLANKS
 CHUNK = 2**18  # bytes read at a time: with what is made of them they stay in the cache; a larger row is read whole
 _HEAD = re.compile(rb'(?:\xef\xbb\xbf)?[ \t\r\n]*\[[ \t\r\n]*(\{[ \t\r\n]*"[^"\\]{1,64}"[ \t\r\n]*:)')
 _LOOK = 2**16
+_HELD = 16  # chunks in which no row opens: a longer row is looked for first, and then read at once
+_BLANKS = tuple(bytes([blank]) for blank in BLANKS)
 _ONE = msgspec.json.Decoder(msgspec.Raw)
 _ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -71,42 +74,63 @@ def chunks(path: Path, start: int, end: int, opening: bytes, *, last: bool, chun
     """The same, not cut yet, and so not known to be rows."""
     with path.open("rb") as file:
         file.seek(start)
-        held, at, left = b"", start, end - start
+        room, held, at, left = bytearray(2 * chunk), 0, start, end - start
         while left or held:
-            data = file.read(min(chunk, left))
-            if left and not data:
-                raise Unusual("the file has become shorter")
-            left -= len(data)
-            held += data
-            cut = held.rfind(opening, 1) if left else len(held)
+            seen = max(1, held - len(opening) + 1)
+            got = _read_into(room, held, file, min(chunk, left))
+            held, left = held + got, left - got
+            cut = room.rfind(opening, seen, held) if left else held
+            if cut < 0 and held < _HELD * chunk:
+                continue
             if cut < 0:
-                stop = _row_after(file, at + max(1, len(held) - len(opening) + 1), end, opening) or end
-                held, left = b"", end - stop
+                stop = _row_after(file, at + max(1, held - len(opening) + 1), end, opening) or end
+                held, left = 0, end - stop
                 yield _rows_between(file, at, stop, more=stop < end or not last)
                 at = stop
                 continue
-            text, held = (held, b"") if cut == len(held) else (held[:cut], held[cut:])
-            yield Chunk(_without_comma(text, more=bool(held) or not last), at)
+            with memoryview(room) as view:
+                text = bytes(view[: _stop(room, cut, more=cut < held or not last)])
+            yield Chunk(text, at)
+            del text  # before more is read: with all that is made of it, it takes memory
+            rest = room[cut:held]
+            room[: len(rest)], held = rest, len(rest)
             at += cut
+
+
+def _read_into(room: bytearray, held: int, file: BufferedReader, size: int) -> int:
+    """Read behind what is held; how many bytes."""
+    if held + size > len(room):
+        room.extend(bytes(held + size))
+    with memoryview(room) as view, view[held : held + size] as free:
+        got = file.readinto(free) if size else 0
+    if size and not got:
+        raise Unusual("the file has become shorter")
+    return got
 
 
 def _rows_between(file: BinaryIO, at: int, stop: int, *, more: bool) -> Chunk:
     """A row that is large, or several. What is behind it is looked at first, so that its bytes are held once."""
     file.seek(max(at, stop - _LOOK))
     tail = file.read(stop - file.tell())
-    behind = len(tail) - len(_without_comma(tail, more=more))
+    behind = len(tail) - _stop(tail, len(tail), more=more)
     file.seek(at)
     text = file.read(stop - behind - at)
     file.seek(stop)
     return Chunk(text, at)
 
 
-def _without_comma(text: bytes, *, more: bool) -> bytes:
-    """A text without the comma that ends it where more rows follow."""
-    body = text.rstrip(BLANKS)
-    if body.endswith(b",") != more:
+def _stop(text: bytes | bytearray, end: int, *, more: bool) -> int:
+    """Where rows stop that end there: before the comma where more rows follow."""
+    stop = _without_blanks(text, end)
+    if (text[stop - 1 : stop] == b",") != more:
         raise Unusual("rows are not separated as in an array")
-    return body[:-1].rstrip(BLANKS) if more else body
+    return _without_blanks(text, stop - 1) if more else stop
+
+
+def _without_blanks(text: bytes | bytearray, stop: int) -> int:
+    while text[stop - 1 : stop] in _BLANKS and stop:
+        stop -= 1
+    return stop
 
 
 def _rows(body: bytes, at: int) -> list[RowSlice]:

@@ -4,24 +4,26 @@ It writes the bytes that `Work` writes, and counts the same; rows that it does n
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from encord_dagster.accounting import disclosure_of
 from encord_dagster.encord import plain
 from encord_dagster.encord.container import RowSlice
+from encord_dagster.encord.plain_columns import RowColumns
+from encord_dagster.encord.plain_films import film_columns, labelled_film
 from encord_dagster.encord.plain_frames import Row
-from encord_dagster.encord.plain_images import bare_image
+from encord_dagster.encord.plain_images import image_columns, labelled_images
 from encord_dagster.encord.plain_keys import Odd, have_keys, is_utf8
-from encord_dagster.encord.plain_many import BareRow, Left, bare_row
-from encord_dagster.encord.plain_rows import PlainReader
+from encord_dagster.encord.plain_many import BareRow, Left, bare_columns, bare_row
+from encord_dagster.encord.plain_rows import NEVER, PlainReader
 from encord_dagster.encord.scalars import UNREADABLE
 from encord_dagster.stream import large
-from encord_dagster.stream.batch import Batch, is_fit
+from encord_dagster.stream.batch import Batch, are_fit, is_fit
 from encord_dagster.stream.cut import Chunk
 from encord_dagster.stream.work import Work
 
-Offered = tuple[int, BareRow]  # with its place among the rows of its chunk
+_Row = TypeVar("_Row")
 
 
 class Lane:
@@ -35,40 +37,67 @@ class Lane:
 
     def take(self, chunk: Chunk) -> Sequence[RowSlice]:
         """Convert what can be converted here; the rows that are left."""
-        found = self._rows(chunk) if self.is_open else []
-        offered = [(place, row) for place, row in enumerate(found) if row]
-        batch = None
-        while offered and not batch:
-            try:
-                batch = self._batch([row for _, row in offered])
-            except Left as left:
-                offered = _without(offered, left.places)
-            except Odd:
-                break
-        places = [place for place, _ in offered]
-        if not batch or not _have_keys(chunk, places, batch.keys, whole=len(places) == len(found)):
+        rows = self._rows(chunk) if self.is_open else []
+        if not rows:
             return chunk.pieces
+        waiting = {place: row for place, row in enumerate(rows) if row}
+        taken = self._take(chunk, waiting, labelled_images, lambda some: image_columns(some, self.reader))
+        taken |= self._take(chunk, waiting, labelled_film, lambda some: film_columns(some, self.reader))
+        taken |= self._take(chunk, waiting, self._bare, bare_columns)
+        if len(taken) == len(rows):
+            return ()
+        return [piece for place, piece in enumerate(chunk.pieces) if place not in taken]
+
+    def _take(
+        self,
+        chunk: Chunk,
+        waiting: dict[int, Row],
+        chosen: Callable[[Row], _Row | None],
+        columns: Callable[[Sequence[_Row]], RowColumns],
+    ) -> set[int]:
+        """Convert rows that are read in one way, by their places. Those still wait that cannot be read so."""
+        offered = {place: one for place, row in waiting.items() if (one := chosen(row)) is not None}
+        try:
+            places, batch = self._batch(offered, columns)
+        except Odd:
+            return set()
+        for place in offered:
+            del waiting[place]
+        if not batch or not _have_keys(chunk, places, batch.keys, whole=not waiting):
+            return set()
         batch.write(lambda number: chunk.pieces[places[number]].offset)
-        left_over = set(range(len(found))).difference(places)
-        return [chunk.pieces[place] for place in sorted(left_over)]
+        return set(places)
 
-    def _batch(self, rows: Sequence[BareRow]) -> Batch:
-        batch = Batch(rows, self.work)
-        batch.refuse_lacking()
-        return batch
+    def _batch(
+        self, offered: Mapping[int, _Row], columns: Callable[[Sequence[_Row]], RowColumns]
+    ) -> tuple[list[int], Batch | None]:
+        """Rows that can be converted together, and their places."""
+        places = list(offered)
+        while places:
+            try:
+                rows = columns([offered[place] for place in places])
+            except NEVER as error:
+                raise Odd from error
+            if not are_fit(rows, self.work):
+                raise Odd
+            try:
+                batch = Batch(rows, self.work)
+                batch.refuse_lacking()
+            except Left as left:
+                odd = {bisect_right(rows.ends, place) for place in left.places}
+                places = [place for number, place in enumerate(places) if number not in odd]
+            else:
+                return places, batch
+        return [], None
 
-    def _rows(self, chunk: Chunk) -> list[BareRow | None]:
-        """Each row, if it may be converted here; none at all where they are not to be read together."""
-        if len(chunk.text) > large.LARGE and any(map(large.is_large, chunk.pieces)) or not is_utf8(chunk.text):
+    def _rows(self, chunk: Chunk) -> Sequence[Row | None]:
+        """Each row, if it can be decoded; none at all where they are not to be read together."""
+        if large.may_be_large(chunk.text) and any(map(large.is_large, chunk.pieces)) or not is_utf8(chunk.text):
             return []
-        images = plain.decode_images(chunk.text)
-        rows = map(_decoded, chunk.pieces) if images is None else images
-        return [self._bare(row) for row in rows]
+        return plain.decode_many(chunk.text) or list(map(_decoded, chunk.pieces))
 
-    def _bare(self, row: Row | None) -> BareRow | None:
-        found = bare_image(row, self.reader) if isinstance(row, plain.ImageRow) else None
-        if found is None and row is not None:
-            found = bare_row(row, self.reader)
+    def _bare(self, row: Row) -> BareRow | None:
+        found = bare_row(row, self.reader)
         return found if found and is_fit(found, self.work) else None
 
 
@@ -84,10 +113,3 @@ def _decoded(piece: RowSlice) -> Row | None:
         return plain.decode(piece.raw)
     except UNREADABLE:
         return None
-
-
-def _without(offered: Sequence[Offered], objects: Sequence[int]) -> list[Offered]:
-    """The rows but those of some objects."""
-    ends = list(accumulate(row.row.objects_in for _, row in offered))
-    left = {bisect_right(ends, place) for place in objects}
-    return [one for place, one in enumerate(offered) if place not in left]

@@ -4,7 +4,7 @@ from collections import Counter
 
 from encord_dagster.encord import plain
 from encord_dagster.encord.container import RowSlice
-from encord_dagster.encord.model import Frame, LabelRow
+from encord_dagster.encord.model import Frame
 from encord_dagster.encord.plain_keys import Odd
 from encord_dagster.encord.plain_many import Left
 from encord_dagster.encord.plain_parts import Parts
@@ -12,9 +12,9 @@ from encord_dagster.encord.scalars import UNREADABLE
 from encord_dagster.errors import RowError
 from encord_dagster.formats import coco
 from encord_dagster.formats.forms import forms_of
-from encord_dagster.stream.batch import Batch, is_fit, unlabelled_in
+from encord_dagster.stream.batch import Batch, are_fit
 from encord_dagster.stream.counts import add
-from encord_dagster.stream.work import Work
+from encord_dagster.stream.work import CONVERTED, NEW_CLASS, Work
 from encord_dagster.validation import is_wanted
 
 LARGE = 2**19  # bytes of a video or series; other rows cannot be read in parts
@@ -24,8 +24,13 @@ _FILMS = tuple(name.encode() for name in plain.FILMS)
 
 def is_large(piece: RowSlice) -> bool:
     """Whether a row is to be converted in parts, or else alone."""
-    film = piece.length > LARGE and plain.type_in(piece.raw).lstrip(b'"').startswith(_FILMS)
-    return film or piece.length > LARGEST
+    return may_be_large(piece.raw)
+
+
+def may_be_large(text: bytes) -> bool:
+    """The same of a text of rows that are of one kind."""
+    film = len(text) > LARGE and plain.type_in(text).lstrip(b'"').startswith(_FILMS)
+    return film or len(text) > LARGEST
 
 
 def convert_in_parts(work: Work, piece: RowSlice) -> bool:
@@ -52,7 +57,9 @@ def _convert(work: Work, piece: RowSlice) -> None:
         raise Odd
     is_new = not work.known_before.issuperset(classes)
     work.find_unlabelled(parts.event.label_hash, piece.offset, film.empty, film.images)
-    work.note(parts.event.label_hash, parts.event.branch_name, *film.sizes, is_new=is_new)
+    images, annotations = film.sizes
+    flag = NEW_CLASS if is_new else CONVERTED
+    work.note([parts.event.label_hash], [parts.event.branch_name], [images], [annotations], [flag])
     work.counts.add_event(parts.event)
     work.counts.rows += 1
     work.counts.converted += 1
@@ -79,14 +86,18 @@ class _Film:
             self._one_by_one(part)
 
     def _together(self, part: plain.FilmRow) -> None:
-        bare = self.parts.bare(part)
-        if bare is None or not is_fit(bare, self.work):
+        try:
+            rows = self.parts.columns(part)
+        except Odd as odd:
+            raise Left(()) from odd
+        if not are_fit(rows, self.work):
             raise Left(())
-        batch = Batch([bare], self.work)
-        self.parts.note(bare.row, batch.columns.object_hashes, batch.keys)
-        (sizes,) = batch.write_records()
-        self._count(bare.row, sizes, batch.pairs, batch.shapes.losses)
-        self.empty += unlabelled_in(bare)
+        batch = Batch(rows, self.work)
+        self.parts.note(rows.frames.identity, batch.columns.object_hashes, batch.keys)
+        (images,), (annotations,) = batch.write_records()
+        self._count(len(rows.sheets), len(batch.columns.object_hashes), (images, annotations))
+        self._add(batch.pairs, batch.shapes.losses)
+        self.empty += rows.unlabelled().get(0, ())
 
     def _one_by_one(self, part: plain.FilmRow) -> None:
         work = self.work
@@ -100,14 +111,15 @@ class _Film:
             raise Odd
         self.writer = self.writer or coco.RowAnnotations(row, work.category_ids, work.answers)
         sizes = work.write_records(row, iter(look.forms), self.writer)
-        self._count(row, sizes, look.pairs, look.losses(masks=work.config.masks))
+        self._count(len(row.frames), row.objects_in, sizes)
+        self._add(look.pairs, look.losses(masks=work.config.masks))
         self.empty += [frame for frame in row.frames if not frame.objects]
 
-    def _count(
-        self, row: LabelRow, sizes: tuple[int, int], pairs: Counter[tuple[str, str]], losses: dict[str, int]
-    ) -> None:
+    def _count(self, images: int, objects: int, sizes: tuple[int, int]) -> None:
         self.sizes = [size + more for size, more in zip(self.sizes, sizes, strict=True)]
-        self.images += len(row.frames)
-        self.objects += row.objects_in
+        self.images += images
+        self.objects += objects
+
+    def _add(self, pairs: Counter[tuple[str, str]], losses: dict[str, int]) -> None:
         self.pairs.update(pairs)
         add(self.losses, losses)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from encord_dagster.accounting import some_at_once
 from encord_dagster.encord.container import RowSlice
+from encord_dagster.encord.plain_keys import Odd
+from encord_dagster.encord.scalars import UNREADABLE
+from encord_dagster.errors import RowError
 from encord_dagster.formats.fragment import Category
 from encord_dagster.stream.counts import Counts
 from encord_dagster.stream.cut import chunks
@@ -61,9 +64,23 @@ def _make_room() -> None:
 def claims(job: Job, pieces: Sequence[RowSlice]) -> tuple[Category, ...]:
     """The categories that are known after some rows; nothing is written."""
     work = Work(job, None)
-    for read in work.reader.read(pieces):
-        work.offered(*read)
+    for some in _portions(pieces):
+        if not is_large(some[0]) or not _claimed_by_part(work, some[0]):
+            for read in work.reader.read(some):
+                work.offered(*read)
     return tuple(work.categories.values())
+
+
+def _claimed_by_part(work: Work, piece: RowSlice) -> bool:
+    """Whether the first frames of a long row have told its classes, which cost little to read."""
+    try:
+        parts = work.reader.in_parts(piece)
+        for part in () if work.ontology else parts:
+            work.claimed(parts.read(part))
+            return True
+    except (Odd, RowError, *UNREADABLE):
+        return False
+    return False
 
 
 def _portions(pieces: Sequence[RowSlice]) -> Iterator[list[RowSlice]]:

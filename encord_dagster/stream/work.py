@@ -4,7 +4,7 @@ import struct
 from array import array
 from collections.abc import Iterator, Sequence
 from io import BytesIO
-from itertools import islice
+from itertools import accumulate, islice
 from operator import itemgetter
 from typing import BinaryIO
 
@@ -22,7 +22,6 @@ from encord_dagster.findings import Finding, Location
 from encord_dagster.formats import coco
 from encord_dagster.formats.forms import Form, forms_of
 from encord_dagster.formats.fragment import classes_of, fitted
-from encord_dagster.formats.masks import mask_pngs
 from encord_dagster.geometry import Skeleton
 from encord_dagster.rules.rows import unlabelled
 from encord_dagster.stream.answered import Answered
@@ -154,7 +153,8 @@ class Work:
     def _write(self, row: LabelRow, forms: Iterator[Form], *, is_new: bool) -> None:
         sizes = self.write_records(row, forms, coco.RowAnnotations(row, self.category_ids, self.answers))
         images = sum(1 for frame in row.frames if frame.width and frame.height) if not row.deleted else 0
-        self.note(row.label_hash, row.branch_name, *sizes, is_new=is_new)
+        flag = NEW_CLASS if is_new else CONVERTED
+        self.note([row.label_hash], [row.branch_name], [sizes[0]], [sizes[1]], [flag])
         self.counts.converted += not row.deleted
         self.counts.images += images
         self.counts.coco_bytes += sum(sizes)
@@ -176,14 +176,19 @@ class Work:
         self.counts.coco_bytes -= len(coco.BETWEEN) * (len(images) + len(made))
         return len(records[0]), len(records[1])
 
-    def note(self, label_hash: str, branch: str, images: int, annotations: int, *, is_new: bool) -> None:
-        """Add to the index where the records of a row are."""
-        self._index(label_hash, branch, images, annotations, NEW_CLASS if is_new else CONVERTED)
-
-    def _index(self, label_hash: str, branch: str, images: int, annotations: int, flag: int) -> None:
-        row = bytes.fromhex(identity.row_identity(label_hash, branch))
-        self.spools.index.write(ENTRY.pack(row, self.at[0], images, self.at[1], annotations, flag))
-        self.at = [self.at[0] + images, self.at[1] + annotations]
+    def note(
+        self,
+        label_hashes: Sequence[str],
+        branch_names: Sequence[str],
+        images: Sequence[int],
+        annotations: Sequence[int],
+        flags: Sequence[int],
+    ) -> None:
+        """Add to the index where the records of rows are, which take so many bytes."""
+        rows = identity.row_identities(label_hashes, branch_names)
+        starts = accumulate(images, initial=self.at[0]), accumulate(annotations, initial=self.at[1])
+        self.spools.index.write(b"".join(map(ENTRY.pack, rows, starts[0], images, starts[1], annotations, flags)))
+        self.at = [self.at[0] + sum(images), self.at[1] + sum(annotations)]
 
     def count_findings(self) -> None:
         """Count what was found in some rows, in their order: they are not converted in it."""
@@ -215,6 +220,8 @@ class Work:
 
     def _pictures(self, row: LabelRow) -> dict[str, bytes]:
         """The mask pictures of a row by their names."""
+        from encord_dagster.formats.masks import mask_pngs
+
         made: dict[str, bytes] = {}
         for frame in () if row.deleted else row.frames:
             if painted := mask_pngs(frame, self.category_ids):
@@ -226,7 +233,7 @@ class Work:
         """Count a row that cannot be used; where it has a name, another event of it would be told."""
         if reading.event:
             self.counts.add_event(reading.event)
-            self._index(reading.event.label_hash, reading.event.branch_name, 0, 0, HELD)
+            self.note([reading.event.label_hash], [reading.event.branch_name], [0], [0], [HELD])
         self.counts.rows += 1
         self.counts.rows_quarantined += 1
         self.found.append((reading.offset, reading.findings))

@@ -1,18 +1,19 @@
-"""`python -m encord_dagster.stream.worker JOB`: converts one range of an export in a process of its own.
+"""Converts one range of an export in a process of its own.
 
 Job, progress and result are small JSON files in the range's folder; records never pass from process to process.
 """
 
-import gc
 import os
 import struct
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
+from encord_dagster import process
 from encord_dagster.formats.fragment import Category
 from encord_dagster.stream.counts import Counts
 from encord_dagster.stream.cut import Unusual, rows
@@ -23,6 +24,10 @@ _PROGRESS = struct.Struct("<qqq")  # rows, objects, bytes
 _FIRST = 2**20  # bytes of rows whose classes all processes know from the start
 _OFTEN = 0.5  # seconds
 UNUSUAL = 3  # exit code
+_PROGRAM = (
+    "from encord_dagster import process; process.begin(); "  # before all that is imported with this module
+    "from encord_dagster.stream import worker; worker.run()"
+)
 
 
 def start(job: Job) -> "subprocess.Popen[bytes]":
@@ -32,7 +37,8 @@ def start(job: Job) -> "subprocess.Popen[bytes]":
     home = str(Path(__file__).parents[2])
     paths = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": paths}
-    return subprocess.Popen([sys.executable, "-m", __name__, str(path)], env=environment, stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-c", _PROGRAM, str(path)]
+    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
 
 
 def result(job: Job, code: int) -> Done:
@@ -73,7 +79,6 @@ def main(path: Path) -> int:
             last = now
             Path(job.folder, "progress").write_bytes(_PROGRESS.pack(counts.rows, counts.objects_in, size))
 
-    gc.set_threshold(200_000, 50, 100)
     try:
         done = convert_range(job, progress)
     except Unusual as error:
@@ -83,5 +88,6 @@ def main(path: Path) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+def run() -> NoReturn:
+    """Do the job that the command line names."""
+    process.end(main(Path(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""Rows of one image read at a glance are what they are when they are read with care."""
+"""Rows of images read together are what they are when each is read with care."""
 
 import json
 from typing import Any
@@ -8,10 +8,13 @@ import pytest
 from encord_dagster.accounting import disclosure_of
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord import plain
-from encord_dagster.encord.plain_images import bare_image
-from encord_dagster.encord.plain_many import bare_row
-from encord_dagster.encord.plain_rows import PlainReader
+from encord_dagster.encord.plain_columns import RowColumns
+from encord_dagster.encord.plain_frames import Row
+from encord_dagster.encord.plain_images import image_columns
+from encord_dagster.encord.plain_many import bare_columns, bare_row
+from encord_dagster.encord.plain_rows import NEVER, PlainReader
 from tests import factories as make
+from tests.stream_exports import named
 
 ENTRY = {"export_hash": "other-export", "exported_at": "Tue, 05 Dec 2023 10:30:02 UTC", "user_email": None}
 HEADS: dict[str, dict[str, Any]] = {
@@ -60,12 +63,41 @@ def _reader() -> PlainReader:
     return PlainReader(relations=frozenset(), disclosure=disclosure, keep_going=True)
 
 
+def told_by(rows: RowColumns) -> object:
+    """All that is told of rows, to be compared."""
+    of_frames = [answers for answers, frames in rows.answers for _ in range(frames)]
+    pairs = zip(of_frames, rows.sheets, strict=True)
+    answers = [held.at(one.object_hash, 0) for held, sheet in pairs for one in sheet]
+    told = (rows.label_hashes, rows.branch_names, rows.data_types, rows.label_statuses, rows.exported_at)
+    more = (rows.export_hashes, rows.frame_counts, *rows.frames, rows.sheets)
+    return [*map(list, (*told, *more)), answers, rows.keys, rows.unlabelled()]
+
+
+def _together(documents: list[Any]) -> object:
+    """The rows in columns, None where they are Odd together."""
+    rows = [row for document in documents if isinstance(row := _decoded(document), plain.ImageRow)]
+    assert len(rows) == len(documents)
+    try:
+        return told_by(image_columns(rows, _reader()))
+    except NEVER:
+        return None
+
+
+def _one_by_one(documents: list[Any]) -> object:
+    """The same, each read for itself."""
+    rows = [bare_row(_decoded(document), _reader()) for document in documents]
+    read = [row for row in rows if row]
+    return told_by(bare_columns(read)) if len(read) == len(rows) else None
+
+
+def _decoded(document: Any) -> Row:
+    return plain.decode(json.dumps(document).encode())
+
+
 def _both(document: Any) -> tuple[object, object]:
-    row = plain.decode(json.dumps(document).encode())
-    assert isinstance(row, plain.ImageRow)
-    found = [read(row, _reader()) for read in (bare_image, bare_row)]
-    glance, care = [one and (one.row, one.exported_at, one.export_hash, one.sheets, one.keys) for one in found]
-    return glance, care
+    """Of a row that stands between two others."""
+    documents = [named(make.image_row(make.box()), 1), document, named(make.image_row(make.polygon()), 2)]
+    return _together(documents), _one_by_one(documents)
 
 
 @pytest.mark.parametrize("head", sorted(HEADS))
@@ -86,8 +118,22 @@ def test_units(unit: str) -> None:
     assert glance in (None, care)
 
 
-def test_two_images_are_not_one() -> None:
-    """A group is read with care."""
-    glance, care = _both(make.group_row([make.box()], [make.polygon()]))
-    assert glance is None
-    assert care is not None
+def test_groups() -> None:
+    """Also with a frame that has no labels, and one object on two."""
+    twice = make.group_row([make.box()], [make.box(), make.polygon()])
+    for document in (twice, make.group_row([make.box()], []), make.group_row([], [make.polygon()])):
+        glance, care = _both(document)
+        assert glance == care is not None
+
+
+def test_answers_of_an_object_in_another_row() -> None:
+    """Are Odd, also where each row has as many answers as objects."""
+    answers = {one: {"objectHash": one, "classifications": [make.answer("a")]} for one in ("object01", "object02")}
+    rows = [
+        named(make.image_row(make.box(object_hash=own), object_answers={of: answers[of]}), number)
+        for number, (own, of) in enumerate([("object01", "object02"), ("object02", "object01")])
+    ]
+    assert _together(rows) is None
+    assert _one_by_one(rows) is None
+    rows[0]["object_answers"], rows[1]["object_answers"] = rows[1]["object_answers"], rows[0]["object_answers"]
+    assert _together(rows) == _one_by_one(rows) is not None

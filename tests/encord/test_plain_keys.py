@@ -1,8 +1,9 @@
-"""Whether bytes are UTF-8 is told a block at a time as it is of all at once."""
+"""Keys are counted, and bytes known as UTF-8, a block at a time as all at once."""
 
 import pytest
 
-from encord_dagster.encord.plain_keys import is_utf8
+from encord_dagster.encord import plain_keys
+from encord_dagster.encord.plain_keys import Odd, have_keys, is_utf8, keys_of_part
 
 
 @pytest.mark.parametrize("text", ["é", "\u20ac", "\U0001f600"])
@@ -16,3 +17,38 @@ def test_letters_on_the_edge_of_a_block(text: str, monkeypatch: pytest.MonkeyPat
             assert not is_utf8(whole[:-2])
             assert not is_utf8(whole[:before] + b"\xff" + whole[before:])
             assert not is_utf8(whole + b"\xc3")
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        (b"{}", 0),
+        (b'{"a":1,"b":{"c":"x:"}}', 3),
+        (b'{"a" :1,"b"  : 2}', 2),
+        (b'{"a":"it is: said"}', 1),
+    ],
+)
+def test_keys_are_counted_by_their_colons(text: bytes, keys: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a block ends; fewer are never enough."""
+    for block in range(1, len(text) + 2):
+        monkeypatch.setattr("encord_dagster.encord.plain_keys._BLOCK", block)
+        plain_keys._room.cache_clear()
+        assert have_keys(text, keys)
+        assert not have_keys(text, keys - 1)
+    monkeypatch.undo()
+    plain_keys._room.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"a":"x :y"}', b'{"a":":y"}', b'{"a":"\\":"}', b'{"a"\n:1}', b'{"a":\t1}', b'{"a":1,"a":1}']
+)
+def test_what_may_hide_a_key_is_none_too_few(text: bytes) -> None:
+    """A text that looks like a key, a line feed, a key that is there twice."""
+    assert not have_keys(text, 1)
+
+
+def test_keys_of_a_part() -> None:
+    """Are counted where they are keys, whatever texts look like; one that is there twice is odd."""
+    assert keys_of_part(b'{"a":[{"b":1},{"b":"\\":"}],"c":{}}') == 4
+    with pytest.raises(Odd):
+        keys_of_part(b'{"a":{"b":1,"b":2}}')

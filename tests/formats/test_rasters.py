@@ -46,3 +46,13 @@ def test_polygons_together_are_as_alone(width: int, height: int) -> None:
 def test_no_polygons_are_no_rasters() -> None:
     """There may be none of several rings."""
     assert rasterise_all([], width=10, height=10) == []
+
+
+def test_many_rings_and_rings_that_reach_outside() -> None:
+    """Are what they are alone too."""
+    rng = random.Random(5)
+    many = Polygon(tuple((_ring(rng, 60, 50),) for _ in range(20)))
+    outside = Polygon((((-5.0, -5.0, 70.0, 3.0, 30.0, 80.0), (10.0, 10.0, 20.0, 10.0, 15.0, 30.0)),))
+    for polygons in ([many], [outside], [outside, many]):
+        found = rasterise_all(polygons, width=60, height=50)
+        assert found == [rasterise(polygon, width=60, height=50) for polygon in polygons]

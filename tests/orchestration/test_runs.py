@@ -1,11 +1,14 @@
 """Runs: what is recorded for each export, and what makes a run red."""
 
+import re
+
 import dagster as dg
 import pytest
 
+from encord_dagster.label_set.fired import Fired
 from encord_dagster.orchestration import latest
 from encord_dagster.orchestration.specs import ROLL_UP
-from tests.orchestration.world import FakeIngest, World
+from tests.orchestration.world import FakeIngest, World, finding
 
 ASSETS = ("raw_export", "label_rows", "quarantine", "coco", "masks", "tables", "label_set")
 
@@ -42,7 +45,7 @@ def test_one_bad_export_in_a_range_leaves_the_others_published_and_the_run_red(
     assert {key: checks[ROLL_UP, key].passed for key in keys} == {good: True, bad: False, other: True, failed: False}
     assert checks[ROLL_UP, bad].severity is dg.AssetCheckSeverity.ERROR
     assert checks[ROLL_UP, bad].metadata["encord/rules"].value == {"not_json": 1}
-    assert checks[ROLL_UP, failed].description == "the store did not answer"
+    assert checks[ROLL_UP, failed].description == "`the store did not answer`"
 
 
 def test_the_error_of_a_red_run_names_the_bad_exports_and_no_other(world: World, ingest: FakeIngest) -> None:
@@ -94,15 +97,17 @@ def test_a_partition_without_a_source_record_fails_alone(world: World, ingest: F
     assert "no source record" in (world.checks("raw_export")[ROLL_UP, made_up].description or "")
 
 
-def test_class_names_are_never_rendered_as_markdown(world: World, ingest: FakeIngest) -> None:
-    """They are other people's words, and Markdown may hold HTML."""
+def test_class_names_are_never_markup(world: World, ingest: FakeIngest) -> None:
+    """They are other people's words: code in Markdown, and as they are in Dagster's own tables."""
     (key,) = world.delivered("partly.json")
 
     world.run(keys=[key])
 
     values = [value for asset in ASSETS for value in world.materialized(asset)[key].metadata.values()]
     assert len(values) > 30
-    assert not [value for value in values if isinstance(value, dg.MarkdownMetadataValue)]
+    shown = [str(value.value) for value in values if isinstance(value, dg.MarkdownMetadataValue)]
+    assert len(shown) == 2
+    assert not [text for text in shown if "<script" in re.sub("`[^`]*`", "", text)]
     table = world.materialized("coco")[key].metadata["encord/classes"]
     assert isinstance(table, dg.TableMetadataValue)
     assert [record.data for record in table.records] == [
@@ -118,18 +123,25 @@ def test_a_run_that_publishes_brings_the_newest_version_up_to_date(
     from encord_dagster.validation import RULES
 
     rule = next(rule for rule in RULES if rule.severity == "error")
-    monkeypatch.setattr(latest, "findings_by_rule", lambda lake, name: {rule.name: 3})
+    fired = {rule.name: Fired(3, finding(rule.name), "exports/e1/events-0.parquet")}
+    monkeypatch.setattr(latest, "findings_by_rule", lambda lake, name: fired)
     keys = world.delivered("a.json", "b-bad.json")
 
     world.run(keys=keys)
 
     event = world.materialized("label_set_latest")[None]
-    chain = event.metadata["encord/log"]
-    assert isinstance(chain, dg.TableMetadataValue)
-    assert [(record.data["seq"], record.data["op"]) for record in chain.records] == [(2, "observe"), (1, "publish")]
+    chain = str(event.metadata["encord/lineage"].value).splitlines()[2:]
+    assert chain == [
+        "| 1 | observe | 0 | `hash-1` | `e1` |",
+        "| 1 | publish | 1 | `hash-1` | `e1` |",
+    ]
+    assert f"| 3 | error | {rule.name} |" in str(event.metadata["encord/findings"].value)
     checks = world.checks("label_set_latest")
     assert len(checks) == len(RULES)
-    assert [name for (name, _), verdict in checks.items() if not verdict.passed] == [rule.name]
+    (failed,) = [verdict for verdict in checks.values() if not verdict.passed]
+    assert failed.check_name == rule.name
+    assert failed.metadata["encord/first_at"].value == "row row-1 object object-1"
+    assert failed.metadata["encord/look_in"].value == "exports/e1/events-0.parquet"
 
 
 def test_the_newest_version_can_be_brought_up_to_date_alone(world: World, ingest: FakeIngest) -> None:
