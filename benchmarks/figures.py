@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-MODULES = ("pictures", "starting", "stores", "orchestrating")
+MODULES = ("pictures", "starting", "stores", "orchestrating", "daemon")
 
 
 class Figure(msgspec.Struct, frozen=True):

@@ -5,16 +5,21 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from unittest import mock
 
 import dagster as dg
 
 from benchmarks.figures import Figure, show
-from encord_dagster.orchestration import latest
+from benchmarks.listed import Landing
+from encord_dagster.orchestration import latest, names
+from encord_dagster.orchestration.requests import add_partitions
+from encord_dagster.orchestration.stores import LabelSetStores
 from tests.orchestration.conftest import newest
-from tests.orchestration.world import PARTITIONS, FakeIngest, World
+from tests.orchestration.world import NAME, PARTITIONS, FakeIngest, World
 
 EXPORTS = 100
+KNOWN = 100_000
 
 
 def main() -> None:
@@ -23,13 +28,15 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     with (
         tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory() as another,
         mock.patch("encord_dagster.pipeline.ingest", FakeIngest()),
         mock.patch.object(latest, "newest", lambda lake, name: newest()),
         mock.patch.object(latest, "findings_by_rule", lambda lake, name: {}),
         dg.DagsterInstance.ephemeral() as in_memory,
         dg.DagsterInstance.local_temp(folder) as on_disk,
+        dg.DagsterInstance.local_temp(another) as many,
     ):
-        figures = [*_runs(in_memory), *_ticks(on_disk)]
+        figures = [*_runs(in_memory), *_ticks(on_disk), *_database(on_disk, Path(folder)), *_many(many)]
     show(figures)
 
 
@@ -59,6 +66,43 @@ def _ticks(instance: dg.DagsterInstance) -> list[Figure]:
     return [
         Figure(f"a tick with {EXPORTS} new exports", new * 1000, "ms CPU"),
         Figure("a tick with none new", none * 1000, "ms CPU"),
+    ]
+
+
+def _database(instance: dg.DagsterInstance, folder: Path) -> list[Figure]:
+    """What a run adds to SQLite, checks and all, for each materialization; there are no previews."""
+    world = World(instance)
+    keys = world.delivered(*(f"stored-{number:03}.json" for number in range(EXPORTS)))
+    before = _bytes(folder)
+    world.run(keys=keys)
+    assets = [spec.key for spec in world.defs.resolve_all_asset_specs() if spec.partitions_def]
+    made = sum(len(set(world.materialized(asset.path[-1])) & set(keys)) for asset in assets)
+    if made != EXPORTS * len(assets):
+        raise SystemExit("the run did not materialize every export: its bytes say nothing")
+    return [
+        Figure("database per materialization", (_bytes(folder) - before) / made / 1024, "KiB", "SQLite, no previews")
+    ]
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _many(instance: dg.DagsterInstance) -> list[Figure]:
+    """Ticks over a bucket of many known exports: the work of boto3's client is in it, the network is not."""
+    world = World(instance)
+    landing = Landing(KNOWN)
+    add_partitions(instance, PARTITIONS, landing.ids)
+    with mock.patch.object(LabelSetStores, "landing", lambda self: landing.store):
+        first = world.tick()
+        none = [_seconds(lambda: world.tick(first.cursor)) for _ in range(3)]
+        landing.add(EXPORTS)
+        new = _seconds(lambda: world.tick(first.cursor))
+    if len(instance.get_dynamic_partitions(names.exports_partitions(NAME))) != KNOWN + EXPORTS:
+        raise SystemExit("the tick did not find the exports: its time says nothing")
+    return [
+        Figure(f"a tick with none new among {KNOWN:,} known", min(none), "s CPU", "S3 client, no network"),
+        Figure(f"a tick with {EXPORTS} new among {KNOWN:,} known", new, "s CPU", "likewise"),
     ]
 
 

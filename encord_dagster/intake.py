@@ -1,7 +1,9 @@
 """The rows of exports on their way into a label set: taken into a draft, accounted for, put into quarantine."""
 
 import contextlib
+import functools
 import heapq
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 import msgspec
@@ -21,7 +23,7 @@ from encord_dagster.label_set.converted import write_converted
 from encord_dagster.label_set.events import accepted, read_events, rows_of, write_events
 from encord_dagster.label_set.join import Join, State
 from encord_dagster.label_set.manifest import ExportEntry, ObjectRef
-from encord_dagster.label_set.recall import Recall
+from encord_dagster.label_set.recall import EXPORTS, Recall
 from encord_dagster.label_set.standing import standing
 from encord_dagster.landing import Export, named_parts, ontology_keys
 from encord_dagster.offers import Facts, Offer, RowOffer, facts_of
@@ -144,8 +146,7 @@ class Intake:
     def _returning(self, delivery: Delivery) -> ReturningRows | None:
         if delivery.disclosure.links or delivery.disclosure.key:  # each export has these anew
             return None
-        entries = (entry for entry in self.accounted.descending() if entry.id not in self.standing.blocked)
-        recall = Recall(self.lake, entries, rows=delivery.opened.count)
+        recall = Recall(self.lake, self._recalled, rows=delivery.opened.count)
         return ReturningRows(recall, self.draft, retired=self.standing.retired)
 
     def _ahead(self, data: bytes, delivery: Delivery, tally: Tally) -> Preparing | None:
@@ -160,6 +161,12 @@ class Intake:
         return Preparing(
             workers, delivery, self.config, self.categories.claimed, source=source, size=len(data), say=self.say
         )
+
+    @functools.cached_property
+    def _recalled(self) -> list[ExportEntry]:
+        """The newest exports. Once a run: putting all of them in order for each export would cost their square."""
+        entries = (entry for entry in self.accounted.descending() if entry.id not in self.standing.blocked)
+        return list(itertools.islice(entries, EXPORTS))
 
     def _take(self, reading: Reading | Prepared, tally: Tally) -> tuple[Reading, Facts | None, tuple[Finding, ...]]:
         """Offer a row to the draft; what became of it, the row without what cannot be held, and all findings."""

@@ -37,6 +37,16 @@ def export_of(info: ObjectInfo) -> Export:
     )
 
 
+def day_of(export_id: str) -> str:
+    """The day of arrival, UTC, that an export's id begins with, as 2023-10-02."""
+    return f"{export_id[:4]}-{export_id[4:6]}-{export_id[6:8]}"
+
+
+def ids_of(day: str) -> str:
+    """What the ids of a day's exports begin with."""
+    return f"{day.replace('-', '')}T"
+
+
 def is_export(key: str) -> bool:
     """Whether a key can be an export: not hidden, not a temporary name, not a folder marker, not an ontology."""
     name = key.rsplit("/", 1)[-1]

@@ -148,6 +148,24 @@ class Accounted:
         self._gather(self.earlier, found)
         return found | self.recent
 
+    def between(self, first: str, last: str) -> Iterator[ExportEntry]:
+        """How the records came to account for exports whose ids lie in a range: of one export the last is told last.
+
+        Spans are let go again when they were told.
+        """
+        yield from self._between(self.earlier, first, last)
+        yield from (entry for entry in self.recent.values() if first <= entry.id <= last)
+
+    def _between(self, spans: list[Span], first: str, last: str) -> Iterator[ExportEntry]:
+        for one in spans:
+            if one.first <= last and first <= one.last:
+                held = (one.upto, one.records) in self._opened
+                within, entries = self._open(one)
+                yield from self._between(within, first, last)
+                yield from (entry for entry in entries.values() if first <= entry.id <= last)
+                if not held:
+                    del self._opened[one.upto, one.records]
+
     def _gather(self, spans: list[Span], found: Entries) -> None:
         for one in spans:
             within, entries = self._open(one)

@@ -1,5 +1,9 @@
 """Where exports were found, and which exports hold the same bytes. All of it is append-only."""
 
+import functools
+from collections.abc import Iterator
+from itertools import groupby, islice
+
 import msgspec
 
 from encord_dagster import layout
@@ -7,8 +11,11 @@ from encord_dagster.errors import UsageError
 from encord_dagster.label_set import history
 from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.manifest import FORMAT_VERSION, encode, sha256
-from encord_dagster.landing import Export
+from encord_dagster.landing import Export, ids_of
+from encord_dagster.storage.at_once import at_once
 from encord_dagster.storage.protocol import Create, ObjectStore
+
+_SAME_AS = "same-as-"
 
 
 class RawPointer(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +44,40 @@ def sources(lake: ObjectStore, name: str, export_id: str) -> list[Export]:
     """Every place where an export's bytes were found."""
     keys = [info.key for info in lake.list(layout.sources(name, export_id))]
     return [msgspec.json.decode(data, type=Export) for key in keys if (data := lake.get(key))]
+
+
+def of_day(lake: ObjectStore, name: str, day: str, *, after: str, most: int, only_new: bool) -> list[Export]:
+    """Exports of a day of arrival with ids behind `after`, in order; `only_new`: that nothing accounts for."""
+    log = Accounted(lake, name, history.head(lake, name))
+    refused = set(refused_of_day(lake, name, day)) if only_new else set()
+
+    def is_new(export_id: str, equal: list[str]) -> bool:
+        if export_id in refused or export_id in log:
+            return False
+        return not any(_used_or_refused(log, first) for first in equal)
+
+    ids = (key for key, equal in _found_on(lake, name, day, after=after) if not only_new or is_new(key, equal))
+    found = at_once(lake, functools.partial(find_export, lake, name), islice(ids, most))
+    return [export for export in found if export]
+
+
+def refused_of_day(lake: ObjectStore, name: str, day: str) -> Iterator[str]:
+    """Ids of the exports of a day of which the whole was quarantined at some time."""
+    start = layout.quarantine(name)
+    for info in lake.list(start + ids_of(day)):
+        export_id, _, file = info.key[len(start) :].partition("/")
+        if file.startswith("export-"):
+            yield export_id
+
+
+def _found_on(lake: ObjectStore, name: str, day: str, *, after: str) -> Iterator[tuple[str, list[str]]]:
+    """Ids of a day's exports, each with those of the exports that are said to hold the same bytes."""
+    start = layout.exports(name)
+    behind = f"{start}{after}0" if after else ""  # 0 comes after /, which its own keys go on with
+    keys = (info.key[len(start) :] for info in lake.list(start + ids_of(day), start_after=behind))
+    for export_id, files in groupby(keys, key=lambda key: key.partition("/")[0]):
+        names = (key.rpartition("/")[2] for key in files)
+        yield export_id, [name[len(_SAME_AS) : -len(".json")] for name in names if name.startswith(_SAME_AS)]
 
 
 def claim_bytes(lake: ObjectStore, digest: str, export: Export) -> Export:
@@ -88,6 +129,6 @@ def accounted(lake: ObjectStore, name: str) -> set[str]:
     start = len(layout.exports(name))
     for info in lake.list(layout.exports(name)):
         export_id, _, file = info.key[start:].partition("/")
-        if file.startswith("same-as-") and file[len("same-as-") : -len(".json")] in held:
+        if file.startswith(_SAME_AS) and file[len(_SAME_AS) : -len(".json")] in held:
             held.add(export_id)
     return held

@@ -8,6 +8,8 @@ import dagster as dg
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.label_set import sources
 from encord_dagster.orchestration import alerts, events, latest, names, reporting, specs
+from encord_dagster.orchestration.days import ingest_days
+from encord_dagster.orchestration.sensor_by_day import DAYS_PER_RUN
 from encord_dagster.orchestration.stores import LabelSetStores
 from encord_dagster.outcomes import Batch
 from encord_dagster.storage.protocol import ObjectStore
@@ -28,25 +30,35 @@ NO_HOOKS = Hooks()
 
 
 def build_ingest_assets(
-    config: LabelSetConfig, *, ownership: specs.Ownership, backfill: specs.Backfill, hooks: Hooks = NO_HOOKS
+    config: LabelSetConfig,
+    *,
+    ownership: specs.Ownership,
+    backfill: specs.Backfill,
+    hooks: Hooks = NO_HOOKS,
+    partition_by: names.PartitionBy = "export",
 ) -> dg.AssetsDefinition:
     """All partitioned assets in one step: an export is parsed once, and a range of them is one run."""
-    partitions = dg.DynamicPartitionsDefinition(name=names.exports_partitions(config.name))
+    partitions = dg.DynamicPartitionsDefinition(name=names.partitions(config.name, partition_by))
     assets = [specs.changed(spec, hooks.asset_spec) for spec in specs.partitioned_specs(config, ownership, partitions)]
-    execute = hooks.execute or ingest_exports
+    execute = hooks.execute or step_of(partition_by)
 
     @dg.multi_asset(
         name=f"{names.identifier(config.name)}_exports",
         specs=assets,
         check_specs=specs.roll_up_checks(assets),
         can_subset=True,
-        backfill_policy=_policy(backfill),
+        backfill_policy=_policy(backfill, partition_by),
         required_resource_keys={names.stores_resource(config.name), names.alerts_resource(config.name)},
     )
     def ingest(context: dg.AssetExecutionContext) -> Events:
         yield from execute(context, config)
 
     return ingest
+
+
+def step_of(partition_by: names.PartitionBy) -> Callable[[dg.AssetExecutionContext, LabelSetConfig], Events]:
+    """What the step does, where no subclass says otherwise."""
+    return ingest_days if partition_by == "day" else ingest_exports
 
 
 def ingest_exports(context: dg.AssetExecutionContext, config: LabelSetConfig) -> Events:
@@ -93,9 +105,11 @@ def build_latest_asset(
     return label_set_latest
 
 
-def _policy(backfill: specs.Backfill) -> dg.BackfillPolicy:
+def _policy(backfill: specs.Backfill, partition_by: names.PartitionBy) -> dg.BackfillPolicy:
     """Bounded runs, or one run, which `dg launch --partition-range` insists on."""
-    return dg.BackfillPolicy.single_run() if backfill == "single_run" else dg.BackfillPolicy.multi_run(EXPORTS_PER_RUN)
+    if backfill == "single_run":
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(DAYS_PER_RUN if partition_by == "day" else EXPORTS_PER_RUN)
 
 
 def _ingest(

@@ -12,6 +12,7 @@ from pydantic import ConfigDict
 
 from encord_dagster.config import HOLDING, NAME, LabelSetConfig, Publish, Thresholds
 from encord_dagster.findings import RANKS, Severity
+from encord_dagster.orchestration.names import PartitionBy
 from encord_dagster.orchestration.specs import Backfill
 
 _TEMPLATE = "[{][{%]"
@@ -120,6 +121,17 @@ class LabelSetOptions(dg.Model, dg.Resolvable):
         Backfill,
         _field("single_run: one run, as `dg launch --partition-range` needs it.", choices=get_args(Backfill)),
     ] = "multi_run"
+
+    partition_by: Annotated[
+        PartitionBy,
+        _field(
+            "A partition is one export, or all that arrived on one day: for files by the hundred thousand.",
+            choices=get_args(PartitionBy),
+        ),
+    ] = "export"
+    queue: Annotated[
+        str | None, _field("Url of an SQS queue with the bucket's notifications: what they name is looked at first.")
+    ] = None
 
     size_classes: Annotated[
         str | None, _place("JSON file of tags by size, for the run launcher: a list of {from_bytes, tags}.")

@@ -63,9 +63,9 @@ class EncordLabelSetComponent(dg.Component, LabelSetOptions):
         self, context: dg.AssetExecutionContext, config: "LabelSetConfig"
     ) -> Iterator[dg.MaterializeResult[object]]:
         """The step that brings exports into the label set, for subclasses to surround."""
-        from encord_dagster.orchestration.assets import ingest_exports
+        from encord_dagster.orchestration.assets import step_of
 
-        yield from ingest_exports(context, config)
+        yield from step_of(self.partition_by)(context, config)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Assets, checks, jobs, sensor, schedule and resources of the label set."""
@@ -79,11 +79,12 @@ class EncordLabelSetComponent(dg.Component, LabelSetOptions):
         s3 = EnvironmentS3(**self.s3.model_dump()) if self.s3 else EnvironmentS3()
         return label_set_definitions(
             self.configuration(),
-            LabelSetStores(landing_url=self.landing, lake_url=self.lake, s3=s3),
+            LabelSetStores(landing_url=self.landing, lake_url=self.lake, s3=s3, queue_url=self.queue),
             sensor_interval_seconds=self.sensor_interval_seconds,
             reconcile_cron=self.reconcile_cron,
             running=self.running,
             backfill=self.backfill,
+            partition_by=self.partition_by,
             ownership=Ownership(
                 group=self.group, owners=self.owners, tags=self.tags, fresh_within_hours=self.fresh_within_hours
             ),

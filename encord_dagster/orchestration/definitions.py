@@ -14,6 +14,7 @@ from encord_dagster.orchestration import names
 from encord_dagster.orchestration.alerts import NOBODY, Alerts, Notify, build_alert_sensor, notifier
 from encord_dagster.orchestration.assets import NO_HOOKS, Hooks, build_ingest_assets, build_latest_asset
 from encord_dagster.orchestration.jobs import build_operation_jobs
+from encord_dagster.orchestration.names import PartitionBy
 from encord_dagster.orchestration.reconcile import build_reconcile_schedule
 from encord_dagster.orchestration.sensor import build_export_sensor
 from encord_dagster.orchestration.size_classes import SizeClass, read_size_classes
@@ -57,6 +58,8 @@ def build_label_set_definitions(
     reconcile_cron: str = "0 * * * *",
     running: bool = False,
     backfill: Backfill = "multi_run",
+    partition_by: PartitionBy = "export",
+    queue: str | None = None,
     group: str | None = None,
     owners: Sequence[str] = (),
     tags: Mapping[str, str] | None = None,
@@ -74,20 +77,24 @@ def build_label_set_definitions(
     `s3` hands out the client for s3:// urls; without it boto3's usual variables and profiles decide.
     `running` starts sensor and schedule without anybody switching them on. `backfill="single_run"` puts a whole
     backfill into one run, as `dg launch --partition-range` needs it. `ontology` is a local file, the JSON of the
-    ontology; without it each export may bring its own, beside it in the landing prefix. `exports="complete"` says that
-    every export is meant to hold all rows. `size_classes` is a JSON file with tags of runs by the bytes that they are
-    for, in the run launcher's words: a list of `{"from_bytes": 50000000, "tags": {...}}`. `fresh_within_hours` is how
-    old the newest version may become before Dagster shows it as stale. `alerts` is called with an `Alert` where a run
-    failed, a version is held back, or an export has findings of severity `alert_at` or worse: a function, or its Python
-    path. UsageError for a name that cannot be used. Definitions of several sets merge with `dg.Definitions.merge`.
+    ontology; without it each export may bring its own, beside it in the landing prefix. `partition_by="day"`: one
+    partition for all that arrived on a day, where exports come by the hundred thousand. `queue` is the url of an SQS
+    queue that gets the bucket's notifications; the sensor then looks first at what they name. `exports="complete"`
+    says that every export is meant to hold all rows. `size_classes` is a JSON file with tags of runs by the bytes
+    that they are for, in the run launcher's words: a list of `{"from_bytes": 50000000, "tags": {...}}`.
+    `fresh_within_hours` is how old the newest version may become before Dagster shows it as stale. `alerts` is
+    called with an `Alert` where a run failed, a version is held back, or an export has findings of severity
+    `alert_at` or worse: a function, or its Python path. UsageError for a name that cannot be used. Definitions of
+    several sets merge with `dg.Definitions.merge`.
     """
     return label_set_definitions(
         configuration(name=name, ontology=ontology, exports=exports, **options),
-        LabelSetStores(landing_url=landing, lake_url=lake, s3=s3 or EnvironmentS3()),
+        LabelSetStores(landing_url=landing, lake_url=lake, s3=s3 or EnvironmentS3(), queue_url=queue),
         sensor_interval_seconds=sensor_interval_seconds,
         reconcile_cron=reconcile_cron,
         running=running,
         backfill=backfill,
+        partition_by=partition_by,
         ownership=Ownership(
             group=group,
             owners=tuple(owners),
@@ -122,9 +129,14 @@ def label_set_definitions(
     hooks: Hooks = NO_HOOKS,
     size_classes: Sequence[SizeClass] = (),
     alerts: Alerts = NOBODY,
+    partition_by: PartitionBy = "export",
 ) -> dg.Definitions:
     """The definitions of a label set whose choices are made."""
-    exports = build_ingest_assets(config, ownership=ownership, backfill=backfill, hooks=hooks)
+    if stores.queue_url and not stores.landing_url.startswith("s3://"):
+        raise UsageError(f"queue {stores.queue_url!r}: only buckets send notifications; {stores.landing_url} is none")
+    exports = build_ingest_assets(
+        config, ownership=ownership, backfill=backfill, hooks=hooks, partition_by=partition_by
+    )
     job = dg.define_asset_job(
         names.ingest_job(config.name),
         selection=dg.AssetSelection.assets(exports),
@@ -138,11 +150,19 @@ def label_set_definitions(
         jobs=[job, *build_operation_jobs(config)],
         sensors=[
             build_export_sensor(
-                config, interval_seconds=sensor_interval_seconds, running=running, size_classes=size_classes
+                config,
+                interval_seconds=sensor_interval_seconds,
+                running=running,
+                size_classes=size_classes,
+                partition_by=partition_by,
             ),
             *telling,
         ],
-        schedules=[build_reconcile_schedule(config, cron=reconcile_cron, running=running, size_classes=size_classes)],
+        schedules=[
+            build_reconcile_schedule(
+                config, cron=reconcile_cron, running=running, size_classes=size_classes, partition_by=partition_by
+            )
+        ],
         resources={
             names.stores_resource(config.name): stores,
             names.alerts_resource(config.name): alerts,

@@ -91,6 +91,21 @@ def _replay(lake: "ObjectStore", config: LabelSetConfig, chosen: Choices) -> obj
     return {outcome.export.id: outcome.status for outcome in batch.outcomes}
 
 
+def _stale(lake: "ObjectStore", config: LabelSetConfig, chosen: Choices) -> object:
+    from encord_dagster.config import CONVERTER_VERSION
+    from encord_dagster.label_set import history
+    from encord_dagster.label_set.join import State
+    from encord_dagster.pipeline import ingest
+
+    state = State(lake, history.head(lake, config.name))
+    stale = state.is_stale(config.digest())
+    found = {"stale": stale, "converter": CONVERTER_VERSION, "rows": state.published.rows if state.published else 0}
+    if not stale or chosen["dry_run"]:
+        return found
+    done = ingest((), landing=lake, lake=lake, config=config).published
+    return found | ({"version": done.version, "content_digest": done.content_digest} if done else {})
+
+
 def _listed(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
@@ -129,5 +144,11 @@ _OPERATIONS: tuple[tuple[str, str, Mapping[str, dg.Field], Act], ...] = (
         "Reads again what is in quarantine, and publishes what can be used now.",
         {"exports": _HASHES},
         _replay,
+    ),
+    (
+        "stale",
+        "Makes the newest version anew where an older converter or another configuration made it.",
+        {"dry_run": dg.Field(bool, is_required=False, default_value=False, description="Only say whether it is.")},
+        _stale,
     ),
 )

@@ -1,8 +1,11 @@
 """What things are called in Dagster: assets, partitions, jobs, tags. Nobody else builds such a name."""
 
 import re
+from typing import Literal
 
 import dagster as dg
+
+PartitionBy = Literal["export", "day"]
 
 EXPORT_HASH_TAG = "encord/export_hash"
 LABEL_SET_TAG = "encord/label_set"
@@ -38,9 +41,19 @@ def check_name(rule: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", rule)
 
 
+def partitions(name: str, partition_by: PartitionBy) -> str:
+    """The dynamic partitions of the label set's assets."""
+    return days_partitions(name) if partition_by == "day" else exports_partitions(name)
+
+
 def exports_partitions(name: str) -> str:
-    """The dynamic partitions of a label set: one key for each export."""
+    """One key for each export. By day no asset has them: they are what the sensor has seen."""
     return f"encord__{name}__exports"
+
+
+def days_partitions(name: str) -> str:
+    """One key for each day of arrival."""
+    return f"encord__{name}__days"
 
 
 def stores_resource(name: str) -> str:

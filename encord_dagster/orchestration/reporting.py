@@ -3,7 +3,8 @@
 Events are logged, not yielded: only a logged event has its own partition, metadata and data version in a range run.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -12,6 +13,18 @@ from encord_dagster.orchestration import events, latest, names
 from encord_dagster.outcomes import Batch
 from encord_dagster.storage.protocol import ObjectStore
 
+Materialization = Callable[[dg.AssetMaterialization], dg.AssetMaterialization]
+Verdict = Callable[[dg.AssetCheckEvaluation], dg.AssetCheckEvaluation]
+
+
+class Change(NamedTuple):
+    """What is done to events before they are logged."""
+
+    materialization: Materialization = lambda event: event
+    verdict: Verdict = lambda verdict: verdict
+
+
+AS_IT_IS = Change()
 KEYS_PER_QUERY = 250
 RECORDS_PER_QUERY = 1000
 
@@ -23,14 +36,15 @@ def log_exports(
     config: LabelSetConfig,
     *,
     newest: latest.Newest | None,
+    change: Change = AS_IT_IS,
 ) -> events.Recorded:
     """Log materializations and then checks of all keys; the last materialization of each asset and key."""
     selected = context.selected_asset_keys
     for event in events.materializations(keys, batch, config=config, selected=selected, newest=newest):
-        context.log_event(event)
+        context.log_event(change.materialization(event))
     recorded = _recorded(context.instance, selected, keys)
     for verdict in events.verdicts(keys, batch, config=config, selected=selected, recorded=recorded):
-        context.log_event(verdict)
+        context.log_event(change.verdict(verdict))
     return recorded
 
 

@@ -1,19 +1,22 @@
 """From exports to run requests: tags, ranges, and run keys that never repeat."""
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import dagster as dg
 
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.sweep import Request
 
-ACTIVE = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+WAITING = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING)
+ACTIVE = (*WAITING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+LOST_AFTER = {  # seconds without a change: then nobody starts or works on it any more
+    dg.DagsterRunStatus.NOT_STARTED: 1800.0,
+    dg.DagsterRunStatus.STARTING: 1800.0,
+    dg.DagsterRunStatus.CANCELING: 1800.0,
+    dg.DagsterRunStatus.STARTED: 86400.0,
+}
+KEYS_PER_INSERT = 500  # Dagster puts a call's keys into one SQL list
 
 
 def run_request(
@@ -31,11 +34,36 @@ def run_request(
     return dg.RunRequest(run_key=f"{name}/{first}..{last}/{attempt}", tags=tags)
 
 
-def in_flight(partitions: list[str], *, name: str, instance: dg.DagsterInstance) -> set[str]:
-    """Exports that a waiting or running run of this label set is for."""
-    active = instance.get_runs(dg.RunsFilter(tags={names.LABEL_SET_TAG: name}, statuses=ACTIVE))
+def add_partitions(instance: dg.DagsterInstance, partitions_name: str, keys: Sequence[str]) -> None:
+    """Make keys dynamic partitions, in this order."""
+    for start in range(0, len(keys), KEYS_PER_INSERT):
+        instance.add_dynamic_partitions(partitions_name, keys[start : start + KEYS_PER_INSERT])
+
+
+def in_flight(
+    partitions: list[str],
+    *,
+    name: str,
+    instance: dg.DagsterInstance,
+    statuses: Collection[dg.DagsterRunStatus] = ACTIVE,
+    now: float | None = None,
+) -> set[str]:
+    """Partitions that a run of this label set is for which waits or is running.
+
+    Not one that was lost: killed in the middle of starting a run, a daemon leaves it so for ever, unless Dagster's run
+    monitoring is on. Should it be alive after all, two runs of one export make one version.
+    """
+    wanted = dg.RunsFilter(tags={names.LABEL_SET_TAG: name}, statuses=list(statuses))
+    records = instance.get_run_records(wanted)
+    seconds = time.time() if now is None else now
+    active = [one.dagster_run for one in records if not _lost(one, seconds)]
     place = {key: number for number, key in enumerate(partitions)}
     return {key for run in active for key in _keys_of(run.tags, partitions, place)}
+
+
+def _lost(record: dg.RunRecord, now: float) -> bool:
+    after = LOST_AFTER.get(record.dagster_run.status)
+    return after is not None and now - record.update_timestamp.timestamp() > after
 
 
 def _keys_of(tags: Mapping[str, str], partitions: list[str], place: dict[str, int]) -> Iterable[str]:

@@ -10,6 +10,8 @@ from encord_dagster.storage.protocol import ObjectStore
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from encord_dagster.storage.queue import Queue
+
 
 class S3Clients(Protocol):
     """Whatever hands out boto3 S3 clients, as `dagster_aws.s3.S3Resource` does."""
@@ -20,7 +22,7 @@ class S3Clients(Protocol):
 
 
 class EnvironmentS3(dg.ConfigurableResource[object]):
-    """A `dagster_aws.s3.S3Resource` that is imported when a client is asked for, not when definitions load.
+    """Clients of boto3, which is imported when one is asked for, not when definitions load. It needs no dagster-aws.
 
     Credentials come from boto3's usual chain: variables, profile, instance role.
     """
@@ -30,10 +32,9 @@ class EnvironmentS3(dg.ConfigurableResource[object]):
 
     def get_client(self) -> "S3Client":
         """A boto3 S3 client."""
-        from dagster_aws.s3 import S3Resource  # 0.9 s, and only s3:// urls need it
+        from encord_dagster.storage.open import default_client
 
-        client: S3Client = S3Resource(region_name=self.region_name, endpoint_url=self.endpoint_url).get_client()
-        return client
+        return default_client(region_name=self.region_name, endpoint_url=self.endpoint_url)
 
 
 class LabelSetStores(dg.ConfigurableResource[object]):
@@ -42,6 +43,7 @@ class LabelSetStores(dg.ConfigurableResource[object]):
     landing_url: str
     lake_url: str
     s3: dg.ResourceDependency[S3Clients]
+    queue_url: str | None = None
 
     def landing(self) -> ObjectStore:
         """The prefix that exports arrive in."""
@@ -50,6 +52,14 @@ class LabelSetStores(dg.ConfigurableResource[object]):
     def lake(self) -> ObjectStore:
         """The prefix that the label set is written to."""
         return self._open(self.lake_url)
+
+    def queue(self) -> "Queue | None":
+        """The SQS queue that notifications of the landing prefix come to, if there is one."""
+        if not self.queue_url:
+            return None
+        from encord_dagster.storage.queue import Queue
+
+        return Queue(self.queue_url)
 
     def _open(self, url: str) -> ObjectStore:
         from encord_dagster.storage.open import open_store

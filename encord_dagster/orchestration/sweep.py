@@ -13,18 +13,25 @@ HASHES_TAGGED = 3
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """Where the next tick goes on. `after` is the last key looked at; `sweep` counts passes over the listing."""
+    """Where the next tick goes on. `after` is the last key looked at; `sweep` counts passes over the listing.
+
+    `known` is how many partitions there were when the tick was done: of those behind, no finished tick knows.
+    """
 
     v: Literal[1] = 1
     after: str = ""
     sweep: int = 0
+    known: int | None = None
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much one tick does: it must end well before Dagster's timeout of 60 s."""
+    """How much one tick does: it must end well before Dagster's timeout of 60 s.
+
+    100,000 exports are listed in two ticks: a new one is seen within two intervals, wherever its key sorts.
+    """
 
     exports: int = 100
-    listed: int = 20_000
+    listed: int = 60_000
     seconds: float = 20.0
 
 
@@ -108,10 +115,15 @@ def sweep(
         if export.id not in known:
             sightings.append(look(export))
         if len(sightings) >= limits.exports or listed >= limits.listed or expired():
-            here = Cursor(after=export.key, sweep=cursor.sweep)
+            here = msgspec.structs.replace(cursor, after=export.key)
             return Sweep(listed=listed, sightings=tuple(sightings), cursor=here, complete=False)
-    start = Cursor(after="", sweep=cursor.sweep + 1)
+    start = msgspec.structs.replace(cursor, after="", sweep=cursor.sweep + 1)
     return Sweep(listed=listed, sightings=tuple(sightings), cursor=start, complete=True)
+
+
+def left_behind(partitions: Sequence[str], cursor: Cursor) -> Sequence[str]:
+    """Partitions that were added since the last tick was done: by others, or by a tick that did not get to its end."""
+    return [] if cursor.known is None else partitions[cursor.known :]
 
 
 def requests(new: Sequence[Sighting]) -> list[Request]:

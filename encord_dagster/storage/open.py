@@ -60,15 +60,16 @@ def _open_bucket(rest: str, *, url: str, client: "S3Client | None") -> ObjectSto
     bucket, _, prefix = rest.partition("/")
     if not bucket:
         raise UsageError(f"{url} names no bucket: use s3://bucket/prefix")
-    return S3Store(client or _default_client(), bucket, prefix)
+    return S3Store(client or default_client(), bucket, prefix)
 
 
-def _default_client() -> "S3Client":
+def default_client(*, region_name: str | None = None, endpoint_url: str | None = None) -> "S3Client":
+    """A client with boto3's default chain, but for what is given."""
     import boto3
     from botocore.config import Config
 
     # Servers other than AWS rarely answer at bucket.host, which boto3 would otherwise ask.
-    own_endpoint = any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
+    own_endpoint = endpoint_url or any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 4},
         connect_timeout=5,
@@ -76,4 +77,4 @@ def _default_client() -> "S3Client":
         max_pool_connections=32,
         s3={"addressing_style": "path" if own_endpoint else "auto"},
     )
-    return boto3.session.Session().client("s3", config=config)
+    return boto3.session.Session().client("s3", region_name=region_name, endpoint_url=endpoint_url, config=config)

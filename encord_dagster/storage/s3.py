@@ -18,6 +18,7 @@ from encord_dagster.storage.s3_errors import (
     text_of,
     write_may_have_landed,
 )
+from encord_dagster.storage.s3_pages import read_pages_cheaply
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -48,6 +49,7 @@ class S3Store:
         self._bucket = bucket
         self._root = f"{prefix}/" if prefix else ""
         self._pause = pause
+        read_pages_cheaply(client)
 
     def create(self, key: str, data: bytes) -> Create:
         """Write `data` at `key` only if nothing is there. CommitStateUnknown where that cannot be learnt."""

@@ -1,12 +1,17 @@
 """Operators' jobs: each does its operation on the lake, and shows the newest version in Dagster."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from encord_dagster import open_label_set
+from encord_dagster import build_label_set_definitions, open_label_set
+from encord_dagster.config import CONVERTER_VERSION, LabelSetConfig
+from encord_dagster.label_set.verify import verify
+from encord_dagster.landing import exports_in
 from encord_dagster.samples import Project, first_export, next_export
+from tests.label_set.test_golden import unpacked
 from tests.orchestration.world import NAME, World
 
 FIRST = first_export(Project(seed=3, rows=4, kinds=("image",)), exported_at=datetime(2023, 10, 2, tzinfo=UTC))
@@ -62,3 +67,41 @@ def test_cleaning_up_is_a_dry_run_unless_it_is_said_otherwise(two_versions: Worl
     assert len([info.key for info in two_versions.lake.list("label_sets/street/objects/")]) < len(
         [key for key in before if key.startswith("label_sets/street/objects/")]
     )
+
+
+def test_what_an_older_converter_made_is_made_anew(ticking: World, tmp_path: Path) -> None:
+    """A lake of the first release; older versions stay, and a second time there is nothing to do."""
+    world = ticking
+    lake = unpacked("v1-first", tmp_path / "lake")
+    world.defs = build_label_set_definitions(landing=str(tmp_path), lake=str(tmp_path / "lake"), name=NAME)
+    before = open_label_set(lake, NAME)
+    old = {number: before.version(number).root.content_digest for number in (1, 2)}
+
+    assert run(world, "stale", dry_run=True).success
+    after_looking = len(open_label_set(lake, NAME).log())
+    assert run(world, "stale").success
+    assert run(world, "stale").success
+
+    after = open_label_set(lake, NAME)
+    assert after_looking == len(before.log())
+    assert len(after.log()) == len(before.log()) + 1
+    assert after.version().record.converter_version == CONVERTER_VERSION > before.version().record.converter_version
+    assert after.version().rows == before.version().rows
+    assert {number: after.version(number).root.content_digest for number in (1, 2)} == old
+    assert verify(lake, NAME).problems == []
+    assert world.materialized("label_set_latest")[None].metadata["encord/version"].value == after.version().number
+
+
+def test_exports_of_another_configuration_are_converted_again_without_a_new_export(two_versions: World) -> None:
+    """Out of the raw copies: what lay in the landing prefix may be gone."""
+    for export in list(exports_in(two_versions.landing)):
+        two_versions.landing.delete(export.key)
+    two_versions.defs = build_label_set_definitions(
+        landing=two_versions.landing.url, lake=two_versions.lake.url, name=NAME, masks=False
+    )
+
+    assert run(two_versions, "stale").success
+
+    newest = open_label_set(two_versions.lake, NAME).version()
+    assert newest.number == 3
+    assert newest.record.config_digest == LabelSetConfig(name=NAME, masks=False).digest()

@@ -1,5 +1,6 @@
 """The reconcile schedule: what nothing accounts for is asked for again."""
 
+import time
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -75,3 +76,31 @@ def test_a_second_attempt_has_another_run_key(ticking: World) -> None:
 
     assert second.run_key != first.run_key
     assert second.tags[names.ATTEMPT_TAG] == "2"
+
+
+STATES = dg.DagsterRunStatus
+
+
+@pytest.mark.parametrize(
+    ("status", "hours", "asked"),
+    [
+        (STATES.NOT_STARTED, 0.2, 0),
+        (STATES.NOT_STARTED, 1, 1),
+        (STATES.STARTING, 1, 1),
+        (STATES.CANCELING, 1, 1),
+        (STATES.STARTED, 20, 0),
+        (STATES.STARTED, 30, 1),
+    ],
+)
+def test_a_run_that_was_lost_is_not_waited_for_for_ever(
+    ticking: World, monkeypatch: pytest.MonkeyPatch, status: dg.DagsterRunStatus, hours: float, asked: int
+) -> None:
+    """A daemon that is killed while it starts a run leaves it so; without run monitoring nobody fails it."""
+    ticking.delivered("a.json")
+    (request,) = evaluate(ticking)
+    job = ticking.defs.resolve_job_def("street_ingest")
+    ticking.instance.create_run_for_job(job, tags=dict(request.tags), status=status)
+    now = time.time()
+    monkeypatch.setattr("encord_dagster.orchestration.requests.time.time", lambda: now + hours * 3600)
+
+    assert len(evaluate(ticking)) == asked

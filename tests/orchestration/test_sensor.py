@@ -1,6 +1,7 @@
 """The sensor over a landing prefix: what it adds, requests, records and says."""
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from encord_dagster.label_set.sources import find_export
 from encord_dagster.landing import Export, exports_in
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.sweep import Sighting
+from encord_dagster.storage.memory import MemoryStore
 from encord_dagster.storage.protocol import ObjectStore
 from tests.orchestration.world import NAME, PARTITIONS, World
 
@@ -247,3 +249,108 @@ def test_new_exports_stay_neighbours_when_a_duplicate_lies_between_them(
     stop = partitions.index(request.tags[names.RANGE_END_TAG]) + 1
     by_id = {export.id: export.key for export in exports_in(ticking.landing)}
     assert [by_id[key] for key in partitions[start:stop]] == ["a.json", "b.json", "d.json", "e.json"]
+
+
+def test_what_a_cut_off_tick_made_partitions_of_is_asked_for_by_the_next(ticking: World) -> None:
+    """The daemon adds partitions before it keeps cursor and requests; killed between, it has forgotten the runs."""
+    before = ticking.tick()
+    ticking.deliver("a.json", "b.json")
+    cut_off = ticking.tick(before.cursor)
+    ticking.deliver("c.json")
+
+    after = ticking.tick(before.cursor)
+    later = ticking.tick(after.cursor)
+
+    ranged, single = after.requests
+    ends = (ranged.tags[names.RANGE_START_TAG], ranged.tags[names.RANGE_END_TAG])
+    assert ends == tuple(cut_off.added)
+    assert [single.partition_key] == after.added
+    assert (later.requests, later.added) == ([], [])
+
+
+def test_partitions_that_others_added_are_left_to_their_runs(ticking: World) -> None:
+    """The reconcile schedule adds partitions too; a run that is busy with them is enough."""
+    before = ticking.tick()
+    (key,) = ticking.delivered("a.json")
+    job = ticking.defs.resolve_job_def("street_ingest")
+    run = ticking.instance.create_run_for_job(job, tags={names.LABEL_SET_TAG: NAME, names.PARTITION_TAG: key})
+
+    while_busy = ticking.tick(before.cursor)
+    ticking.instance.delete_run(run.run_id)
+    without = ticking.tick(before.cursor)
+
+    assert while_busy.requests == []
+    assert [request.partition_key for request in without.requests] == [key]
+
+
+def test_partitions_typed_by_hand_are_not_asked_for(ticking: World) -> None:
+    """There is no export behind them."""
+    before = ticking.tick()
+    ticking.instance.add_dynamic_partitions(PARTITIONS, ["20260101T000000Z-0123456789ab"])
+
+    after = ticking.tick(before.cursor)
+
+    assert after.requests == []
+    assert ticking.tick(after.cursor).requests == []
+
+
+def test_a_lost_cursor_does_not_look_at_all_partitions_again(ticking: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be a hundred thousand; what is missing among them is the reconcile schedule's."""
+    ticking.deliver("a.json")
+    ticking.tick()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the log is read")
+
+    monkeypatch.setattr(history, "head", refuse)
+
+    assert ticking.tick("{").requests == []
+
+
+def test_deleted_partitions_cost_nothing_but_a_look(ticking: World) -> None:
+    """Fewer are there than the cursor remembers."""
+    ticking.deliver("a.json", "b.json")
+    first = ticking.tick()
+    ticking.instance.delete_dynamic_partition(PARTITIONS, first.added[0])
+
+    again = ticking.tick(first.cursor)
+
+    assert [request.partition_key for request in again.requests] == [first.added[0]]
+    assert ticking.tick(again.cursor).requests == []
+
+
+def test_what_is_deleted_after_it_was_seen_is_not_asked_for_again(ticking: World) -> None:
+    """Nor is what is left; the same key with other bytes later is another export."""
+    ticking.deliver("a.json", "b.json")
+    first = ticking.tick()
+    ticking.landing.delete("a.json")
+
+    second = ticking.tick(first.cursor)
+    ticking.deliver("a.json", data=b"others")
+    third = ticking.tick(second.cursor)
+
+    assert (second.requests, second.added) == ([], [])
+    assert len(third.added) == 1
+    assert third.added[0] not in first.added
+
+
+def test_a_clock_that_jumps_hides_nothing(ticking: World) -> None:
+    """The store's times go back a year and forth ten: they are part of ids, and of no decision."""
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+    cursor, added = None, list[str]()
+    for number, days in enumerate((0, -365, 3650, -1, 0)):
+        now = moment + timedelta(days=days)
+        set_clock(ticking, now)
+        ticking.deliver(f"{9 - number}.json")
+        tick = ticking.tick(cursor)
+        cursor = tick.cursor
+        added += [request.partition_key or "" for request in tick.requests]
+
+    assert sorted(added) == sorted(_ids(ticking))
+    assert len(added) == 5
+
+
+def set_clock(world: World, now: datetime) -> None:
+    """Have the landing store think that it is then."""
+    assert isinstance(world.landing, MemoryStore)
+    world.landing._now = lambda: now

@@ -1,5 +1,6 @@
 """The stores resource over S3, with either kind of client source."""
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,19 @@ def test_s3_urls_are_opened_with_the_client_of_the_resource(
 
     assert seen == ["made-here"]
     assert s3_client.list_objects_v2(Bucket=bucket[5:])["Contents"][0]["Key"] == "lake/made-here"
+
+
+def test_s3_urls_need_no_dagster_aws(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the extra `s3`, for those who hand in its resource."""
+    monkeypatch.setitem(sys.modules, "dagster_aws", None)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("NO_PROXY", "*")
+
+    client = EnvironmentS3(region_name="eu-central-1", endpoint_url=s3_server).get_client()
+
+    assert client.meta.region_name == "eu-central-1"
+    assert "Buckets" in client.list_buckets()
 
 
 def test_a_client_is_made_only_for_s3_urls() -> None:

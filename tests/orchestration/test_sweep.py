@@ -1,5 +1,7 @@
 """The decision which exports are new, without Dagster."""
 
+from bisect import bisect_right
+
 import pytest
 
 from encord_dagster.landing import Export
@@ -8,6 +10,7 @@ from encord_dagster.orchestration.sweep import (
     Limits,
     Sighting,
     blocks,
+    left_behind,
     read_cursor,
     requests,
     summary,
@@ -112,3 +115,55 @@ def test_blocks_hold_only_wanted_neighbours() -> None:
     found = [request.keys for request in blocks(partitions, {"a", "b", "d", "e", "f"}, size=2)]
 
     assert found == [("a", "b"), ("d", "e"), ("f",)]
+
+
+KNOWN = 100_000
+INTERVAL = 30  # the sensor's default
+LATE = 5  # the daemon looks every five seconds which sensors are due
+TICK = 15  # a generous time for one tick: 60 pages of S3, 200 ms each, and Dagster
+
+
+@pytest.mark.parametrize("place", [0, 59_999, 60_000, 99_999, KNOWN], ids=str)
+@pytest.mark.parametrize("moment", [0, TICK, INTERVAL, INTERVAL + LATE], ids=str)
+def test_a_new_export_among_a_hundred_thousand_is_asked_for_within_two_minutes(place: int, moment: int) -> None:
+    """Wherever its key sorts and whenever it comes: by a clock of ours, over the sweep's own limits."""
+    keys = [f"{number:06}" for number in range(KNOWN)]
+    known = set(keys)
+    new = f"{place:06}-new" if place else "-new"
+    cursor, now, arrives, asked = Cursor(), 0, INTERVAL + LATE + moment, -1  # the first tick finds it not there
+    while asked < 0:
+        there = sorted([*keys, new]) if now >= arrives else keys  # worst: a page is listed as the tick begins
+        start = bisect_right(there, cursor.after)
+        listed = map(_keyed, there[start:])
+        seen = sweep(listed, known=known, cursor=cursor, look=_look, limits=Limits(), expired=_never)
+        cursor = seen.cursor
+        asked = now + TICK if seen.new else -1
+        now += INTERVAL + LATE
+
+    assert asked - arrives <= 120
+
+
+def _keyed(key: str) -> Export:
+    return Export(id=key, key=key, size=1, etag="e", last_modified="2026-01-01T00:00:00Z")
+
+
+def test_a_pass_over_a_hundred_thousand_takes_two_ticks() -> None:
+    """No tick lists more than its limit, and the two list all."""
+    exports = [_keyed(f"{number:06}") for number in range(KNOWN)]
+    known = {export.id for export in exports}
+
+    first = sweep(exports, known=known, cursor=Cursor(), look=_look, limits=Limits(), expired=_never)
+    rest = [export for export in exports if export.key > first.cursor.after]
+    second = sweep(rest, known=known, cursor=first.cursor, look=_look, limits=Limits(), expired=_never)
+
+    assert (first.listed, second.listed, second.complete) == (60_000, 40_000, True)
+
+
+def test_what_a_tick_left_behind_is_what_was_added_behind_the_last_one_that_was_done() -> None:
+    """A cursor of an earlier release does not say, and a lost one neither."""
+    partitions = ["a", "b", "c"]
+
+    assert left_behind(partitions, Cursor(known=1)) == ["b", "c"]
+    assert left_behind(partitions, Cursor(known=9)) == []
+    assert left_behind(partitions, Cursor()) == []
+    assert read_cursor('{"v":1,"after":"a","sweep":2}') == (Cursor(after="a", sweep=2), None)

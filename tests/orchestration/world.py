@@ -64,13 +64,17 @@ class FakeIngest:
 class World:
     """Stores, definitions and a Dagster instance."""
 
-    def __init__(self, instance: dg.DagsterInstance, **options: object) -> None:
+    def __init__(
+        self, instance: dg.DagsterInstance, partition_by: names.PartitionBy = "export", **options: object
+    ) -> None:
         number = next(_numbers)
         self.instance = instance
         self.landing = open_store(f"memory://landing-{number}")
         self.lake = open_store(f"memory://lake-{number}")
         chosen = msgspec.convert(options, type=Options)
-        self.defs = build_label_set_definitions(landing=self.landing.url, lake=self.lake.url, name=NAME, **chosen)
+        self.defs = build_label_set_definitions(
+            landing=self.landing.url, lake=self.lake.url, name=NAME, partition_by=partition_by, **chosen
+        )
 
     def deliver(self, *keys: str, data: bytes | None = None) -> None:
         """Put exports into the landing prefix; without data each holds other bytes."""
@@ -100,8 +104,10 @@ class World:
             definitions=self.defs,
         ) as context:
             made = sensor.evaluate_tick(context)
-        added = [key for request in made.dynamic_partitions_requests or () for key in request.partition_keys]
-        self.instance.add_dynamic_partitions(PARTITIONS, added)
+        requests = made.dynamic_partitions_requests or ()
+        for request in requests:
+            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        added = [key for request in requests for key in request.partition_keys]
         return Tick(
             requests=list(made.run_requests or ()),
             skipped=made.skip_message,
