@@ -151,7 +151,9 @@ def _fields_of(info: msgspec.inspect.Type, at: str) -> Iterator[str]:
         case msgspec.inspect.DictType():
             yield from _fields_of(info.value_type, _below(at, "*"))
         case msgspec.inspect.UnionType():
-            inner = [one for one in info.types if isinstance(one, msgspec.inspect.StructType)]
+            inner = [
+                one for one in info.types if isinstance(one, msgspec.inspect.StructType | msgspec.inspect.DictType)
+            ]
             for one in inner:
                 yield from _fields_of(one, at)
             if len(inner) < len(info.types) - info.includes_none:
