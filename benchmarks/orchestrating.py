@@ -32,6 +32,7 @@ def main() -> None:
         mock.patch("encord_dagster.pipeline.ingest", FakeIngest()),
         mock.patch.object(latest, "newest", lambda lake, name: newest()),
         mock.patch.object(latest, "findings_by_rule", lambda lake, name: {}),
+        mock.patch.object(latest, "fired_before", lambda lake, name: ()),
         dg.DagsterInstance.ephemeral() as in_memory,
         dg.DagsterInstance.local_temp(folder) as on_disk,
         dg.DagsterInstance.local_temp(another) as many,

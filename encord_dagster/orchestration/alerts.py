@@ -5,7 +5,6 @@ This package sends nothing itself: what it calls is the notifier of the project.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from importlib import import_module
 from typing import Literal, NamedTuple
 
 import dagster as dg
@@ -15,6 +14,7 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.errors import UsageError
 from encord_dagster.findings import RANKS, Finding, Severity
 from encord_dagster.orchestration import names
+from encord_dagster.orchestration.paths import at_path
 from encord_dagster.orchestration.specs import severity_of
 from encord_dagster.outcomes import Batch, ExportOutcome
 
@@ -50,11 +50,7 @@ def notifier(given: Notify | str | None) -> Notify | None:
     """The function itself, or the one at a Python path as `my_project.alerts.notify`. UsageError where it is not."""
     if not isinstance(given, str):
         return given
-    module, _, name = given.rpartition(".")
-    try:
-        found: object = getattr(import_module(module), name) if module else None
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"alerts {given!r} cannot be imported: {error}") from error
+    found = at_path(given, what="alerts")
     if not callable(found):
         raise UsageError(f"alerts {given!r} is not the path of a function, as my_project.alerts.notify")
     notify: Notify = found

@@ -9,6 +9,7 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.label_set import sources
 from encord_dagster.orchestration import alerts, events, latest, names, reporting, specs
 from encord_dagster.orchestration.days import ingest_days
+from encord_dagster.orchestration.elsewhere import readers
 from encord_dagster.orchestration.sensor_by_day import DAYS_PER_RUN
 from encord_dagster.orchestration.stores import LabelSetStores
 from encord_dagster.outcomes import Batch
@@ -48,7 +49,11 @@ def build_ingest_assets(
         check_specs=specs.roll_up_checks(assets),
         can_subset=True,
         backfill_policy=_policy(backfill, partition_by),
-        required_resource_keys={names.stores_resource(config.name), names.alerts_resource(config.name)},
+        required_resource_keys={
+            names.stores_resource(config.name),
+            names.alerts_resource(config.name),
+            names.readers_resource(config.name),
+        },
     )
     def ingest(context: dg.AssetExecutionContext) -> Events:
         yield from execute(context, config)
@@ -66,7 +71,7 @@ def ingest_exports(context: dg.AssetExecutionContext, config: LabelSetConfig) ->
     stores: LabelSetStores = getattr(context.resources, names.stores_resource(config.name))
     keys, lake = list(context.partition_keys), stores.lake()
     publish = names.asset_key(config.name, "label_set") in context.selected_asset_keys
-    batch = _ingest(context, keys, landing=stores.landing(), lake=lake, config=config, publish=publish)
+    batch = _ingest(context, keys, stores, lake, config=config, publish=publish)
     state = latest.newest(lake, config.name) if publish and batch.published else None
     recorded = reporting.log_exports(context, keys, batch, config, newest=state)
     if state:
@@ -115,9 +120,9 @@ def _policy(backfill: specs.Backfill, partition_by: names.PartitionBy) -> dg.Bac
 def _ingest(
     context: dg.AssetExecutionContext,
     keys: list[str],
-    *,
-    landing: ObjectStore,
+    stores: LabelSetStores,
     lake: ObjectStore,
+    *,
     config: LabelSetConfig,
     publish: bool,
 ) -> Batch:
@@ -127,4 +132,13 @@ def _ingest(
     found = [export for key in keys if (export := sources.find_export(lake, config.name, key))]
     if not found:
         return Batch(outcomes=(), published=None)
-    return ingest(found, landing=landing, lake=lake, config=config, publish=publish, progress=context.log.info)
+    with readers(context, lake, config.name, lake_url=stores.lake_url) as find:
+        return ingest(
+            found,
+            landing=stores.landing(),
+            lake=lake,
+            config=config,
+            publish=publish,
+            progress=context.log.info,
+            workers=find,
+        )

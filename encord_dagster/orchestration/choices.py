@@ -137,6 +137,17 @@ class LabelSetOptions(dg.Model, dg.Resolvable):
         str | None, _place("JSON file of tags by size, for the run launcher: a list of {from_bytes, tags}.")
     ] = None
 
+    processes: Annotated[
+        int, _count("Processes that read the rows of a large export; 0: as many as are of use.", minimum=0)
+    ] = 0
+    elsewhere: Annotated[
+        str | None,
+        _field(
+            "Python path of an engine that reads the rows of giant exports: my_project.pods.engine, see docs/scale.md.",
+            text=r"^[A-Za-z_]\w*([.][A-Za-z_]\w*)+$",
+        ),
+    ] = None
+
     group: Annotated[str | None, _field("Asset group; without it the label set's name.", text="^[A-Za-z0-9_]+$")] = None
     owners: Annotated[
         tuple[str, ...], _list("Owners of the assets: e-mail addresses, or team:name.", each="@|^team:")

@@ -72,6 +72,7 @@ class EncordLabelSetComponent(dg.Component, LabelSetOptions):
         from encord_dagster.orchestration.alerts import Alerts, notifier
         from encord_dagster.orchestration.assets import Hooks
         from encord_dagster.orchestration.definitions import label_set_definitions
+        from encord_dagster.orchestration.elsewhere import Readers, engine
         from encord_dagster.orchestration.size_classes import read_size_classes
         from encord_dagster.orchestration.specs import Ownership
         from encord_dagster.orchestration.stores import EnvironmentS3, LabelSetStores
@@ -90,6 +91,7 @@ class EncordLabelSetComponent(dg.Component, LabelSetOptions):
             ),
             size_classes=read_size_classes(self.size_classes),
             alerts=Alerts(notifier(self.alerts), self.alert_at),
+            readers=Readers(engine(self.elsewhere), self.processes),
             hooks=Hooks(asset_spec=self.get_asset_spec, execute=self.execute),
         )
 

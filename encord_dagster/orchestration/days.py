@@ -1,6 +1,7 @@
 """The step where a partition is a day of arrival: one run takes all of a day that nothing accounts for, in pieces."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -8,9 +9,13 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.label_set import sources
 from encord_dagster.orchestration import alerts, events, latest, names, reporting
 from encord_dagster.orchestration.day_roll_up import DayRollUp
+from encord_dagster.orchestration.elsewhere import readers
 from encord_dagster.orchestration.stores import LabelSetStores
 from encord_dagster.outcomes import Batch
 from encord_dagster.storage.protocol import ObjectStore
+
+if TYPE_CHECKING:
+    from encord_dagster.workers import Find
 
 EXPORTS_PER_PIECE = 2000  # each is a record of the log: memory is bounded by it, and versions are few
 
@@ -21,7 +26,11 @@ def ingest_days(context: dg.AssetExecutionContext, config: LabelSetConfig) -> Ev
     """What the step does: what arrived on the run's days becomes part of the label set, a day after the other."""
     stores: LabelSetStores = getattr(context.resources, names.stores_resource(config.name))
     landing, lake = stores.landing(), stores.lake()
-    rolled = [_ingest(context, day, landing=landing, lake=lake, config=config) for day in context.partition_keys]
+    with readers(context, lake, config.name, lake_url=stores.lake_url) as find:
+        rolled = [
+            _ingest(context, day, landing=landing, lake=lake, config=config, workers=find)
+            for day in context.partition_keys
+        ]
     recorded = {key: record for one in rolled for key, record in one.recorded.items()}
     state = latest.newest(lake, config.name) if any(one.committed for one in rolled) else None
     if state:
@@ -36,7 +45,13 @@ def ingest_days(context: dg.AssetExecutionContext, config: LabelSetConfig) -> Ev
 
 
 def _ingest(
-    context: dg.AssetExecutionContext, day: str, *, landing: ObjectStore, lake: ObjectStore, config: LabelSetConfig
+    context: dg.AssetExecutionContext,
+    day: str,
+    *,
+    landing: ObjectStore,
+    lake: ObjectStore,
+    config: LabelSetConfig,
+    workers: "Find",
 ) -> DayRollUp:
     """Ingest what arrived on a day, and tell Dagster of the whole of it."""
     from encord_dagster.pipeline import ingest  # brings numpy and pyarrow: not when definitions load
@@ -45,7 +60,15 @@ def _ingest(
     rolled, after = DayRollUp(lake, config, day, publish=publish), ""
     while piece := sources.of_day(lake, config.name, day, after=after, most=EXPORTS_PER_PIECE, only_new=publish):
         context.log.info(f"{day}: {len(piece)} exports, {piece[0].id} to {piece[-1].id}")
-        batch = ingest(piece, landing=landing, lake=lake, config=config, publish=publish, progress=context.log.info)
+        batch = ingest(
+            piece,
+            landing=landing,
+            lake=lake,
+            config=config,
+            publish=publish,
+            progress=context.log.info,
+            workers=workers,
+        )
         rolled.add(batch)
         after = piece[-1].id
     rolled.shown = rolled.batch()

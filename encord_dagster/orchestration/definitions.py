@@ -13,6 +13,7 @@ from encord_dagster.findings import Severity
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.alerts import NOBODY, Alerts, Notify, build_alert_sensor, notifier
 from encord_dagster.orchestration.assets import NO_HOOKS, Hooks, build_ingest_assets, build_latest_asset
+from encord_dagster.orchestration.elsewhere import Elsewhere, Readers, engine
 from encord_dagster.orchestration.jobs import build_operation_jobs
 from encord_dagster.orchestration.names import PartitionBy
 from encord_dagster.orchestration.reconcile import build_reconcile_schedule
@@ -69,6 +70,8 @@ def build_label_set_definitions(
     fresh_within_hours: float | None = None,
     alerts: Notify | str | None = None,
     alert_at: Severity = "error",
+    processes: int = 0,
+    elsewhere: Elsewhere | str | None = None,
     **options: Unpack[Options],
 ) -> dg.Definitions:
     """Everything that turns exports in `landing` into versions of label set `name` in `lake`.
@@ -84,8 +87,9 @@ def build_label_set_definitions(
     that they are for, in the run launcher's words: a list of `{"from_bytes": 50000000, "tags": {...}}`.
     `fresh_within_hours` is how old the newest version may become before Dagster shows it as stale. `alerts` is
     called with an `Alert` where a run failed, a version is held back, or an export has findings of severity
-    `alert_at` or worse: a function, or its Python path. UsageError for a name that cannot be used. Definitions of
-    several sets merge with `dg.Definitions.merge`.
+    `alert_at` or worse: a function, or its Python path. `processes` is how many read the rows of a large export, 0 as
+    many as are of use; `elsewhere` is an engine that does it for giant ones, or its Python path. UsageError for a name
+    that cannot be used. Definitions of several sets merge with `dg.Definitions.merge`.
     """
     return label_set_definitions(
         configuration(name=name, ontology=ontology, exports=exports, **options),
@@ -104,6 +108,7 @@ def build_label_set_definitions(
         ),
         size_classes=read_size_classes(size_classes),
         alerts=Alerts(notifier(alerts), alert_at),
+        readers=Readers(engine(elsewhere), processes),
     )
 
 
@@ -129,6 +134,7 @@ def label_set_definitions(
     hooks: Hooks = NO_HOOKS,
     size_classes: Sequence[SizeClass] = (),
     alerts: Alerts = NOBODY,
+    readers: Readers = Readers(),  # noqa: B008 - a tuple
     partition_by: PartitionBy = "export",
 ) -> dg.Definitions:
     """The definitions of a label set whose choices are made."""
@@ -166,6 +172,7 @@ def label_set_definitions(
         resources={
             names.stores_resource(config.name): stores,
             names.alerts_resource(config.name): alerts,
+            names.readers_resource(config.name): readers,
             names.NO_VALUES: NO_VALUES,
         },
     )

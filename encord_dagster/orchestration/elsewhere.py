@@ -6,10 +6,13 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import dagster as dg
 
+from encord_dagster.errors import UsageError
+from encord_dagster.orchestration import names
+from encord_dagster.orchestration.paths import at_path
 from encord_dagster.storage.protocol import ObjectStore
 
 if TYPE_CHECKING:
@@ -30,23 +33,51 @@ class Elsewhere(NamedTuple):
     from_bytes: int = 500_000_000
 
 
+class _OfRows:
+    """A step's context for Pipes, which would else insist that assets are yielded: workers bring rows, the run logs."""
+
+    has_assets_def = False
+
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
+        self._context = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+
+class Readers(NamedTuple):
+    """Who reads the rows of an export: an engine, if there is one, or so many processes; 0: as many as are of use."""
+
+    elsewhere: Elsewhere | None = None
+    processes: int = 0
+
+
+def engine(given: Elsewhere | str | None) -> Elsewhere | None:
+    """The engine itself, or the one at a Python path as `my_project.pods.engine`. UsageError where it is none."""
+    found = at_path(given, what="elsewhere") if isinstance(given, str) else given
+    if found is not None and not isinstance(found, Elsewhere):
+        raise UsageError(f"elsewhere {given!r} is a {type(found).__name__}, not an Elsewhere")
+    return found
+
+
 @contextlib.contextmanager
-def readers(
-    context: dg.AssetExecutionContext, lake: ObjectStore, name: str, *, lake_url: str, engine: Elsewhere | None
-) -> "Iterator[Find]":
-    """Who reads the rows of an export, by its size: the engine, or processes of this machine."""
+def readers(context: dg.AssetExecutionContext, lake: ObjectStore, name: str, *, lake_url: str) -> "Iterator[Find]":
+    """Who reads the rows of an export, by its size, as the resource of the label set says."""
     from encord_dagster.workers import RemoteWorkers, local  # brings numpy: not when definitions load
 
-    with local() as find:
+    chosen: Readers = getattr(context.resources, names.readers_resource(name))
+    engine = chosen.elsewhere
+    with local(chosen.processes) as find:
         if engine is None:
             yield find
             return
         launch, least = engine.launch, engine.from_bytes
+        of_rows = cast("dg.AssetExecutionContext", _OfRows(context))
         workers = RemoteWorkers(
             lake,
             name,
             lake_url=lake_url,
-            launch=lambda command: launch(context, command),
+            launch=lambda command: launch(of_rows, command),
             workers=engine.workers,
             module=__name__,
         )

@@ -1,6 +1,6 @@
 """What Dagster shows of the newest version: pictures, changes, classes, lineage, and a verdict for each rule."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -8,7 +8,7 @@ import msgspec
 
 from encord_dagster import layout
 from encord_dagster.config import LabelSetConfig
-from encord_dagster.errors import EncordDagsterError
+from encord_dagster.errors import EncordDagsterError, VersionGone
 from encord_dagster.findings import Severity
 from encord_dagster.label_set.manifest import LogRecord
 from encord_dagster.orchestration import metadata, names, pictures, readable
@@ -88,10 +88,24 @@ def findings_by_rule(lake: ObjectStore, name: str) -> "dict[str, Fired]":
     return fired(open_label_set(lake, name).version("latest"))
 
 
+def fired_before(lake: ObjectStore, name: str) -> Collection[str]:
+    """The rules whose verdicts may change with the newest version: those that fired on the one before, else all."""
+    from encord_dagster.label_set.fired import fired
+    from encord_dagster.label_set.read import open_label_set
+    from encord_dagster.validation import RULES
+
+    label_set = open_label_set(lake, name)
+    number = label_set.version("latest").number
+    try:
+        return fired(label_set.version(number - 1)).keys() if number > 1 else [rule.name for rule in RULES]
+    except VersionGone:  # by garbage collection
+        return [rule.name for rule in RULES]
+
+
 def materialization(
-    state: Newest, *, name: str, fired: "Mapping[str, Fired] | None", upto: int | None
+    state: Newest, *, name: str, fired: "Mapping[str, Fired]", upto: int | None
 ) -> dg.AssetMaterialization:
-    """The event that a run logs when it committed a record; `fired` where the version is new.
+    """The event that a run logs when it committed a record.
 
     `upto` is the newest `label_set` event. The tags tell Dagster that it was taken into account: a partition of an
     export that could not be used would else make this asset look out of date for ever.
@@ -110,11 +124,15 @@ def materialization(
     )
 
 
-def evaluations(fired: "Mapping[str, Fired]", *, config: LabelSetConfig) -> Iterator[dg.AssetCheckEvaluation]:
-    """One verdict for each rule; a rule of severity info never fails."""
+def evaluations(
+    fired: "Mapping[str, Fired]", *, config: LabelSetConfig, only: Collection[str] | None = None
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """One verdict for each rule, or for some; a rule of severity info never fails."""
     from encord_dagster.validation import RULES
 
     for rule in RULES:
+        if only is not None and rule.name not in only:
+            continue
         count = fired[rule.name].count if rule.name in fired else 0
         severity = severity_of(rule.name, rule.severity, config)
         yield dg.AssetCheckEvaluation(
@@ -142,7 +160,7 @@ def results(fired: "Mapping[str, Fired]", *, config: LabelSetConfig) -> list[dg.
     ]
 
 
-def state_metadata(state: Newest, *, fired: "Mapping[str, Fired] | None") -> Metadata:
+def state_metadata(state: Newest, *, fired: "Mapping[str, Fired]") -> Metadata:
     """What people look at first: pictures and changes; then counts, classes, findings and lineage."""
     head = state.records[-1]
     sections = [readable.changes(state.beside)] if state.beside else []

@@ -62,6 +62,11 @@ def stores_resource(name: str) -> str:
     return key if key.isidentifier() else f"_{key}"  # a name may begin with a digit, a resource may not
 
 
+def readers_resource(label_set: str) -> str:
+    """Who reads the rows of its exports."""
+    return f"{identifier(label_set)}_readers"
+
+
 def alerts_resource(name: str) -> str:
     """The resource that knows who is told of what goes wrong."""
     return f"{stores_resource(name)[: -len('_stores')]}_alerts"

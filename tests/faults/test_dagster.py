@@ -35,7 +35,7 @@ THIRD = exported_again(SECOND, days=2, changed=1)
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Definitions over stores in memory, and an instance on disk, as sensors and schedules open theirs by reference."""
     if EFFORT == 1:
-        monkeypatch.setattr(latest, "evaluations", lambda fired, *, config: ())
+        monkeypatch.setattr(latest, "evaluations", lambda fired, *, config, only: ())
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         yield World(instance)
 

@@ -38,6 +38,7 @@ def ingest(monkeypatch: pytest.MonkeyPatch) -> FakeIngest:
     monkeypatch.setattr("encord_dagster.pipeline.ingest", fake)
     monkeypatch.setattr(latest, "newest", lambda lake, name: newest())
     monkeypatch.setattr(latest, "findings_by_rule", lambda lake, name: {})
+    monkeypatch.setattr(latest, "fired_before", lambda lake, name: ())
     return fake
 
 

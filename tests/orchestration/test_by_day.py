@@ -44,7 +44,7 @@ class DailyWorld(World):
 @pytest.fixture
 def daily(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DailyWorld]:
     """A label set by day, over an instance on disk. Verdicts of the rules, most of what a run costs, are left out."""
-    monkeypatch.setattr(latest, "evaluations", lambda fired, *, config: ())
+    monkeypatch.setattr(latest, "evaluations", lambda fired, *, config, only: ())
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         yield DailyWorld(instance)
 

@@ -49,7 +49,7 @@ def test_historic_exports_are_caught_up_with_in_bounded_runs(
     ticking: World, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """At most a hundred a run; each good one in one record of the log, each bad one in quarantine."""
-    monkeypatch.setattr(latest, "evaluations", lambda fired, *, config: ())
+    monkeypatch.setattr(latest, "evaluations", lambda fired, *, config, only: ())
     digests = deliver(ticking, count)
 
     sizes = caught_up(ticking, assets=["label_set"])
@@ -66,7 +66,7 @@ def test_historic_exports_are_caught_up_with_in_bounded_runs(
 
 def test_of_a_hundred_exports_a_bad_one_costs_only_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of the others has its own data versions, metadata and green checks, of one run that is red."""
-    monkeypatch.setattr(latest, "evaluations", lambda fired, *, config: ())
+    monkeypatch.setattr(latest, "evaluations", lambda fired, *, config, only: ())
     digests = deliver(world, 100)
     exports = {export.id: export for export in exports_in(world.landing)}
     for export in exports.values():
