@@ -14,15 +14,12 @@ from encord_dagster.storage.protocol import Create, ObjectStore
 def write(lake: ObjectStore, name: str, epoch: int, data: bytes) -> ObjectRef:
     """Store `data` under its digest."""
     digest = sha256(data)
-    return _write_at(lake, layout.content(name, epoch, digest), data, digest)
+    return write_at(lake, layout.content(name, epoch, digest), data, digest)
 
 
-def write_at(lake: ObjectStore, key: str, data: bytes) -> ObjectRef:
+def write_at(lake: ObjectStore, key: str, data: bytes, digest: str = "") -> ObjectRef:
     """Store `data` at a key made of its digest; damaged bytes already there are left, the good ones go beside them."""
-    return _write_at(lake, key, data, sha256(data))
-
-
-def _write_at(lake: ObjectStore, key: str, data: bytes, digest: str) -> ObjectRef:
+    digest = digest or sha256(data)
     for repair in range(10):
         at = f"{key}.r{repair}" if repair else key
         if lake.create(at, data) is not Create.DIFFERENT:

@@ -64,7 +64,7 @@ def stores_resource(name: str) -> str:
 
 def readers_resource(label_set: str) -> str:
     """Who reads the rows of its exports."""
-    return f"{identifier(label_set)}_readers"
+    return f"{stores_resource(label_set)[: -len('_stores')]}_readers"
 
 
 def alerts_resource(name: str) -> str:

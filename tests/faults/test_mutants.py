@@ -37,7 +37,7 @@ def commits_before_its_objects(patch: pytest.MonkeyPatch) -> None:
     waiting: list[tuple[ObjectStore, str, bytes]] = []
     write_at, commit, read = objects.write_at, history.commit, objects.read
 
-    def later(lake: ObjectStore, key: str, data: bytes) -> ObjectRef:
+    def later(lake: ObjectStore, key: str, data: bytes, digest: str = "") -> ObjectRef:
         waiting.append((lake, key, data))
         return ObjectRef(key, sha256(data), len(data))
 

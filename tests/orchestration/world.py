@@ -54,6 +54,7 @@ class FakeIngest:
         config: LabelSetConfig,
         publish: bool = True,
         progress: object = None,
+        workers: object = None,
     ) -> Batch:
         self.calls.append(Call([export.id for export in exports], publish))
         outcomes = tuple(_outcome(export, publish=publish) for export in exports)
