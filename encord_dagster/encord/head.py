@@ -145,7 +145,7 @@ def read_state(head: Head, notes: Notes) -> State:
         is_image_sequence=flag(head.is_image_sequence),
         label_status=_status(head.label_status, "label_status", LABEL_STATUSES, notes),
         annotation_task_status=task,
-        workflow_node=_workflow_node(head, notes),
+        workflow_node=read_node(head.workflow_graph_node, notes),
     )
 
 
@@ -166,9 +166,10 @@ def _status(value: Scalar, name: str, known: frozenset[str], notes: Notes) -> st
     return status or None
 
 
-def _workflow_node(head: Head, notes: Notes) -> str | None:
+def read_node(raw: Raw, notes: Notes) -> str | None:
+    """The stage of the workflow that a row is in."""
     try:
-        node = _NODE.decode(head.workflow_graph_node)
+        node = _NODE.decode(raw)
     except UNREADABLE:
         return None
     name = (present(node.title) or present(node.uuid)) if isinstance(node, _Node) else node

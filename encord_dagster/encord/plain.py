@@ -1,7 +1,8 @@
-"""Label rows exactly as the platform writes them, decoded in one go. What is written otherwise does not decode here.
+"""Label rows as the platform writes them, decoded in one go. What is written otherwise does not decode here.
 
 All keys are required but those that say UNSET, and each is counted: a row that has more keys than were decoded holds an
-unknown or a repeated one, and is left to the tolerant reader, which tells them apart.
+unknown or a repeated one. Each key that the tolerant reader knows is known here too, so that what is unknown means
+nothing to either.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,10 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from encord_dagster.encord.plain_keys import keys_of_part
 from encord_dagster.encord.scalars import UNREADABLE, Raw
+
+Ignored = str | int | float | bool | UnsetType | None  # what stands where nobody looks
 
 
 class Box(msgspec.Struct, gc=False):
@@ -35,7 +39,10 @@ class Bitmask(msgspec.Struct, gc=False, rename={"code": "rleString"}):
 
 
 class Object(msgspec.Struct, gc=False, rename="camel", kw_only=True):
-    """One object on one frame. Rare shapes stay unread. In the order of the platform fields are found sooner."""
+    """One object on one frame. Rare shapes stay unread. In the order of the platform fields are found sooner.
+
+    The last five are never looked at: an object that has one of them in place of another key is read again.
+    """
 
     feature_hash: str
     object_hash: str
@@ -44,7 +51,7 @@ class Object(msgspec.Struct, gc=False, rename="camel", kw_only=True):
     color: str
     shape: str
     confidence: float
-    created_by: str | None
+    created_by: str | UnsetType | None = UNSET
     created_at: str
     last_edited_by: str | UnsetType | None = UNSET
     last_edited_at: str | UnsetType | None = UNSET
@@ -59,6 +66,11 @@ class Object(msgspec.Struct, gc=False, rename="camel", kw_only=True):
     skeleton: Raw | UnsetType = UNSET
     is_deleted: bool | UnsetType = UNSET
     reviews: list[Raw] | UnsetType = UNSET
+    circle: Raw | UnsetType = UNSET
+    ellipse: Raw | UnsetType = UNSET
+    box_2020: Raw | UnsetType = msgspec.field(name="bounding_box", default=UNSET)
+    rotated_box_2020: Raw | UnsetType = msgspec.field(name="rotatable_bounding_box", default=UNSET)
+    rotated_box_short: Raw | UnsetType = msgspec.field(name="rot_bounding_box", default=UNSET)
 
 
 class Slice(msgspec.Struct, gc=False):
@@ -85,13 +97,13 @@ class Unit(msgspec.Struct, gc=False):
     data_hash: str
     data_title: str
     data_type: str
-    data_sequence: int
+    data_sequence: int | str
     width: int
     height: int
     data_link: str | UnsetType | None = UNSET
     data_links: list[str] | UnsetType = UNSET
-    data_fps: float | UnsetType = UNSET
-    data_duration: float | UnsetType = UNSET
+    data_fps: float | UnsetType | None = UNSET
+    data_duration: float | UnsetType | None = UNSET
     metadata: dict[str, str | None] | UnsetType | None = UNSET
 
 
@@ -129,10 +141,15 @@ class Exported(msgspec.Struct, gc=False):
     user_email: str | None
 
 
-class Head(msgspec.Struct, gc=False):
-    """A label row, but for its labels and answers."""
+class Nothing(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """An object that has to be empty."""
+
+
+class Head(msgspec.Struct, gc=False, kw_only=True):
+    """A label row, but for its labels and answers. In the order of the platform fields are found sooner."""
 
     label_hash: str
+    branch_name: str | UnsetType | None = UNSET
     created_at: str
     last_edited_at: str
     data_hash: str
@@ -140,15 +157,23 @@ class Head(msgspec.Struct, gc=False):
     dataset_title: str
     data_title: str
     data_type: Literal["image", "img_group", "video", "dicom", "nifti"]
-    video_link: str | bool | None
+    is_image_sequence: str | bool | UnsetType | None = UNSET
+    video_link: str | bool | UnsetType | None = UNSET
     label_status: str
-    branch_name: str | UnsetType | None = UNSET
     annotation_task_status: str | UnsetType | None = UNSET
-    is_image_sequence: bool | UnsetType | None = UNSET
+    is_shadow_data: Ignored = UNSET
     is_valid: bool | UnsetType = UNSET
     export_hash: str | UnsetType = UNSET
     exported_at: str | UnsetType = UNSET
     export_history: list[Exported] | UnsetType = UNSET
+    spaces: Nothing | UnsetType | None = UNSET
+    workflow_graph_node: Raw | UnsetType = UNSET
+    client_metadata: Raw | UnsetType = UNSET
+    task_uuid: Ignored = UNSET
+    priority: Ignored = UNSET
+    backing_item_uuid: Ignored = UNSET
+    group_hash: Ignored = UNSET
+    assigned_user_email: Ignored = UNSET
 
 
 class Row(Head, gc=False, kw_only=True):
@@ -176,10 +201,10 @@ _FILMS = msgspec.json.Decoder(FilmRow)
 _MANY_IMAGES = msgspec.json.Decoder(list[ImageRow])
 _MANY_FILMS = msgspec.json.Decoder(list[FilmRow])
 _KEY = b'"data_type":'
-_rare_of_row = attrgetter(
-    "branch_name", "annotation_task_status", "is_valid", "export_hash", "exported_at", "is_image_sequence"
-)
-_rare_of_unit = attrgetter("data_link", "data_links", "data_fps", "data_duration", "metadata")
+_ROW, _UNIT = len(ImageRow.__struct_fields__), len(Image.__struct_fields__)
+_rare_of_row = attrgetter(*(field.name for field in msgspec.structs.fields(ImageRow) if not field.required))
+_rare_of_unit = attrgetter(*(field.name for field in msgspec.structs.fields(Image) if not field.required))
+_unread = attrgetter("workflow_graph_node", "client_metadata")
 FILMS = ("video", "dicom", "nifti")  # what the types of such rows, and of their units, start with
 _FILMS_QUOTED = tuple(f'"{name}'.encode() for name in FILMS)
 
@@ -215,12 +240,15 @@ def keys_of(rows: Sequence[ImageRow | FilmRow]) -> int:
     absent = list(map(type, chain.from_iterable(map(_rare_of_row, rows)))).count(UnsetType)
     answers = sum([len(row.object_answers) + len(row.object_actions) for row in rows])
     told = [len(row.export_history) for row in rows if row.export_history is not UNSET]
-    count = 20 * len(rows) - absent + 3 * answers + len(told) + 3 * sum(told)
+    count = _ROW * len(rows) - absent + 3 * answers + 3 * sum(told)
+    unread = [raw for raw in chain.from_iterable(map(_unread, rows)) if raw is not UNSET]
+    count += sum(keys_of_part(bytes(raw)) for raw in unread)
     units: list[Image | Film] = []
     for row in rows:
         units += row.data_units.values()
     absent = list(map(type, chain.from_iterable(map(_rare_of_unit, units)))).count(UnsetType)
-    count += 13 * len(units) - absent + sum([len(unit.metadata) for unit in units if isinstance(unit.metadata, dict)])
+    series = [len(unit.metadata) for unit in units if isinstance(unit.metadata, dict)]
+    count += (_UNIT + 1) * len(units) - absent + sum(series)
     frames: list[Frame] = []
     for unit in units:
         if isinstance(unit, Image):

@@ -17,7 +17,7 @@ from encord_dagster.encord.head import LABEL_STATUSES, TASK_STATUSES
 from encord_dagster.encord.model import Classification, Frame
 from encord_dagster.encord.plain_answers import PlainAnswers
 from encord_dagster.encord.plain_frames import Row
-from encord_dagster.encord.plain_heads import any_hash, branch_of, time, times
+from encord_dagster.encord.plain_heads import any_hash, branch_of, node_of, time, times
 from encord_dagster.encord.plain_keys import Odd
 from encord_dagster.encord.plain_rows import PlainReader
 from encord_dagster.encord.scalars import HASH
@@ -108,6 +108,7 @@ class Heads(NamedTuple):
     object_answers: Sequence[dict[str, plain.Answers]]
     object_actions: Sequence[dict[str, plain.Actions]]
     classification_answers: Sequence[Raw]
+    workflow_graph_node: Sequence[Raw | UnsetType]
 
 
 _heads = attrgetter(*Heads._fields)
@@ -133,6 +134,8 @@ def row_columns(
         raise Odd
     _refuse_hashes(heads.label_hash, heads.data_hash, heads.dataset_hash, units, export_hashes)
     _refuse_histories(heads, exported_at, export_hashes)
+    for node in heads.workflow_graph_node:
+        node_of(node)
     answers = answers_of(heads.object_answers, heads.object_actions, counts, sheets, reader)
     return RowColumns(
         label_hashes=heads.label_hash,

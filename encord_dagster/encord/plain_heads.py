@@ -3,18 +3,20 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import attrgetter
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from encord_dagster.encord.container import RowSlice
-from encord_dagster.encord.head import LABEL_STATUSES, TASK_STATUSES
+from encord_dagster.encord.head import LABEL_STATUSES, TASK_STATUSES, read_node
 from encord_dagster.encord.history import united
 from encord_dagster.encord.model import HistoryEntry, RowEvent
+from encord_dagster.encord.notes import Notes
 from encord_dagster.encord.plain import Exported, Film, FilmRow, Head, Image, ImageRow, Row
 from encord_dagster.encord.plain_keys import Odd
 from encord_dagster.encord.privacy import redact
-from encord_dagster.encord.scalars import HASH, present
+from encord_dagster.encord.scalars import FRAME_NUMBER, HASH, Raw, flag, present
 from encord_dagster.encord.times import parse_time
 from encord_dagster.encord.units import LARGEST_SIDE, MIME, is_uid, last_frame_at
 
@@ -26,6 +28,7 @@ class PlainUnit(msgspec.Struct, frozen=True):
     """A data unit that is as it should be, in its place in the row."""
 
     unit: Image | Film
+    number: int
     mime_type: str
     last_frame: int | None
 
@@ -66,6 +69,25 @@ def statuses(row: Row) -> tuple[str, str | None]:
     return row.label_status, task
 
 
+def is_sequence(row: Row) -> bool | None:
+    """Whether the row is an image sequence, where that is known."""
+    return None if row.is_image_sequence is UNSET else flag(row.is_image_sequence)
+
+
+def node_of(given: Raw | UnsetType) -> str | None:
+    """The stage of the workflow that the row is in."""
+    return None if given is UNSET else _node(bytes(given))
+
+
+@lru_cache(maxsize=512)
+def _node(raw: bytes) -> str | None:
+    notes = Notes(None)
+    found = read_node(Raw(raw), notes)
+    if notes.findings:
+        raise Odd
+    return found
+
+
 def hashes(row: Row) -> tuple[str, str]:
     """Data hash and dataset hash."""
     return _hash(row.data_hash), _hash(row.dataset_hash)
@@ -73,16 +95,18 @@ def hashes(row: Row) -> tuple[str, str]:
 
 def units_of(row: ImageRow | FilmRow) -> list[PlainUnit]:
     """The data units in order."""
-    units: list[Image | Film] = sorted(row.data_units.values(), key=lambda unit: (unit.data_sequence, unit.data_hash))
-    if not units or [_hash(key) for key in row.data_units] != [unit.data_hash for unit in row.data_units.values()]:
+    given: list[Image | Film] = [*row.data_units.values()]
+    if not given or [_hash(key) for key in row.data_units] != [unit.data_hash for unit in given]:
         raise Odd
-    if len({unit.data_sequence for unit in units}) < len(units):
+    units = sorted((_unit(unit, row.data_type) for unit in given), key=attrgetter("number"))
+    if len({one.number for one in units}) < len(units):
         raise Odd
-    return [_unit(unit, row.data_type) for unit in units]
+    return units
 
 
 def _unit(unit: Image | Film, data_type: str) -> PlainUnit:
-    if not (0 <= unit.data_sequence < 10**9 and 0 < unit.width <= LARGEST_SIDE and 0 < unit.height <= LARGEST_SIDE):
+    number = number_of(unit)
+    if not (0 <= number < 10**9 and 0 < unit.width <= LARGEST_SIDE and 0 < unit.height <= LARGEST_SIDE):
         raise Odd
     last = None
     if data_type == "video":
@@ -93,7 +117,17 @@ def _unit(unit: Image | Film, data_type: str) -> PlainUnit:
     series = unit.metadata if isinstance(unit, Film) and isinstance(unit.metadata, dict) else {}
     if not all(is_uid(series[key]) for key in ("study_uid", "series_uid") if series.get(key) is not None):
         raise Odd
-    return PlainUnit(unit, mime_of(unit.data_type), last)
+    return PlainUnit(unit, number, mime_of(unit.data_type), last)
+
+
+def number_of(unit: Image | Film) -> int:
+    """The place of a unit in its row, which some exports write as a text."""
+    stated = unit.data_sequence
+    if isinstance(stated, int):
+        return stated
+    if not FRAME_NUMBER.fullmatch(stated):
+        raise Odd
+    return int(stated)
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from encord_dagster.encord import plain
 from encord_dagster.encord.plain_columns import Frames, RowColumns, row_columns
 from encord_dagster.encord.plain_frames import Row
-from encord_dagster.encord.plain_heads import mime_of
+from encord_dagster.encord.plain_heads import mime_of, number_of
 from encord_dagster.encord.plain_keys import Odd
 from encord_dagster.encord.plain_rows import PlainReader
 from encord_dagster.encord.units import LARGEST_SIDE
@@ -22,31 +22,31 @@ class _Units(NamedTuple):
 
     data_hash: Sequence[str]
     data_type: Sequence[str]
-    data_sequence: Sequence[int]
     width: Sequence[int]
     height: Sequence[int]
     labels: Sequence[plain.Frame]
 
 
 _units = attrgetter(*_Units._fields)
-_sequence, _objects, _classifications = map(attrgetter, ("data_sequence", "objects", "classifications"))
+_objects, _classifications = map(attrgetter, ("objects", "classifications"))
 
 
 def image_columns(rows: Sequence[plain.ImageRow], reader: PlainReader) -> RowColumns:
     """Rows of images without their objects. Odd where another way has to look."""
     in_rows = [_in_order(row.data_units) for row in rows]
-    units = _Units(*zip(*map(_units, chain.from_iterable(in_rows)), strict=True))
+    images = list(chain.from_iterable(in_rows))
+    units, numbers = _Units(*zip(*map(_units, images), strict=True)), list(map(number_of, images))
     if {row.data_type for row in rows} - {"image", "img_group"} or any(map(_classifications, units.labels)):
         raise Odd
-    if min(units.data_sequence) < 0 or max(units.data_sequence) >= 10**9:
+    if min(numbers) < 0 or max(numbers) >= 10**9:
         raise Odd
     if any(min(sides) <= 0 or max(sides) > LARGEST_SIDE for sides in (units.width, units.height)):
         raise Odd
     mime_types = {stated: mime_of(stated) for stated in set(units.data_type)}
     frames = Frames(
         units.data_hash,
-        units.data_sequence,
-        list(map(str, units.data_sequence)),
+        numbers,
+        list(map(str, numbers)),
         list(map(mime_types.__getitem__, units.data_type)),
         units.width,
         units.height,
@@ -61,8 +61,8 @@ def _in_order(units: dict[str, plain.Image]) -> list[plain.Image]:
     if not found or [*units] != [unit.data_hash for unit in found]:
         raise Odd
     if len(found) > 1:
-        found.sort(key=_sequence)
-        if len({unit.data_sequence for unit in found}) < len(found):
+        found.sort(key=number_of)
+        if len(set(map(number_of, found))) < len(found):
             raise Odd
     return found
 

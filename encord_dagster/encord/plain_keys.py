@@ -3,13 +3,18 @@
 import codecs
 import json
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from encord_dagster.encord.scalars import FRAME_NUMBER, UNREADABLE
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _BLOCK = 2**17  # bytes looked at together: they and what is made of them stay in the processor's cache
+_ESCAPED_QUOTE = b"\\u0022"  # the text that JSON can also write as \"
 
 
 class Odd(Exception):
@@ -51,6 +56,26 @@ def _room() -> "tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]":
     import numpy as np
 
     return tuple(np.empty(_BLOCK, dtype=kind) for kind in (np.uint8, np.bool_, np.bool_))  # type: ignore[return-value]
+
+
+def have_keys_once(rows: bytes) -> bool:
+    """Whether no object in rows, with commas between them, has a key twice, and no image has labels by frame.
+
+    Of a key that is there twice one value is decoded, and written again the rows have fewer quotes. An image can have
+    frames beside its labels, which the tolerant reader takes for its own: any other key that is unknown means nothing.
+    """
+    if _ESCAPED_QUOTE in rows:
+        return False
+    try:
+        found = msgspec.json.decode(b"[" + rows + b"]")
+    except UNREADABLE:
+        return False
+    return msgspec.json.encode(found).count(b'"') == rows.count(b'"') and not any(map(_has_frames_beside, found))
+
+
+def _has_frames_beside(row: Any) -> bool:  # any JSON, but the rows were decoded before
+    labels = [unit["labels"] for unit in row["data_units"].values()]
+    return any("objects" in one and any(map(FRAME_NUMBER.fullmatch, one)) for one in labels)
 
 
 def is_utf8(raw: bytes) -> bool:

@@ -28,7 +28,7 @@ _NOWHERE = RowSlice(0, 0, 0, b"")
 _SHORTEST_KEY = 16  # characters
 _fields = attrgetter(
     *("object_hash", "feature_hash", "name", "confidence", "manual_annotation", "shape", "bounding_box"),
-    *("last_edited_by", "last_edited_at", "is_deleted", "reviews"),
+    *("created_by", "last_edited_by", "last_edited_at", "is_deleted", "reviews"),
 )
 
 
@@ -121,14 +121,14 @@ class Columns(NamedTuple):
 def columns(objects: Sequence[plain.Object]) -> Columns:
     """The fields of objects. Left where something is to be said about some."""
     found = zip(*map(_fields, objects), strict=True)
-    object_hashes, feature_hashes, names, confidences, manual, shapes, boxes, *edited, deleted, reviews = found
+    object_hashes, feature_hashes, names, confidences, manual, shapes, boxes, *signed, deleted, reviews = found
     is_rare = not deleted.count(UNSET) == reviews.count(UNSET) == len(objects)
     levels = set(confidences)
     fine = min(levels) >= 0.0 and max(levels) <= 1.0 and not (is_rare and True in deleted)
     fine = fine and all(map(HASH.fullmatch, set(feature_hashes))) and _are_hashes(object_hashes)
     if not (fine and all(map(_is_clean, set(names)))):
         raise Left(place for place, one in enumerate(objects) if not _is_fine(one))
-    keys = 13 * len(objects) - sum(column.count(UNSET) for column in edited)
+    keys = 13 * len(objects) - sum(column.count(UNSET) for column in signed)
     if is_rare:
         keys += sum(1 + _keys_of_rare(one) for one in chain(deleted, reviews) if one is not UNSET)
     return Columns(object_hashes, feature_hashes, names, confidences, manual, shapes, boxes, keys)

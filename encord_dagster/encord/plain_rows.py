@@ -20,8 +20,18 @@ from encord_dagster.encord.model import Classification, Frame, LabelRow, ObjectI
 from encord_dagster.encord.notes import Notes
 from encord_dagster.encord.plain_answers import Known, PlainAnswers
 from encord_dagster.encord.plain_frames import Row, masks_of, sheets_of
-from encord_dagster.encord.plain_heads import PlainUnit, branch_of, clean, event_of, hashes, statuses, units_of
-from encord_dagster.encord.plain_keys import Odd, have_keys, is_utf8, keys_of_part
+from encord_dagster.encord.plain_heads import (
+    PlainUnit,
+    branch_of,
+    clean,
+    event_of,
+    hashes,
+    is_sequence,
+    node_of,
+    statuses,
+    units_of,
+)
+from encord_dagster.encord.plain_keys import Odd, have_keys, have_keys_once, is_utf8, keys_of_part
 from encord_dagster.encord.privacy import Disclosure
 from encord_dagster.encord.scalars import HASH, UNREADABLE
 from encord_dagster.errors import RowError
@@ -49,7 +59,8 @@ class PlainReader:
         read = [(piece.raw, one[1]) for piece, one in zip(pieces, found, strict=True) if one]
         if not have_keys(b"".join([raw for raw, _ in read]), sum(keys for _, keys in read)):
             found = [
-                one if one and have_keys(piece.raw, one[1]) else None for piece, one in zip(pieces, found, strict=True)
+                one if one and (have_keys(piece.raw, one[1]) or have_keys_once(piece.raw)) else None
+                for piece, one in zip(pieces, found, strict=True)
             ]
         return [self._marked(one[0], piece) if one else None for piece, one in zip(pieces, found, strict=True)]
 
@@ -115,10 +126,10 @@ class LabelReader:
             data_hash=data_hash,
             dataset_hash=dataset_hash,
             data_type=self.row.data_type,
-            is_image_sequence=None if self.row.is_image_sequence is UNSET else self.row.is_image_sequence,
+            is_image_sequence=is_sequence(self.row),
             label_status=label_status,
             annotation_task_status=task,
-            workflow_node=None,
+            workflow_node=node_of(self.row.workflow_graph_node),
             frames=tuple(frames),
             classifications=self._of_the_whole(),
             objects_in=self.notes.objects_in,
@@ -127,7 +138,7 @@ class LabelReader:
         )
 
     def _images(self, units: Sequence[PlainUnit]) -> list[Frame]:
-        sheets = [(one.unit.labels, one, one.unit.data_sequence) for one in units if isinstance(one.unit, plain.Image)]
+        sheets = [(one.unit.labels, one, one.number) for one in units if isinstance(one.unit, plain.Image)]
         places = [Place(one.unit.data_hash, number, one.unit.width, one.unit.height) for _, one, number in sheets]
         given = [self._on_frame(labels, place) for (labels, _, _), place in zip(sheets, places, strict=True)]
         self._refuse_ranges()
@@ -173,7 +184,8 @@ class LabelReader:
                 continue
             if not 0.0 <= one.confidence <= 1.0 or one.is_deleted is True:
                 raise Odd
-            self.keys += 11 + (one.last_edited_by is not UNSET) + (one.last_edited_at is not UNSET)
+            signed = (one.created_by, one.last_edited_by, one.last_edited_at)
+            self.keys += 10 + sum(told is not UNSET for told in signed)
             if one.is_deleted is not UNSET or one.reviews is not UNSET:
                 self._note_old_keys(one)
             if one.feature_hash not in self.classes:

@@ -14,7 +14,7 @@ from encord_dagster.encord.plain_columns import RowColumns
 from encord_dagster.encord.plain_films import film_columns, labelled_film
 from encord_dagster.encord.plain_frames import Row
 from encord_dagster.encord.plain_images import image_columns, labelled_images
-from encord_dagster.encord.plain_keys import Odd, have_keys, is_utf8
+from encord_dagster.encord.plain_keys import Odd, have_keys, have_keys_once, is_utf8
 from encord_dagster.encord.plain_many import BareRow, Left, bare_columns, bare_row
 from encord_dagster.encord.plain_rows import NEVER, PlainReader
 from encord_dagster.encord.scalars import UNREADABLE
@@ -102,10 +102,14 @@ class Lane:
 
 
 def _have_keys(chunk: Chunk, places: Sequence[int], keys: int, *, whole: bool) -> bool:
-    """Whether rows of a chunk, or the whole of it, have so many keys. Between rows there may be lines and blanks."""
+    """Whether rows of a chunk, or the whole of it, have so many keys, or others of which none is there twice.
+
+    Between rows there may be lines and blanks.
+    """
     if whole and have_keys(chunk.text, keys):
         return True
-    return have_keys(b",".join([chunk.pieces[place].raw for place in places]), keys)
+    rows = b",".join([chunk.pieces[place].raw for place in places])
+    return have_keys(rows, keys) or have_keys_once(rows)
 
 
 def _decoded(piece: RowSlice) -> Row | None:
