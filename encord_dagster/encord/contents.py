@@ -168,10 +168,11 @@ def _with_ranged(
     order = {unit.data_hash: index for index, unit in enumerate(part.units)}
     frames.sort(key=lambda frame: (order[frame[0].unit.data_hash], frame[0].number))
     everywhere = classifications.of_space(part.space) if part.space is not None and frames else ()
-    return [(sheet, _united(own, (*ranged.get(sheet.number, ()), *everywhere))) for sheet, own in frames]
+    return [(sheet, united(own, (*ranged.get(sheet.number, ()), *everywhere))) for sheet, own in frames]
 
 
-def _united(own: tuple[Classification, ...], more: Iterable[Classification]) -> tuple[Classification, ...]:
+def united(own: tuple[Classification, ...], more: Iterable[Classification]) -> tuple[Classification, ...]:
+    """The classifications that a frame lists, and others that hold there."""
     hashes = {classification.classification_hash for classification in own}
     unique = {one.classification_hash: one for one in more}
     return own + tuple(one for key, one in unique.items() if key not in hashes)

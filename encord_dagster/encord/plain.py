@@ -6,14 +6,11 @@ nothing to either.
 """
 
 from collections.abc import Sequence
-from itertools import chain
-from operator import attrgetter
 from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from encord_dagster.encord.plain_keys import keys_of_part
 from encord_dagster.encord.scalars import UNREADABLE, Raw
 
 Ignored = str | int | float | bool | UnsetType | None  # what stands where nobody looks
@@ -201,10 +198,6 @@ _FILMS = msgspec.json.Decoder(FilmRow)
 _MANY_IMAGES = msgspec.json.Decoder(list[ImageRow])
 _MANY_FILMS = msgspec.json.Decoder(list[FilmRow])
 _KEY = b'"data_type":'
-_ROW, _UNIT = len(ImageRow.__struct_fields__), len(Image.__struct_fields__)
-_rare_of_row = attrgetter(*(field.name for field in msgspec.structs.fields(ImageRow) if not field.required))
-_rare_of_unit = attrgetter(*(field.name for field in msgspec.structs.fields(Image) if not field.required))
-_unread = attrgetter("workflow_graph_node", "client_metadata")
 FILMS = ("video", "dicom", "nifti")  # what the types of such rows, and of their units, start with
 _FILMS_QUOTED = tuple(f'"{name}'.encode() for name in FILMS)
 
@@ -233,32 +226,3 @@ def decode_many(text: bytes) -> Sequence[ImageRow | FilmRow] | None:
         return rows if types <= {*FILMS} else None
     types |= {unit.data_type for row in rows for unit in row.data_units.values()}
     return None if any(stated.startswith(FILMS) for stated in types) else rows
-
-
-def keys_of(rows: Sequence[ImageRow | FilmRow]) -> int:
-    """How many keys the decoded rows have, without those of their objects and of what stayed unread."""
-    absent = list(map(type, chain.from_iterable(map(_rare_of_row, rows)))).count(UnsetType)
-    answers = sum([len(row.object_answers) + len(row.object_actions) for row in rows])
-    told = [len(row.export_history) for row in rows if row.export_history is not UNSET]
-    count = _ROW * len(rows) - absent + 3 * answers + 3 * sum(told)
-    unread = [raw for raw in chain.from_iterable(map(_unread, rows)) if raw is not UNSET]
-    count += sum(keys_of_part(bytes(raw)) for raw in unread)
-    units: list[Image | Film] = []
-    for row in rows:
-        units += row.data_units.values()
-    absent = list(map(type, chain.from_iterable(map(_rare_of_unit, units)))).count(UnsetType)
-    series = [len(unit.metadata) for unit in units if isinstance(unit.metadata, dict)]
-    count += (_UNIT + 1) * len(units) - absent + sum(series)
-    frames: list[Frame] = []
-    for unit in units:
-        if isinstance(unit, Image):
-            frames.append(unit.labels)
-        else:
-            frames += unit.labels.values()
-            count += len(unit.labels)
-    about = [frame.metadata for frame in frames if frame.metadata is not UNSET]
-    return count + 2 * len(frames) + sum(map(_keys_of_slice, about))
-
-
-def _keys_of_slice(given: Slice | None) -> int:
-    return 1 if given is None else 4 + (given.width is not UNSET) + (given.height is not UNSET)

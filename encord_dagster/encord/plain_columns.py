@@ -16,6 +16,7 @@ from encord_dagster.encord import plain
 from encord_dagster.encord.head import LABEL_STATUSES, TASK_STATUSES
 from encord_dagster.encord.model import Classification, Frame
 from encord_dagster.encord.plain_answers import PlainAnswers
+from encord_dagster.encord.plain_counts import keys_of
 from encord_dagster.encord.plain_frames import Row
 from encord_dagster.encord.plain_heads import any_hash, branch_of, node_of, time, times
 from encord_dagster.encord.plain_keys import Odd
@@ -148,7 +149,7 @@ def row_columns(
         frames=frames,
         sheets=sheets,
         answers=answers,
-        keys=plain.keys_of(rows) + sum(one.keys for one, _ in answers),
+        keys=keys_of(rows) + sum(one.keys for one, _ in answers),
     )
 
 

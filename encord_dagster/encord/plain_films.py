@@ -8,6 +8,7 @@ from encord_dagster.encord import plain
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.encord.plain_answers import PlainAnswers
 from encord_dagster.encord.plain_columns import Frames, RowColumns, object_hashes, row_columns
+from encord_dagster.encord.plain_counts import keys_of
 from encord_dagster.encord.plain_frames import Row, frames_of
 from encord_dagster.encord.plain_heads import branch_of, hashes, statuses, units_of
 from encord_dagster.encord.plain_keys import Odd
@@ -44,7 +45,7 @@ def part_columns(row: plain.FilmRow, event: RowEvent, answers: PlainAnswers) -> 
         frames=frames,
         sheets=sheets,
         answers=[(answers, len(sheets))],
-        keys=plain.keys_of([row]) + answers.keys,
+        keys=keys_of([row]) + answers.keys,
     )
 
 

@@ -16,6 +16,7 @@ from encord_dagster.encord.units import LARGEST_SIDE
 from encord_dagster.geometry import LARGEST_MASK, Bitmask
 
 Row = plain.ImageRow | plain.FilmRow
+Sheet = tuple[plain.Frame, PlainUnit, Place, str]  # the labels of a frame, its unit, place and identity
 
 
 def masks_of(rows: Sequence[Row | None]) -> dict[int, Bitmask]:
@@ -61,12 +62,21 @@ def frames_of(one: PlainUnit, data_type: str) -> tuple[list[plain.Frame], list[i
     return labels, numbers, widths, heights, identities
 
 
-def sheets_of(one: PlainUnit, data_type: str) -> list[tuple[plain.Frame, PlainUnit, Place, str]]:
-    """The same: labels, unit, place and identity of each."""
+def sheets_of(one: PlainUnit, data_type: str) -> list[Sheet]:
+    """The frames of a unit; an image is one."""
+    unit = one.unit
+    if isinstance(unit, plain.Image):
+        return [(unit.labels, one, Place(unit.data_hash, one.number, unit.width, unit.height), str(one.number))]
     return [
-        (labels, one, Place(one.unit.data_hash, number, width, height), identity)
+        (labels, one, Place(unit.data_hash, number, width, height), identity)
         for labels, number, width, height, identity in zip(*frames_of(one, data_type), strict=True)
     ]
+
+
+def empty_sheet(one: PlainUnit, number: int) -> Sheet:
+    """A frame that has no labels of its own."""
+    place = Place(one.unit.data_hash, number, one.unit.width, one.unit.height)
+    return plain.Frame([], []), one, place, str(number)
 
 
 def _slice(given: plain.Slice, of: plain.Film) -> tuple[int, int, str]:

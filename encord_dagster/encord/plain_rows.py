@@ -11,7 +11,6 @@ import msgspec
 from msgspec import UNSET
 
 from encord_dagster.encord import plain, plain_shapes
-from encord_dagster.encord.classifications import ClassificationAnswers
 from encord_dagster.encord.container import LARGEST_ROW, RowSlice
 from encord_dagster.encord.fingerprint import DuplicateKey, fingerprint
 from encord_dagster.encord.instances import Place, read_again
@@ -19,6 +18,8 @@ from encord_dagster.encord.label_rows import RowReading
 from encord_dagster.encord.model import Classification, Frame, LabelRow, ObjectInstance
 from encord_dagster.encord.notes import Notes
 from encord_dagster.encord.plain_answers import Known, PlainAnswers
+from encord_dagster.encord.plain_classified import Classified
+from encord_dagster.encord.plain_counts import keys_of
 from encord_dagster.encord.plain_frames import Row, masks_of, sheets_of
 from encord_dagster.encord.plain_heads import (
     PlainUnit,
@@ -107,17 +108,18 @@ class LabelReader:
     ) -> None:
         self.row, self.notes, self.classes, self.masks = row, notes, classes, masks
         self.answers = answers or PlainAnswers(row.object_answers, row.object_actions, known)
-        self.keys = plain.keys_of([row]) + self.answers.keys
+        self.keys = keys_of([row]) + self.answers.keys
         self.seen: set[str] = set()
         self._whole = whole  # whether all objects are on the frames that are read
-        self._given = self._classifications()
+        self._classified = Classified(row.classification_answers, notes)
 
     def read(self) -> LabelRow:
         """The labels of the row."""
         label_status, task = statuses(self.row)
         data_hash, dataset_hash = hashes(self.row)
         units = units_of(self.row)
-        frames = self._images(units) if isinstance(self.row, plain.ImageRow) else self._films(units)
+        frames, whole = self._frames(units), self._classified.of_the_whole()
+        self.keys += self._classified.keys
         if self._whole and not self.row.object_answers.keys() <= self.seen:
             raise Odd
         return LabelRow(
@@ -131,27 +133,16 @@ class LabelReader:
             annotation_task_status=task,
             workflow_node=node_of(self.row.workflow_graph_node),
             frames=tuple(frames),
-            classifications=self._of_the_whole(),
+            classifications=whole,
             objects_in=self.notes.objects_in,
             excluded=tuple(self.notes.excluded),
             quarantined=tuple(self.notes.quarantined),
         )
 
-    def _images(self, units: Sequence[PlainUnit]) -> list[Frame]:
-        sheets = [(one.unit.labels, one, one.number) for one in units if isinstance(one.unit, plain.Image)]
-        places = [Place(one.unit.data_hash, number, one.unit.width, one.unit.height) for _, one, number in sheets]
-        given = [self._on_frame(labels, place) for (labels, _, _), place in zip(sheets, places, strict=True)]
-        self._refuse_ranges()
-        return [
-            self._frame(labels, one, place, str(number), found)
-            for (labels, one, number), place, found in zip(sheets, places, given, strict=True)
-        ]
-
-    def _films(self, units: Sequence[PlainUnit]) -> list[Frame]:
+    def _frames(self, units: Sequence[PlainUnit]) -> list[Frame]:
         sheets = [sheet for one in units for sheet in sheets_of(one, self.row.data_type)]
-        given = [self._on_frame(labels, place) for labels, _, place, _ in sheets]
-        self._refuse_ranges()
-        return [self._frame(*sheet, found) for sheet, found in zip(sheets, given, strict=True)]
+        found = self._classified.on_frames(sheets, units, open_ended=isinstance(self.row, plain.FilmRow))
+        return [self._frame(*sheet, given) for sheet, given in found]
 
     def _frame(
         self,
@@ -245,31 +236,3 @@ class LabelReader:
         instance = read_again(msgspec.Raw(text), place, self.answers, self.notes)
         if instance is not None:
             made.append(instance)
-
-    def _classifications(self) -> ClassificationAnswers | None:
-        raw = bytes(self.row.classification_answers)
-        if raw == b"{}":
-            return None
-        self.keys += keys_of_part(raw)
-        return ClassificationAnswers(self.row.classification_answers, self.notes)
-
-    def _on_frame(self, labels: plain.Frame, place: Place) -> tuple[Classification, ...]:
-        if not labels.classifications:
-            return ()
-        self.keys += sum(keys_of_part(bytes(one)) for one in labels.classifications)
-        if self._given is None:
-            raise Odd
-        return self._given.on_frame(labels.classifications, place)
-
-    def _refuse_ranges(self) -> None:
-        if self._given and (self._given.ranged() or self.notes.findings):
-            raise Odd
-
-    def _of_the_whole(self) -> tuple[Classification, ...]:
-        if self._given is None:
-            return ()
-        findings = len(self.notes.findings)
-        whole = self._given.of_the_whole(on_frames=True)
-        if len(self.notes.findings) > findings:
-            raise Odd
-        return whole
