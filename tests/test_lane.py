@@ -1,5 +1,6 @@
 """Rows in the fast lane of a conversion become what they become on the long way."""
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from encord_dagster.stream import cut
 from encord_dagster.stream.lane import Lane
 from tests import factories as make
 from tests.effort import examples
+from tests.encord.spellings import FREE, ranged
 from tests.factories import Json
 from tests.stream_exports import compact, named, rows_taken
 from tests.test_stream import converted, counts, in_memory
@@ -115,13 +117,18 @@ def _frames(row: Json) -> list[Json]:
     return found
 
 
-def test_plain_rows_take_the_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All but those that bring a class that was not known before."""
-    taken = rows_taken(monkeypatch)
+def _taken_in_small_chunks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows the lane takes at a time: those of the first chunk bring classes that were not known."""
     some = cut.chunks
     monkeypatch.setattr(
         "encord_dagster.stream.ranges.chunks", lambda *where, last: some(*where, last=last, chunk=2**12)
     )
+    return rows_taken(monkeypatch)
+
+
+def test_plain_rows_take_the_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but those that bring a class that was not known before."""
+    taken = _taken_in_small_chunks(monkeypatch)
     rows = [named(make.image_row(make.box()), number) for number in range(40)]
     data = compact(rows)
     expected = in_memory(data, tmp_path, "coco")
@@ -129,6 +136,31 @@ def test_plain_rows_take_the_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert 30 < sum(taken) < 40
     assert counts(outcome) == counts(expected[0])
     assert found == expected[1]
+
+
+@pytest.mark.parametrize("free", FREE)
+def test_rows_of_all_years_take_the_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: str) -> None:
+    """Keys that are there or not, written so or so, of which nothing is to be said."""
+    taken = _taken_in_small_chunks(monkeypatch)
+    rng = random.Random(free)
+    rows = [named(make.image_row(make.box(), make.polygon(), make.bitmask("09")), 999), *_export(rng, 20)]
+    same_of_the_lane(compact([rows[0], *map(FREE[free], rows[1:])]), tmp_path)
+    assert sum(taken) >= (15 if free != "no export" else 0)
+
+
+@pytest.mark.parametrize("seed", range(examples(6)))
+def test_rows_of_different_years_make_the_same_files(tmp_path: Path, seed: int) -> None:
+    """One beside the other, some with several of these, set as it may be, and with ranges of classifications."""
+    rng = random.Random(seed)
+    rows = _export(rng, 30)
+    for place in range(0, len(rows), 2):
+        for one in rng.sample(sorted(FREE), 2):
+            rows[place] = FREE[one](rows[place])
+    for place in range(0, len(rows), 7):
+        last = rng.randrange(12)
+        rows[place] |= {"classification_answers": ranged([last // 2, last], [0, 0])}
+    data = json.dumps(rows, indent=2).encode() if seed % 2 else compact(rows)
+    same_of_the_lane(data, tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(examples(6)))

@@ -10,7 +10,7 @@ from encord_dagster.encord.plain_answers import PlainAnswers
 from encord_dagster.encord.plain_columns import Frames, RowColumns, object_hashes, row_columns
 from encord_dagster.encord.plain_counts import keys_of
 from encord_dagster.encord.plain_frames import Row, frames_of
-from encord_dagster.encord.plain_heads import branch_of, hashes, statuses, units_of
+from encord_dagster.encord.plain_heads import branch_of, hashes, node_of, statuses, units_of
 from encord_dagster.encord.plain_keys import Odd
 from encord_dagster.encord.plain_rows import PlainReader
 
@@ -32,6 +32,7 @@ def part_columns(row: plain.FilmRow, event: RowEvent, answers: PlainAnswers) -> 
     """Some frames of a row that has such an event and such answers."""
     label_status, _ = statuses(row)
     hashes(row)
+    node_of(row.workflow_graph_node)
     frames, sheets = _frames(row)
     object_hashes(sheets)
     return RowColumns(

@@ -41,7 +41,7 @@ def are_fit(rows: RowColumns, work: Work) -> bool:
         and max(map(mul, frames.width, frames.height)) <= LARGEST_MASK
         and set(rows.branch_names) == {config.branch}
         and (not config.label_statuses or set(rows.label_statuses) <= set(config.label_statuses))
-        and not config.workflow_nodes  # of which plain rows have none
+        and not config.workflow_nodes  # which are not told here
     )
 
 

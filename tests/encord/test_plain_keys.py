@@ -3,7 +3,7 @@
 import pytest
 
 from encord_dagster.encord import plain_keys
-from encord_dagster.encord.plain_keys import Odd, have_keys, is_utf8, keys_of_part
+from encord_dagster.encord.plain_keys import Odd, have_keys, have_keys_once, is_utf8, keys_of_part
 
 
 @pytest.mark.parametrize("text", ["é", "\u20ac", "\U0001f600"])
@@ -52,3 +52,40 @@ def test_keys_of_a_part() -> None:
     assert keys_of_part(b'{"a":[{"b":1},{"b":"\\":"}],"c":{}}') == 4
     with pytest.raises(Odd):
         keys_of_part(b'{"a":{"b":1,"b":2}}')
+
+
+def _row(labels: str, more: str = "") -> bytes:
+    return f'{{"data_units":{{"a":{{"labels":{labels}}}}}{more}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        _row("{}"),
+        _row('{ "objects" :\n[{"a":1},{"a":"a\\": 1"}]}', ',"b":{"a":"\\\\"}'),
+        _row('{"0":{"objects":[]},"1":{"objects":[]}}', ',"\\u0062":1,"\u00e9":"\\u00e9"'),
+        _row('{"objects":[],"x1":{}}'),
+    ],
+)
+def test_keys_that_are_there_once(row: bytes) -> None:
+    """However they are set, and whatever texts look like."""
+    assert have_keys_once(row)
+    assert have_keys_once(row + b",\n" + row)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        _row("{}", ',"b":1,"b":1'),
+        _row("{}", ',"b":1, "\\u0062" :1'),
+        _row("{}", ',"b":[{"a":{"":[],"":[]}}]'),
+        _row('{"objects":[{"a":1,"b":2,"a":"\\u0022"}]}'),
+        _row('{"objects":[],"12":{}}'),
+        _row("{}", ',"b":NaN'),
+        _row("{}", ',"b":' + 100_000 * "[" + 100_000 * "]"),
+    ],
+)
+def test_keys_that_are_there_twice_or_may_be(row: bytes) -> None:
+    """Also one that is written otherwise, and those of frames beside the labels of an image."""
+    assert not have_keys_once(row)
+    assert not have_keys_once(_row("{}") + b"," + row)

@@ -3,7 +3,6 @@
 import copy
 import json
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,16 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from encord_dagster.encord import frames, head, history, instances, masks, object_answers, pixels, plain, units
 from encord_dagster.encord.container import RowSlice, iter_rows
 from encord_dagster.encord.label_rows import RowReading, UnusableRow, read_row
 from encord_dagster.encord.plain_rows import PlainReader
 from encord_dagster.encord.privacy import Disclosure
+from encord_dagster.encord.units import IMAGE_TYPES
 from encord_dagster.errors import ExportError
 from encord_dagster.samples import bad_row, first_export, large_project, next_export
 from tests import factories as make
 from tests.effort import examples
 from tests.encord.rows import label_rows
-from tests.factories import Json, real_export
+from tests.encord.spellings import FREE, of_objects, places, ranged
+from tests.factories import REAL_EXPORTS, Json, real_export
 
 _SETTINGS = settings(
     max_examples=examples(80),
@@ -29,6 +31,10 @@ _SETTINGS = settings(
     suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large),
 )
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
+NAMES = (
+    *("unknown", "0", "x", "isDeleted", "polygon", "circle", "bounding_box", "manual_annotation", "theta", "range"),
+    *("spaces", "workflow_graph_node", "client_metadata", "is_shadow_data", "metadata", "labels", "featureHash"),
+)
 ODD_VALUES: tuple[Any, ...] = (
     None,
     "",
@@ -117,6 +123,131 @@ def test_plain_rows_of_all_kinds_take_the_fast_way(document: Json) -> None:
     assert is_read_alike(slice_of(json.dumps(document).encode()), reader())
 
 
+@pytest.mark.parametrize("free", FREE)
+def test_rows_of_all_years_take_the_fast_way(free: str) -> None:
+    """Keys that are there or not, written so or so, of which nothing is to be said."""
+    for document in PLAIN:
+        assert is_read_alike(slice_of(compact(FREE[free](document))), reader())
+
+
+@_SETTINGS
+@given(st.sampled_from(PLAIN), st.lists(st.sampled_from(sorted(FREE)), min_size=2, max_size=4), st.booleans())
+def test_rows_with_several_of_these_are_read_alike(document: Json, free: list[str], indented: bool) -> None:
+    """Whatever goes together, and however it is set."""
+    for one in free:
+        document = FREE[one](document)
+    raw = json.dumps(document, indent=2).encode() if indented else compact(document)
+    _read_alike_or_left(raw)
+
+
+@pytest.mark.parametrize("document", PLAIN)
+def test_indented_rows_take_the_fast_way(document: Json) -> None:
+    """White space is no key."""
+    for indent in (0, 2, "\t"):
+        assert is_read_alike(slice_of(json.dumps(document, indent=indent).encode()), reader())
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        make.image_row(make.box()),
+        make.group_row([make.box()], [], [make.box(x=0.1)]),
+        make.video_row({3: [make.box()], 1: [make.point()], 10: []}),
+        make.video_row({}),
+        make.dicom_row({0: make.dicom_slice(make.box()), 1: make.dicom_slice(uid="1.2.3.4.6", width=300, height=400)}),
+        make.nifti_row({127: [make.box()]}),
+    ],
+)
+def test_ranged_classifications_are_read_alike(row: Json) -> None:
+    """At frames that are named or not, within the data or not, also of classifications that frames list."""
+    taken = []
+    for ranges in ([[0, 0]], [[0, 2]], [[1, 1], [0, 12]], [[2, 4], [3, 3]], [[0, 250]], [[0, 251]], [[0, 10**9]], []):
+        for listed in (False, True):
+            document = row | {"classification_answers": ranged(*ranges)}
+            if listed:
+                document = copy.deepcopy(document)
+                for holder, key in list(places(document)):
+                    if key == "classifications" and "objects" in holder:
+                        holder[key] = [make.classification()]
+            piece = slice_of(compact(document))
+            _read_alike_or_left(compact(document))
+            taken.append(reader().read([piece]) != [None])
+    assert taken[0]
+    assert any(taken[2:])
+
+
+def test_what_the_tolerant_reader_knows_is_known() -> None:
+    """A key that only one of them knows would be read by one of them."""
+    known = [
+        (head.Head, plain.FilmRow, set()),
+        (units._Unit, plain.Film, set()),
+        (frames.Labels, plain.Frame, set()),
+        (frames._Slice, plain.Slice, set()),
+        (instances.Entry, plain.Object, {"manual_annotation"}),  # asked for where there is no manualAnnotation
+        (pixels._Box, plain.Box, {"theta"}),  # of another shape
+        (masks._Mask, plain.Bitmask, set()),
+        (object_answers._Static, plain.Answers, set()),
+        (object_answers._Dynamic, plain.Actions, set()),
+        (history._Entry, plain.Exported, set()),
+    ]
+    for tolerant, ours, without in known:
+        assert {*tolerant.__struct_encode_fields__} - without <= {*ours.__struct_encode_fields__}
+
+
+@pytest.mark.parametrize("name", ["1", "0", "00", "007", "x"])
+def test_frames_beside_the_labels_of_an_image(name: str) -> None:
+    """The tolerant reader takes them for the image itself, so that a row with one is its."""
+    for held in ({}, make.labels(), make.labels(make.box(object_hash="object77"))):
+        row = make.changed(make.image_row(make.box()), held, "data_units", "data-0", "labels", name)
+        assert is_read_alike(slice_of(compact(row)), reader()) == (name == "x")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"boundingBox": ..., "bounding_box": {"x": 0.1, "y": 0.1, "w": 0.1, "h": 0.1}},
+        {"boundingBox": ..., "rot_bounding_box": {"x": 0.1, "y": 0.1, "w": 0.1, "h": 0.1, "theta": 3}},
+        {"boundingBox": ..., "circle": {"x": 0.1, "y": 0.1, "r": 0.1}},
+        {"boundingBox": {}, "circle": {"x": 0.1, "y": 0.1, "r": 0.1}},
+        {"boundingBox": {"x": 0.98, "y": 0.1, "w": 0.1, "h": 0.1}, "something_new": 1},
+        {"shape": "circle", "circle": {"x": 0.1, "y": 0.1, "r": 0.1}},
+        {"shape": "ellipse", "ellipse": {"x": 0.1, "y": 0.1, "rx": 0.1, "ry": 0.2, "theta": 9}},
+        {"shape": "cuboid_2d", "cuboid_2d": {"front": [0.1]}, "boundingBox": ...},
+    ],
+)
+def test_shapes_under_other_names(changes: Json) -> None:
+    """Are those that the tolerant reader finds."""
+    _read_alike_or_left(compact(of_objects(**changes)(make.image_row(make.box()))))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"workflow_graph_node": {"title": "for somebody@example.com"}},
+        {"spaces": {"root": {"space_type": "image", "labels": {"0": make.labels(make.box())}}}},
+        {"spaces": []},
+        {"client_metadata": {"a": 1, "b": [None]}, "is_shadow_data": {}},
+        {"is_image_sequence": "maybe"},
+    ],
+)
+def test_values_of_which_something_may_be_said(odd: Json) -> None:
+    """They are read alike, or left."""
+    for document in PLAIN:
+        _read_alike_or_left(compact(document | odd))
+
+
+def test_real_rows_take_the_fast_way() -> None:
+    """All with frames of pixels, as they are, but those of which something is to be said and groups."""
+    real_export("platform_rows.json")
+    left = []
+    for path in [REAL_EXPORTS / "platform_rows.json", *sorted((REAL_EXPORTS / "fixture_rows").glob("*.rows.json"))]:
+        for piece in iter_rows(path.read_bytes()):
+            if not is_read_alike(piece, reader()):
+                reading = read_row(piece)
+                left += [] if reading.findings or reading.row.data_type not in IMAGE_TYPES else [path.name]
+    assert left == []
+
+
 def test_exports_of_samples_are_read_alike() -> None:
     """Every row of every kind of export, and most of them the fast way."""
     first = first_export(large_project(40, seed=3), exported_at=DAY)
@@ -146,17 +277,17 @@ def test_rows_of_any_shape_are_read_alike(documents: list[Json]) -> None:
 
 
 @_SETTINGS
-@given(st.sampled_from(PLAIN), st.integers(0, 10**9))
-def test_a_row_with_an_odd_value_is_read_alike_or_left_alone(document: Json, seed: int) -> None:
+@given(st.sampled_from(PLAIN), st.sampled_from(sorted(FREE)), st.integers(0, 10**9))
+def test_a_row_with_an_odd_value_is_read_alike_or_left_alone(document: Json, free: str, seed: int) -> None:
     """A value replaced, a key removed, added or renamed, anywhere in a plain row."""
     rng = random.Random(seed)
-    changed = copy.deepcopy(document)
-    holder, key = rng.choice(list(_places(changed)))
+    changed = copy.deepcopy(FREE[free](document))
+    holder, key = rng.choice(list(places(changed)))
     match rng.randrange(4):
         case 0 if isinstance(holder, dict):
             del holder[key]
         case 1 if isinstance(holder, dict):
-            holder[rng.choice(("unknown", "0", "x", "isDeleted", "polygon"))] = rng.choice(ODD_VALUES)
+            holder[rng.choice(NAMES)] = rng.choice(ODD_VALUES)
         case 2 if isinstance(holder, dict):
             holder[f"{key}x"] = holder.pop(key)
         case _:
@@ -165,12 +296,12 @@ def test_a_row_with_an_odd_value_is_read_alike_or_left_alone(document: Json, see
 
 
 @_SETTINGS
-@given(st.sampled_from(PLAIN), st.integers(0, 10**9))
-def test_a_row_with_a_key_twice_is_left_alone(document: Json, seed: int) -> None:
+@given(st.sampled_from(PLAIN), st.sampled_from(sorted(FREE)), st.integers(0, 10**9))
+def test_a_row_with_a_key_twice_is_left_alone(document: Json, free: str, seed: int) -> None:
     """Which of two values is meant, nobody knows; also where the key is not quite at its colon."""
     rng = random.Random(seed)
-    places = [place for place in _places(document) if isinstance(place[0], dict)]
-    holder, key = rng.choice(places)
+    document = FREE[free](document)
+    holder, key = rng.choice([place for place in places(document) if isinstance(place[0], dict)])
     text = compact(document).decode()
     pair = f"{json.dumps(key)}:{compact(holder[key]).decode()}"
     assert pair in text
@@ -181,11 +312,11 @@ def test_a_row_with_a_key_twice_is_left_alone(document: Json, seed: int) -> None
 
 
 @_SETTINGS
-@given(st.sampled_from(PLAIN), st.integers(0, 10**9))
-def test_damaged_bytes_are_read_alike_or_left_alone(document: Json, seed: int) -> None:
+@given(st.sampled_from(PLAIN), st.sampled_from(sorted(FREE)), st.integers(0, 10**9))
+def test_damaged_bytes_are_read_alike_or_left_alone(document: Json, free: str, seed: int) -> None:
     """A byte changed, lost or repeated."""
     rng = random.Random(seed)
-    raw = bytearray(compact(document))
+    raw = bytearray(compact(FREE[free](document)))
     at = rng.randrange(len(raw))
     raw[at : at + rng.randrange(2)] = rng.choice(
         (b"", b'"', b"\\", b"0", b"-", b".", b"e9", b"\xff", b" ", b":", b"\n")
@@ -224,14 +355,6 @@ def _rows(data: bytes) -> list[RowSlice]:
         return list(iter_rows(data))
     except ExportError:
         return []
-
-
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every place in a document that holds a value."""
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, child in children:
-        yield value, key
-        yield from _places(child)
 
 
 def test_frames_that_are_spelt_twice_are_left_alone() -> None:
