@@ -130,11 +130,8 @@ def row_columns(
     if not _is_plain(heads):
         raise Odd
     export_hashes = [found for found in heads.export_hash if found is not UNSET]
-    exported_at = [found for found in heads.exported_at if found is not UNSET]
-    if not len(export_hashes) == len(exported_at) == len(rows):
-        raise Odd
     _refuse_hashes(heads.label_hash, heads.data_hash, heads.dataset_hash, units, export_hashes)
-    _refuse_histories(heads, exported_at, export_hashes)
+    _refuse_histories(heads)
     for node in heads.workflow_graph_node:
         node_of(node)
     answers = answers_of(heads.object_answers, heads.object_actions, counts, sheets, reader)
@@ -143,8 +140,8 @@ def row_columns(
         branch_names=[branch_of(row) for row in rows],
         data_types=heads.data_type,
         label_statuses=heads.label_status,
-        exported_at=times(exported_at),
-        export_hashes=export_hashes,
+        exported_at=_times_of(heads),
+        export_hashes=[None if found is UNSET else found for found in heads.export_hash],
         frame_counts=counts,
         frames=frames,
         sheets=sheets,
@@ -169,10 +166,16 @@ def _refuse_hashes(*columns: Sequence[str]) -> None:
         raise Odd
 
 
-def _refuse_histories(heads: Heads, exported_at: Sequence[str], export_hashes: Sequence[str]) -> None:
-    """Odd where an entry of an export history is odd, or the time of an edit."""
-    times(heads.last_edited_at)
-    newest = list(zip(exported_at, export_hashes, strict=True))
+def _times_of(heads: Heads) -> list[str]:
+    """When rows were exported, or edited, if that is all that is known."""
+    edited, stated = times(heads.last_edited_at), [at for at in heads.exported_at if at is not UNSET]
+    exported = iter(times(stated))
+    return [edit if at is UNSET else next(exported) for at, edit in zip(heads.exported_at, edited, strict=True)]
+
+
+def _refuse_histories(heads: Heads) -> None:
+    """Odd where an entry of an export history is odd."""
+    newest = list(zip(heads.exported_at, heads.export_hash, strict=True))
     told: list[list[plain.Exported]] = [[] if given is UNSET else given for given in heads.export_history]
     if all(told) and list(map(_told, chain.from_iterable(told))) == newest:
         return
