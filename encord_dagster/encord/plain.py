@@ -38,7 +38,7 @@ class Bitmask(msgspec.Struct, gc=False, rename={"code": "rleString"}):
 class Object(msgspec.Struct, gc=False, rename="camel", kw_only=True):
     """One object on one frame. Rare shapes stay unread. In the order of the platform fields are found sooner.
 
-    The last five are never looked at: an object that has one of them in place of another key is read again.
+    The last six are never looked at: an object that has one of them in place of another key is read again.
     """
 
     feature_hash: str
@@ -65,6 +65,7 @@ class Object(msgspec.Struct, gc=False, rename="camel", kw_only=True):
     reviews: list[Raw] | UnsetType = UNSET
     circle: Raw | UnsetType = UNSET
     ellipse: Raw | UnsetType = UNSET
+    manual_2020: Ignored = msgspec.field(name="manual_annotation", default=UNSET)
     box_2020: Raw | UnsetType = msgspec.field(name="bounding_box", default=UNSET)
     rotated_box_2020: Raw | UnsetType = msgspec.field(name="rotatable_bounding_box", default=UNSET)
     rotated_box_short: Raw | UnsetType = msgspec.field(name="rot_bounding_box", default=UNSET)

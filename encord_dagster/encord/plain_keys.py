@@ -59,10 +59,10 @@ def _room() -> "tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]":
 
 
 def have_keys_once(rows: bytes) -> bool:
-    """Whether no object in rows, with commas between them, has a key twice, and no image has labels by frame.
+    """Whether no object in rows, with commas between them, has a key twice, or one that the tolerant reader looks at.
 
-    Of a key that is there twice one value is decoded, and written again the rows have fewer quotes. An image can have
-    frames beside its labels, which the tolerant reader takes for its own: any other key that is unknown means nothing.
+    Of a key that is there twice one value is decoded, and written again the rows have fewer quotes. Other keys that are
+    unknown mean nothing to it either, but for frames beside the labels of an image, and angles of boxes.
     """
     if _ESCAPED_QUOTE in rows:
         return False
@@ -70,12 +70,21 @@ def have_keys_once(rows: bytes) -> bool:
         found = msgspec.json.decode(b"[" + rows + b"]")
     except UNREADABLE:
         return False
-    return msgspec.json.encode(found).count(b'"') == rows.count(b'"') and not any(map(_has_frames_beside, found))
+    written = msgspec.json.encode(found)
+    if written.count(b'"') != rows.count(b'"'):
+        return False
+    labels = [unit["labels"] for row in found for unit in row["data_units"].values()]
+    return not (any(map(_has_frames_beside, labels)) or (b'"theta":' in written and any(map(_has_angle, labels))))
 
 
-def _has_frames_beside(row: Any) -> bool:  # any JSON, but the rows were decoded before
-    labels = [unit["labels"] for unit in row["data_units"].values()]
-    return any("objects" in one and any(map(FRAME_NUMBER.fullmatch, one)) for one in labels)
+def _has_frames_beside(labels: dict[str, Any]) -> bool:
+    return "objects" in labels and any(map(FRAME_NUMBER.fullmatch, labels))
+
+
+def _has_angle(labels: dict[str, Any]) -> bool:
+    """Whether a box that cannot be turned has an angle, which may be no number."""
+    frames = [labels] if "objects" in labels else labels.values()
+    return any("theta" in one.get("boundingBox", ()) for frame in frames for one in frame["objects"])
 
 
 def is_utf8(raw: bytes) -> bool:

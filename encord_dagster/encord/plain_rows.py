@@ -170,10 +170,12 @@ class LabelReader:
         at, frame = self.answers.at, place.frame
         for one in given:
             geometry = self._shape(one, place)
+            if not 0.0 <= one.confidence <= 1.0:
+                raise Odd
             if geometry is None:
                 self._read_again(one, place, made)
                 continue
-            if not 0.0 <= one.confidence <= 1.0 or one.is_deleted is True:
+            if one.is_deleted is True:
                 raise Odd
             signed = (one.created_by, one.last_edited_by, one.last_edited_at)
             self.keys += 10 + sum(told is not UNSET for told in signed)

@@ -45,7 +45,7 @@ def of_objects(**more: Any) -> Callable[[Json], Json]:
         copied = copy.deepcopy(row)
         for holder, key in list(places(copied)):
             if key == "objects" and isinstance(holder[key], list):
-                holder[key] = [_without(one | more) for one in holder[key]]
+                holder[key] = [_without(one | more) if isinstance(one, dict) else one for one in holder[key]]
         return copied
 
     return changed

@@ -183,8 +183,8 @@ def test_what_the_tolerant_reader_knows_is_known() -> None:
         (units._Unit, plain.Film, set()),
         (frames.Labels, plain.Frame, set()),
         (frames._Slice, plain.Slice, set()),
-        (instances.Entry, plain.Object, {"manual_annotation"}),  # asked for where there is no manualAnnotation
-        (pixels._Box, plain.Box, {"theta"}),  # of another shape
+        (instances.Entry, plain.Object, set()),
+        (pixels._Box, plain.Box, {"theta"}),  # which is looked for
         (masks._Mask, plain.Bitmask, set()),
         (object_answers._Static, plain.Answers, set()),
         (object_answers._Dynamic, plain.Actions, set()),
@@ -210,6 +210,11 @@ def test_frames_beside_the_labels_of_an_image(name: str) -> None:
         {"boundingBox": ..., "circle": {"x": 0.1, "y": 0.1, "r": 0.1}},
         {"boundingBox": {}, "circle": {"x": 0.1, "y": 0.1, "r": 0.1}},
         {"boundingBox": {"x": 0.98, "y": 0.1, "w": 0.1, "h": 0.1}, "something_new": 1},
+        {"manual_annotation": []},
+        {"boundingBox": {"x": 0.1, "y": 0.1, "w": 0.1, "h": 0.1, "theta": {}}},
+        {"boundingBox": {"x": 0.1, "y": 0.1, "w": 0.1, "h": 0.1, "theta": 5.0}},
+        {"boundingBox": {"x": 0.1, "y": 0.1, "w": 0.1, "h": 0.1, "rho": {}}},
+        {"shape": "point", "point": {"0": {"x": 0, "y": 0}}, "confidence": 2},
         {"shape": "circle", "circle": {"x": 0.1, "y": 0.1, "r": 0.1}},
         {"shape": "ellipse", "ellipse": {"x": 0.1, "y": 0.1, "rx": 0.1, "ry": 0.2, "theta": 9}},
         {"shape": "cuboid_2d", "cuboid_2d": {"front": [0.1]}, "boundingBox": ...},

@@ -99,7 +99,7 @@ def read_runs(chooser: Chooser) -> None:
 
 
 def _check(reading: Reading) -> None:
-    told = msgspec.json.encode(reading)
+    told = msgspec.json.encode(reading, enc_hook=list)  # runs of a mask may be an array
     rules = {finding.rule for finding in reading.findings}
     hold(rules <= CODES, f"rules on no list: {rules - CODES}")
     hold("objects_unaccounted" not in rules, "objects are unaccounted for")
