@@ -206,7 +206,10 @@ _FILMS_QUOTED = tuple(f'"{name}'.encode() for name in FILMS)
 def decode(raw: bytes) -> ImageRow | FilmRow:
     """The row. Raises what msgspec raises where it is not written as the platform writes rows."""
     film = type_in(raw).startswith(_FILMS_QUOTED)
-    return _FILMS.decode(raw) if film else _IMAGES.decode(raw)
+    row: ImageRow | FilmRow = _FILMS.decode(raw) if film else _IMAGES.decode(raw)
+    if (row.data_type in FILMS) != film:
+        raise msgspec.ValidationError("another key of the name comes before the type of the row")
+    return row
 
 
 def type_in(raw: bytes) -> bytes:

@@ -241,6 +241,19 @@ def test_values_of_which_something_may_be_said(odd: Json) -> None:
         _read_alike_or_left(compact(document | odd))
 
 
+@pytest.mark.parametrize("other", ["video", "image", "dicom"])
+def test_another_type_before_that_of_the_row(other: str) -> None:
+    """A row is of the type that it states itself, wherever that stands."""
+    rows = [*PLAIN, make.video_row({}), make.image_row(make.box())]
+    for row in [*rows, *(make.changed(one, {}, "data_units", "data-0", "labels") for one in (rows[0], rows[-1]))]:
+        document = {"client_metadata": {"data_type": other}} | row
+        _read_alike_or_left(compact(document))
+        flat = [make.labels(), make.labels(make.box()), {}]
+        for unit in row["data_units"]:  # type: ignore[attr-defined]  # free JSON
+            for labels in flat:
+                _read_alike_or_left(compact(make.changed(document, labels, "data_units", unit, "labels")))
+
+
 def test_real_rows_take_the_fast_way() -> None:
     """All with frames of pixels, as they are, but those of which something is to be said and groups."""
     real_export("platform_rows.json")

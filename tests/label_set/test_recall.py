@@ -22,6 +22,7 @@ from encord_dagster.samples import bad_row
 from encord_dagster.storage.memory import MemoryStore
 from tests import factories as make
 from tests.effort import EFFORT, examples
+from tests.factories import Json
 from tests.label_set.test_join_properties import EXPORTS
 from tests.lakes import DAY, Desk, exported_again, images_export, project_export
 
@@ -212,14 +213,29 @@ def test_the_digest_is_over_everything_but_the_event() -> None:
     assert all(same)
 
 
-@pytest.mark.parametrize("index", range(3))
-def test_every_other_byte_counts(index: int) -> None:
+NEWER: dict[str, Any] = {  # keys of newer exports
+    "is_shadow_data": False,
+    "spaces": {},
+    "workflow_graph_node": {"uuid": "0c7f0f0d-2c5a", "title": "Review"},
+    "client_metadata": {"site": ["a", {"b": None}]},
+    "task_uuid": "0c7f0f0d",
+    "priority": 0.5,
+    "backing_item_uuid": "1c7f0f0d",
+    "group_hash": None,
+    "assigned_user_email": "a@example.com",
+}
+
+
+@pytest.mark.parametrize(("index", "more"), [(0, {}), (1, {}), (2, {}), (0, NEWER)])
+def test_every_other_byte_counts(index: int, more: Json) -> None:
     """One character changed anywhere: no digest, another digest, or it is part of the event."""
     step = 1 if EFFORT > 1 else 5
     piece = [piece for piece in pieces(images_export(30, seed=5)) if digested(piece, b"")][index]
+    row = json.loads(piece.raw) | more
+    raw = json.dumps(row, separators=(",", ":")).encode() if more else piece.raw
+    piece = RowSlice(0, 0, len(raw), raw)
     sound = digested(piece, b"")
     assert sound
-    row = json.loads(piece.raw)
     volatile = [row["export_hash"], row["exported_at"], row["last_edited_at"], *map(str, [row["video_link"]])]
     volatile += [value for entry in row["export_history"] for value in entry.values() if value]
     volatile += [unit["data_link"] for unit in row["data_units"].values() if unit.get("data_link")]
@@ -234,6 +250,23 @@ def test_every_other_byte_counts(index: int) -> None:
         changed = digested(RowSlice(0, 0, len(other), other), b"")
         if changed and changed.digest == sound.digest:
             assert any(start <= at < end for start, end in spans), piece.raw[max(0, at - 40) : at + 40]
+
+
+@pytest.mark.parametrize("key", [*NEWER, "data_sequence", "is_image_sequence", "unknown"])
+def test_keys_of_newer_exports_count(key: str) -> None:
+    """Where one is missing or has another value, there is another digest, or none."""
+    row: dict[str, Any] = json.loads(pieces(images_export(1))[0].raw) | NEWER
+    (unit,) = row["data_units"].values()
+    holder = unit if key in unit else row
+    seen: dict[bytes, bytes] = {}
+    for value in (holder.get(key, ...), "0", None, {"title": "Done"}, 1, ...):
+        holder[key] = value
+        if value is ...:
+            del holder[key]
+        raw = json.dumps(row, separators=(",", ":"), sort_keys=True).encode()
+        if found := digested(RowSlice(0, 0, len(raw), raw), b""):
+            assert seen.setdefault(found.digest, raw) == raw
+    assert len(seen) >= (1 if key == "unknown" else 2)
 
 
 @pytest.mark.parametrize(
