@@ -1,8 +1,8 @@
 """Label rows as the platform writes them, decoded in one go. What is written otherwise does not decode here.
 
 All keys are required but those that say UNSET, and each is counted: a row that has more keys than were decoded holds an
-unknown or a repeated one. Each key that the tolerant reader knows is known here too, so that what is unknown means
-nothing to either.
+unknown or a repeated one. Each key that the tolerant reader knows is known here too, or is one that
+`plain_keys.have_keys_once` looks for, so that any other means nothing to either.
 """
 
 from collections.abc import Sequence
@@ -36,10 +36,7 @@ class Bitmask(msgspec.Struct, gc=False, rename={"code": "rleString"}):
 
 
 class Object(msgspec.Struct, gc=False, rename="camel", kw_only=True):
-    """One object on one frame. Rare shapes stay unread. In the order of the platform fields are found sooner.
-
-    The last six are never looked at: an object that has one of them in place of another key is read again.
-    """
+    """One object on one frame. Rare shapes stay unread. In the order of the platform fields are found sooner."""
 
     feature_hash: str
     object_hash: str
@@ -65,10 +62,6 @@ class Object(msgspec.Struct, gc=False, rename="camel", kw_only=True):
     reviews: list[Raw] | UnsetType = UNSET
     circle: Raw | UnsetType = UNSET
     ellipse: Raw | UnsetType = UNSET
-    manual_2020: Ignored = msgspec.field(name="manual_annotation", default=UNSET)
-    box_2020: Raw | UnsetType = msgspec.field(name="bounding_box", default=UNSET)
-    rotated_box_2020: Raw | UnsetType = msgspec.field(name="rotatable_bounding_box", default=UNSET)
-    rotated_box_short: Raw | UnsetType = msgspec.field(name="rot_bounding_box", default=UNSET)
 
 
 class Slice(msgspec.Struct, gc=False):

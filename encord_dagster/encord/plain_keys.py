@@ -2,6 +2,7 @@
 
 import codecs
 import json
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BLOCK = 2**17  # bytes looked at together: they and what is made of them stay in the processor's cache
+OLD_SHAPES = frozenset({"bounding_box", "rotatable_bounding_box", "rot_bounding_box"})
+OLD_FLAG = "manual_annotation"
+_SUSPECT = [f'"{name}":'.encode() for name in (*OLD_SHAPES, OLD_FLAG, "theta")]
 _ESCAPED_QUOTE = b"\\u0022"  # the text that JSON can also write as \"
 
 
@@ -59,10 +63,10 @@ def _room() -> "tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]":
 
 
 def have_keys_once(rows: bytes) -> bool:
-    """Whether no object in rows, with commas between them, has a key twice, or one that the tolerant reader looks at.
+    """Whether no object in rows, with commas between them, has a key twice, or one that means something unread.
 
-    Of a key that is there twice one value is decoded, and written again the rows have fewer quotes. Other keys that are
-    unknown mean nothing to it either, but for frames beside the labels of an image, and angles of boxes.
+    Of a key that is there twice one value is decoded, and written again the rows have fewer quotes. The tolerant reader
+    looks at old names of keys, at frames beside the labels of an image, and at angles of boxes that cannot be turned.
     """
     if _ESCAPED_QUOTE in rows:
         return False
@@ -74,17 +78,25 @@ def have_keys_once(rows: bytes) -> bool:
     if written.count(b'"') != rows.count(b'"'):
         return False
     labels = [unit["labels"] for row in found for unit in row["data_units"].values()]
-    return not (any(map(_has_frames_beside, labels)) or (b'"theta":' in written and any(map(_has_angle, labels))))
+    if any(map(_has_frames_beside, labels)):
+        return False
+    return not any(name in written for name in _SUSPECT) or not any(map(_means_more, _objects(labels)))
 
 
 def _has_frames_beside(labels: dict[str, Any]) -> bool:
     return "objects" in labels and any(map(FRAME_NUMBER.fullmatch, labels))
 
 
-def _has_angle(labels: dict[str, Any]) -> bool:
-    """Whether a box that cannot be turned has an angle, which may be no number."""
-    frames = [labels] if "objects" in labels else labels.values()
-    return any("theta" in one.get("boundingBox", ()) for frame in frames for one in frame["objects"])
+def _objects(labels: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for one in labels:
+        for frame in [one] if "objects" in one else one.values():
+            yield from frame["objects"]
+
+
+def _means_more(one: dict[str, Any]) -> bool:
+    """Whether an object has a shape of an old name, or what has to be a value and is none: old flag, angle of a box."""
+    old = not OLD_SHAPES.isdisjoint(one) or isinstance(one.get(OLD_FLAG), dict | list)
+    return old or "theta" in one.get("boundingBox", ())
 
 
 def is_utf8(raw: bytes) -> bool:

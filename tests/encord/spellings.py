@@ -85,7 +85,6 @@ FREE: dict[str, Callable[[Json], Json]] = {
     "null rates": of_units(data_fps=None, data_duration=None),
     "any key of objects": of_objects(objectNumber=3, interpolate=False, something_new={"x": 0.5}),
     "nobody": of_objects(createdBy=..., lastEditedBy=None),
-    "another name of the box": of_objects(bounding_box={"x": 0.0, "y": 0.0, "w": 1.0, "h": 1.0}),
     "a text that looks like a key": of_row(dataset_title='she said "x": y'),
     "a ranged classification": of_row(classification_answers=ranged([0, 0])),
 }

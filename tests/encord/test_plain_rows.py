@@ -11,7 +11,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from encord_dagster.encord import frames, head, history, instances, masks, object_answers, pixels, plain, units
+from encord_dagster.encord import (
+    frames,
+    head,
+    history,
+    instances,
+    masks,
+    object_answers,
+    pixels,
+    plain,
+    plain_keys,
+    units,
+)
 from encord_dagster.encord.container import RowSlice, iter_rows
 from encord_dagster.encord.label_rows import RowReading, UnusableRow, read_row
 from encord_dagster.encord.plain_rows import PlainReader
@@ -183,8 +194,8 @@ def test_what_the_tolerant_reader_knows_is_known() -> None:
         (units._Unit, plain.Film, set()),
         (frames.Labels, plain.Frame, set()),
         (frames._Slice, plain.Slice, set()),
-        (instances.Entry, plain.Object, set()),
-        (pixels._Box, plain.Box, {"theta"}),  # which is looked for
+        (instances.Entry, plain.Object, {*plain_keys.OLD_SHAPES, plain_keys.OLD_FLAG}),
+        (pixels._Box, plain.Box, {"theta"}),  # which is looked for too
         (masks._Mask, plain.Bitmask, set()),
         (object_answers._Static, plain.Answers, set()),
         (object_answers._Dynamic, plain.Actions, set()),
@@ -211,6 +222,9 @@ def test_frames_beside_the_labels_of_an_image(name: str) -> None:
         {"boundingBox": {}, "circle": {"x": 0.1, "y": 0.1, "r": 0.1}},
         {"boundingBox": {"x": 0.98, "y": 0.1, "w": 0.1, "h": 0.1}, "something_new": 1},
         {"manual_annotation": []},
+        {"manual_annotation": False},
+        {"boundingBox": ..., "bounding_box": True},
+        {"bounding_box": {"x": 0.1, "y": 0.1, "w": 0.1, "h": 0.1}},
         {"boundingBox": {"x": 0.1, "y": 0.1, "w": 0.1, "h": 0.1, "theta": {}}},
         {"boundingBox": {"x": 0.1, "y": 0.1, "w": 0.1, "h": 0.1, "theta": 5.0}},
         {"boundingBox": {"x": 0.1, "y": 0.1, "w": 0.1, "h": 0.1, "rho": {}}},
