@@ -1,5 +1,6 @@
 """How many keys decoded rows have: those that were decoded, and those of the parts that stayed unread."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 from operator import attrgetter
@@ -22,8 +23,8 @@ def keys_of(rows: Sequence[ImageRow | FilmRow]) -> int:
     answers = sum([len(row.object_answers) + len(row.object_actions) for row in rows])
     told = [len(row.export_history) for row in rows if row.export_history is not UNSET]
     count = _ROW * len(rows) - absent + 3 * answers + 3 * sum(told)
-    unread = [raw for raw in chain.from_iterable(map(_unread, rows)) if raw is not UNSET]
-    count += sum(keys_of_part(bytes(raw)) for raw in unread)
+    unread = Counter(bytes(raw) for raw in chain.from_iterable(map(_unread, rows)) if raw is not UNSET)
+    count += sum(times * keys_of_part(text) for text, times in unread.items())
     units: list[Image | Film] = []
     for row in rows:
         units += row.data_units.values()

@@ -1,4 +1,4 @@
-"""The fast reader: rows written exactly as the platform writes them, several at once. It reads nothing that is odd.
+"""The fast reader: rows written as the platform writes them, several at once. It reads nothing that is odd.
 
 What it reads is, value for value, what the tolerant reader (`label_rows.read_row`) makes of the same bytes; that one
 stays the definition, and reads all rows that come back as None. A single odd object is handed to it alone.
