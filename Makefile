@@ -90,10 +90,10 @@ readers-torch: setup .make/readers/.setup-done .make/readers-torch/.setup-done #
 	$(BIN)/pytest -q -n 0 tests/formats/test_readers.py
 
 # --no-deps: the lists are whole, and have opencv-python-headless, which needs no libGL
-.make/readers%/.setup-done: requirements/readers%.txt
-	rm -rf .make/readers$*
-	$(PYTHON) -m venv .make/readers$*
-	.make/readers$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+.make/reader%/.setup-done: requirements/reader%.txt
+	rm -rf .make/reader$*
+	$(PYTHON) -m venv .make/reader$*
+	.make/reader$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 smoke: setup .make/deploy/.setup-done ## what deploy/ starts: PostgreSQL (apt: postgresql), an S3 server and Dagster's processes

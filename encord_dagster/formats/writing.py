@@ -14,7 +14,7 @@ from encord_dagster.formats.labelled import Labelled
 from encord_dagster.formats.selection import Selection
 
 File = tuple[str, bytes | Iterator[bytes]]  # path in the checkout, and what it holds, once and in one order
-IN_MEMORY = 16 * 2**20  # bytes of a list that grows, beyond which it waits on the disk
+IN_MEMORY = 4 * 2**20  # bytes of a list that grows, beyond which it waits on the disk
 _STEP = 2**20  # bytes read at a time
 
 
