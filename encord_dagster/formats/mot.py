@@ -64,7 +64,10 @@ class Mot:
         """Lists of sequences as TrackEval reads them, and the names of the classes."""
         for split, held in self._lists.items():
             yield f"{FOLDER}/seqmaps/{split}.txt", _headed(b"name\n", held)
-        yield f"{FOLDER}/labels.txt", "".join(f"{one.name}\n" for one in self._chosen.categories).encode()
+        yield (
+            f"{FOLDER}/labels.txt",
+            "".join(f"{' '.join(one.name.split())}\n" for one in self._chosen.categories).encode(),
+        )
 
 
 def _headed(head: bytes, held: GrowingText) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import string
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
 import msgspec
 
@@ -52,15 +53,20 @@ def _values(image: coco.Image, row: Row) -> dict[str, object]:
         "file_name": image.file_name,
         "stem": path.stem if has_kind else path.name,
         "ext": path.suffix if has_kind else "",
-        "data_hash": origin.data_hash,
+        "data_hash": _quoted(origin.data_hash),
         "frame": origin.frame,
-        "space": origin.space or "",
-        "label_hash": origin.label_hash,
-        "dataset_hash": row.dataset_hash or "",
+        "space": _quoted(origin.space or ""),
+        "label_hash": _quoted(origin.label_hash),
+        "dataset_hash": _quoted(row.dataset_hash or ""),
         "data_type": row.data_type,
         "title": title,
         "title_stem": None if title is None else PurePosixPath(title).stem,
     }
+
+
+def _quoted(text: str) -> str:
+    """As in the names that images have without a template: hashes come from outside."""
+    return quote(text, safe="")
 
 
 def _filled(name: str, template: str, values: dict[str, object], image: coco.Image) -> str:

@@ -13,18 +13,13 @@ if TYPE_CHECKING:
     Points = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-# Of the width of a column: pycocotools decides over a column there, and so near its middle that others do as it does.
-MIDDLE = 0.49
-STEEP = 2  # pixels: over a column's half a line may be off by a tenth of that, pycocotools takes 0.4
 MOST_NEAR = 200  # rings whose nearest vertices are looked for; of more, first vertices are joined
 
 
 def rings_of(runs: Sequence[int], *, height: int) -> list["Points"]:
-    """Rings round the pixels that column-major runs set, as points [n, 2]; filled even-odd, they are the mask.
+    """Rings along the edges of the pixels that column-major runs set, as points [n, 2].
 
-    Each column that an outline passes has a point near its middle, and two at its border where the outline turns or is
-    steep. So columns are cut where pixels have their edges, by half as many points as pixels have corners. Parts that
-    touch at a corner only are apart.
+    Filled even-odd, they are the mask. Parts that touch at a corner only are apart.
     """
     import numpy as np
 
@@ -43,52 +38,45 @@ def rings_of(runs: Sequence[int], *, height: int) -> list["Points"]:
     edges[until - 1, 1] = stops - last * height
     # each side has an end at its column's left and one at its right, named 2 * side and 2 * side + 1
     y = np.repeat(edges.reshape(-1), 2)
-    x = np.repeat(column * 2, 4)
-    x[1::2] += 2
+    x = np.repeat(column, 4)
+    x[1::2] += 1
     # along one border between columns, ends in order are joined in pairs: there the two columns differ
     order = np.argsort(x * (height + 1) + y, kind="stable")
     partner = np.empty(len(order), dtype=np.int64)
     partner[order[0::2]], partner[order[1::2]] = order[1::2], order[0::2]
-    return [_points(np.array(ends), partner, x, y) for ends in _followed(partner.tolist())]
+    after = partner[np.arange(len(partner)) ^ 1]  # through a side from one end to the other, and to the next side
+    return [_points(np.array(ends) ^ 1, partner, x, y) for ends in _followed(after.tolist())]
 
 
-def _followed(partner: Sequence[int]) -> list[list[int]]:
-    """The ends through which each ring leaves a side."""
+def _followed(after: Sequence[int]) -> list[list[int]]:
+    """The ends through which each ring enters its sides."""
     rings: list[list[int]] = []
-    seen = bytearray(len(partner))
-    for start in range(0, len(partner), 2):
-        if seen[start]:
+    seen = bytearray(len(after))
+    for start in range(0, len(after), 2):
+        if seen[start] or seen[start + 1]:
             continue
         ring: list[int] = []
-        end = start
-        while not seen[end]:
-            there = end ^ 1
-            seen[end] = seen[there] = 1
-            ring.append(there)
-            end = partner[there]
+        add, end = ring.append, start
+        while True:
+            add(end)
+            seen[end] = 1
+            end = after[end]
+            if end == start:
+                break
         rings.append(ring)
     return rings
 
 
 def _points(leaves: "Ints", partner: "Ints", x: "Ints", y: "Ints") -> "Points":
-    """The points of a ring: the middle of each side, then both ends of the step behind it, where it needs them."""
+    """The corners of a ring by the ends through which it leaves its sides: the two ends of each step behind a side."""
     import numpy as np
 
     enters = partner[leaves]  # of the next side each
-    # where both sides lie left of a step, or both right of it, or where it is steep
-    cornered = (leaves & 1 == enters & 1) | (np.abs(y[leaves] - y[enters]) > STEEP)
-    made = np.empty((len(leaves), 3, 2))
-    made[:, 0, 0] = np.minimum(x[leaves], x[leaves ^ 1]) / 2 + MIDDLE
-    made[:, 1, 0] = made[:, 2, 0] = x[leaves] / 2
-    made[:, 0, 1] = made[:, 1, 1] = y[leaves]
-    made[:, 2, 1] = y[enters]
-    there = np.ones((len(leaves), 3), dtype=np.bool_)
-    there[:, 1:] = cornered[:, None]
-    points: Points = made[there]
-    before, after = np.roll(points, 1, axis=0), np.roll(points, -1, axis=0)
-    level = (before[:, 1] == points[:, 1]) & (after[:, 1] == points[:, 1])
-    kept: Points = points[~level]
-    return kept
+    steps = np.flatnonzero(y[leaves] != y[enters])  # elsewhere the outline goes straight on
+    made = np.empty((len(steps), 2, 2))
+    made[:, :, 0] = x[leaves[steps], None]
+    made[:, 0, 1], made[:, 1, 1] = y[leaves[steps]], y[enters[steps]]
+    return made.reshape(-1, 2)
 
 
 def joined(rings: Sequence["Points"]) -> "Points":

@@ -47,7 +47,7 @@ class VocMasks:
         """The lists of images, and the names of the classes by value."""
         for split, held in self._lists.items():
             yield f"{FOLDER}/ImageSets/Segmentation/{split}.txt", held.pieces()
-        names = ["background", *(one.name.replace("\n", " ") for one in self._chosen.categories)]
+        names = ["background", *(" ".join(one.name.split()) for one in self._chosen.categories)]
         yield f"{FOLDER}/labels.txt", "".join(f"{name}\n" for name in names).encode()
 
     def _value(self, value: int, loss: str) -> int:

@@ -6,6 +6,7 @@ where Ultralytics looks for them: the last `/images/` of a path becomes `/labels
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
@@ -18,11 +19,12 @@ from encord_dagster.formats.outlines import clipped, joined, rings_of
 from encord_dagster.formats.raster import FEWEST
 from encord_dagster.formats.repaint import NEAR, counts_of, is_upright
 from encord_dagster.formats.writing import Chosen, File, GrowingText
-from encord_dagster.geometry import Ring
+from encord_dagster.geometry import LARGEST_FRAME, Ring
 
 PICTURES = (".bmp", ".dng", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp", ".pfm", ".heic")
 READ = ("train", "val", "test")  # splits that data.yaml can name
 _DECIMALS = 6
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 Line = Callable[[Annotation, Image], list[float] | None]
 
@@ -77,10 +79,7 @@ class Yolo:
         if self.name == "yolo_pose":
             lines.append(f"kpt_shape: [{self._joints}, 3]")
         lines.append("names:")
-        lines += [
-            f"  {place}: {msgspec.json.encode(one.name).decode()}"  # a JSON string is one of YAML
-            for place, one in enumerate(self.chosen.categories)
-        ]
+        lines += [f"  {place}: {_quoted(one.name)}" for place, one in enumerate(self.chosen.categories)]
         return "\n".join(lines) + "\n"
 
     def _lose(self, name: str) -> None:
@@ -108,7 +107,7 @@ class Yolo:
         if isinstance(shape, tuple) and len(shape) == 1:
             rings = [np.array(clipped(shape[0], width=image.width, height=image.height)).reshape(-1, 2)]
         else:
-            runs = self._runs[item.id]
+            runs = self._runs.get(item.id)
             rings = rings_of(runs, height=image.height) if runs else []
             self.lost["yolo_segment:outline_of_pixels"] += bool(rings)
             self.lost["yolo_segment:rings_joined"] += len(rings) > 1
@@ -177,9 +176,17 @@ def _fractions(numbers: Sequence[float], image: Image) -> list[float]:
     return made
 
 
+def _quoted(name: str) -> str:
+    """A JSON string, which is one of YAML where it holds no character that YAML folds or refuses."""
+    text = msgspec.json.encode(name).decode()
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def _runs(one: Labelled) -> dict[int, Sequence[int] | None]:
     """The runs of annotations that are no single ring, all at once; None of a mask of another size than the image."""
     width, height = one.image.width, one.image.height
+    if width * height > LARGEST_FRAME:
+        return {}
     found = {
         item.id: counts_of(item, width=width, height=height)
         for item in one.annotations

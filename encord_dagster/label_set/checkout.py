@@ -41,7 +41,7 @@ def checkout(
     if unknown := set(formats) - set(FORMATS):
         raise UsageError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(FORMATS)}")
     copied = [name for name in PUBLISHED if name in formats and (name == "tables" or not selection.changes_files)]
-    written = [name for name in formats if name not in copied]
+    written = list(dict.fromkeys(name for name in formats if name not in copied))
     with staged(folder.resolve()) as staging:
         files = _Files(staging, cache, link=link)
         lost: Mapping[str, int] = {}

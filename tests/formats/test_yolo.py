@@ -6,9 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from encord_dagster.formats import yolo
 from encord_dagster.formats.yolo import image_path, is_rectangle, labels_path
 from tests import factories
+from tests.effort import examples
 from tests.factories import HEIGHT, WIDTH
 from tests.lakes import Desk, project_export
 from tests.published import Json
@@ -161,6 +165,13 @@ def test_indices_follow_category_ids(tmp_path: Path) -> None:
         assert about["names"] == dict(enumerate(one.name for one in desk.label_set().version().categories))
         assert [about[name] for name in ("train", "val", "test")] == ["train.txt", "val.txt", "test.txt"]
     assert [number for number, _ in lines(folder, "yolo_detect")] == [0, 1, 2, 3]
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12))
+def test_any_name_of_a_class_survives_yaml(name: str) -> None:
+    """Line breaks of all kinds, quotes, and characters that YAML refuses as they are."""
+    assert yaml.safe_load(f"names:\n  0: {yolo._quoted(name)}\n")["names"] == {0: name}
 
 
 def test_without_splits_training_and_validation_are_the_same(tmp_path: Path) -> None:
