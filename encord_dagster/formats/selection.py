@@ -92,6 +92,7 @@ class Selecting:
         )
         self.sized = {one.id for one in categories if one.shape not in WITHOUT_SIZE}
         self._names: set[str] = set()  # given by a template
+        self.rows_left_out: set[str] = set()  # by identity
         self.read = Counted()
         self.removed: dict[str, Counted] = {}
         self.written = Counted()
@@ -108,6 +109,7 @@ class Selecting:
         ):
             if wanted and given not in wanted:
                 self._removed(filter_name).add(row)
+                self.rows_left_out.add(row.row)
                 return None
         self.written.rows += 1
         row = self._stepped(row)

@@ -36,11 +36,12 @@ def checkout(
 ) -> list[Path]:
     """Write the files of a version; a folder that does not exist yet appears with all of them, or not at all.
 
-    COCO and masks are copied as they are published, unless something is left out or called otherwise.
+    COCO, masks and tables are copied as they are published, unless something is left out or called otherwise. Then
+    there is no `croissant.json` either, which has the digests of those that are published.
     """
     if unknown := set(formats) - set(FORMATS):
         raise UsageError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(FORMATS)}")
-    copied = [name for name in PUBLISHED if name in formats and (name == "tables" or not selection.changes_files)]
+    copied = [name for name in PUBLISHED if name in formats and not selection.changes_files]
     written = list(dict.fromkeys(name for name in formats if name not in copied))
     with staged(folder.resolve()) as staging:
         files = _Files(staging, cache, link=link)
@@ -48,7 +49,7 @@ def checkout(
         if written or selection != Selection():
             lost = write_chosen(version, written, selection, files, progress)
         files.write(losses.FILE, losses.report(losses.total([version.root.losses, lost])))
-        for name in (croissant.FILE, provenance.FILE):
+        for name in (provenance.FILE,) if selection.changes_files else (croissant.FILE, provenance.FILE):
             if ref := version.root.files.get(name):  # versions of older releases have none
                 files.write(name, objects.read(version.lake, ref))
         if "coco" in copied:

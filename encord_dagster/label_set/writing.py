@@ -6,9 +6,13 @@ from contextlib import ExitStack
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
+import pyarrow as pa
+
 from encord_dagster.formats import selection as selections
+from encord_dagster.formats import tables
 from encord_dagster.formats.catalogue import WRITTEN
 from encord_dagster.formats.labelled import Labelled, merged
+from encord_dagster.formats.selected_tables import SelectedTables
 from encord_dagster.formats.selection import Selecting, Selection
 from encord_dagster.formats.split_lists import SplitLists
 from encord_dagster.formats.writing import Chosen
@@ -36,8 +40,10 @@ def write_chosen(
     lost: Counter[str] = Counter()
     with ExitStack() as held:
         chosen = Chosen(categories=selecting.map.categories, selection=selection, lost=lost, held=held)
-        writers = [WRITTEN[name](chosen) for name in formats]
+        writers = [WRITTEN[name](chosen) for name in formats if name in WRITTEN]
         writers += [SplitLists(chosen)] if selection.splits else []
+        selected = SelectedTables(chosen)
+        writers += [selected] if "tables" in formats else []
         for number, images in enumerate(_images(version, selecting), start=1):
             if number % SAID_EVERY == 0:
                 progress(f"version {version.number}: {', '.join(formats)}, {number:,} rows")
@@ -45,10 +51,25 @@ def write_chosen(
                 files.add(name, data)
         for name, data in chain.from_iterable(writer.end() for writer in writers):
             files.add(name, data)
+        for name, table in _tables(version, selected, selecting) if "tables" in formats else ():
+            files.add(f"tables/{name}.parquet", tables.to_parquet(table))
     if selection != Selection():
         about = selections.report(selecting, version=version.number, content_digest=version.root.content_digest)
         files.add(selections.FILE, about)
     return {code: count for code, count in lost.items() if count}
+
+
+def _tables(version: "Version", selected: SelectedTables, selecting: Selecting) -> Iterator[tuple[str, pa.Table]]:
+    """The tables of what is chosen; row events and findings are those of the whole version."""
+    gone = selecting.rows_left_out
+    annotations = selected.cut("annotations", version.table("annotations"), rows_left_out=gone)
+    images = selected.cut("images", version.table("images"), rows_left_out=gone)
+    yield "images", selected.counted(images, annotations)
+    yield "annotations", annotations
+    for name in ("classifications", "attributes"):
+        yield name, selected.cut(name, version.table(name), rows_left_out=gone)
+    for name in ("row_events", "findings"):
+        yield name, version.table(name)
 
 
 def _images(version: "Version", selecting: Selecting) -> Iterator[list[Labelled]]:
