@@ -14,6 +14,7 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import ExportError, UsageError
 from encord_dagster.findings import Finding, Location
+from encord_dagster.formats import catalogue
 from encord_dagster.formats.selection import Selection
 from encord_dagster.label_set.staging import staged
 from encord_dagster.landing import Export, export_of, exports_in, ontology_keys
@@ -95,6 +96,7 @@ def convert_urls(
     processes: int = 0,
 ) -> tuple[list[Batch], list[Path]]:
     """Convert exports into a folder: one plain file range by range, all else through a lake in memory."""
+    catalogue.checked(formats)
     chosen = selection or Selection()
     if chosen == Selection() and (straight := _straight(urls, formats, config, processes)):
         landing, asked = straight

@@ -1,8 +1,9 @@
 """The one list of formats: what `--formats` can name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from encord_dagster.errors import UsageError
 from encord_dagster.formats.coco_instances import CocoInstances
 from encord_dagster.formats.coco_keypoints import CocoKeypoints
 from encord_dagster.formats.coco_panoptic import CocoPanoptic
@@ -30,3 +31,9 @@ WRITTEN: Mapping[str, Callable[[Chosen], Format]] = {
 }
 
 FORMATS = (*PUBLISHED, *(name for name in WRITTEN if name not in PUBLISHED))
+
+
+def checked(formats: Sequence[str]) -> None:
+    """Refuse what is no format."""
+    if unknown := set(formats) - set(FORMATS):
+        raise UsageError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(FORMATS)}")

@@ -41,5 +41,6 @@ LOSSES: dict[str, str] = {
         "Objects on frames of another size than the first of their video are left out; the COCO file holds them."
     ),
     "youtube_vis:no_area": "Points, lines and skeletons have no mask, and are left out; the COCO file holds them.",
+    "youtube_vis:outline_as_mask": "Boxes and polygons become pixels; the COCO file holds their points.",
     "youtube_vis:no_sequence": "Objects on single images have no track, and are left out; the COCO file holds them.",
 }

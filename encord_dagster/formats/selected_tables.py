@@ -1,4 +1,4 @@
-"""The tables of what is chosen of a version: records of images, objects and answers that are left, with their new names."""
+"""The tables of what is chosen of a version: records of images, objects and answers that are left, as called now."""
 
 from array import array
 from collections.abc import Iterator, Sequence

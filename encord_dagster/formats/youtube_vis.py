@@ -1,14 +1,16 @@
 """YouTube-VIS: COCO for videos. An annotation is a track: its mask and box at each labelled frame, or null.
 
-A track is an object of a label row. Videos are videos, series, stacks and groups of images; single images are none.
+Masks are runs that are not compressed, as in YouTube-VIS itself: not all readers take others. A track is an object of a
+label row. Videos are videos, series, stacks and groups of images; single images are none.
 """
 
 from collections.abc import Iterator, Sequence
 
-from encord_dagster import identity
-from encord_dagster.formats.coco import Annotation
+from encord_dagster import identity, rle
+from encord_dagster.formats.coco import Annotation, Image
+from encord_dagster.formats.forms import Rle
 from encord_dagster.formats.labelled import Labelled, sequences
-from encord_dagster.formats.repaint import has_pixels
+from encord_dagster.formats.repaint import counts_of, has_pixels
 from encord_dagster.formats.writing import Chosen, File, Growing
 
 FILE = "annotations/youtube_vis.json"
@@ -22,6 +24,7 @@ class YoutubeVis:
         self._files = {split: Growing(chosen, "videos", "annotations") for split in self._names}
         self._categories = [{"id": one.id, "name": one.name, "supercategory": one.shape} for one in chosen.categories]
         self._lost = chosen.lost
+        self._count = 0  # of annotations: TrackEval makes an array as long as their highest id
 
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
         """Nothing is finished before the end."""
@@ -58,19 +61,20 @@ class YoutubeVis:
                 if not has_pixels(item, width=one.image.width, height=one.image.height):
                     self._lost["youtube_vis:no_area"] += 1
                     continue
+                self._lost["youtube_vis:outline_as_mask"] += not isinstance(item.segmentation, Rle)
                 found.setdefault((item.attributes.track_id, item.category_id), {})[place] = item
         made: list[object] = []
         for (track, category), at in found.items():
             items = [at.get(place) for place in range(len(frames))]
-            about = {"id": identity.number("track of class", str(track), str(category)), "track_id": track}
-            about |= {"video_id": video, "category_id": category, "iscrowd": 0}
+            self._count += 1
+            about = {"id": self._count, "track_id": track, "video_id": video, "category_id": category, "iscrowd": 0}
             first = frames[0].image
             made.append(
                 about
                 | {
                     "width": first.width,
                     "height": first.height,
-                    "segmentations": [item and item.segmentation for item in items],
+                    "segmentations": [item and _mask(item, first) for item in items],
                     "bboxes": [item and item.bbox for item in items],
                     "areas": [item and item.area for item in items],
                 }
@@ -86,3 +90,9 @@ class YoutubeVis:
         }
         for split, file in self._files.items():
             yield self._names[split], file.document(head)
+
+
+def _mask(item: Annotation, image: Image) -> dict[str, object]:
+    """The column-major runs of an annotation, which are its pixels."""
+    runs = rle.decode(counts_of(item, width=image.width, height=image.height))
+    return {"size": (image.height, image.width), "counts": runs}

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from encord_dagster.errors import UsageError
-from encord_dagster.formats import croissant, losses, masks, provenance, tables
-from encord_dagster.formats.catalogue import FORMATS, PUBLISHED
+from encord_dagster.formats import catalogue, croissant, losses, masks, provenance, tables
+from encord_dagster.formats.catalogue import PUBLISHED
 from encord_dagster.formats.png import size_of
 from encord_dagster.formats.selection import Selection
 from encord_dagster.label_set import document, objects, shards, tree
@@ -39,8 +39,7 @@ def checkout(
     COCO, masks and tables are copied as they are published, unless something is left out or called otherwise. Then
     there is no `croissant.json` either, which has the digests of those that are published.
     """
-    if unknown := set(formats) - set(FORMATS):
-        raise UsageError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(FORMATS)}")
+    catalogue.checked(formats)
     copied = [name for name in PUBLISHED if name in formats and not selection.changes_files]
     written = list(dict.fromkeys(name for name in formats if name not in copied))
     with staged(folder.resolve()) as staging:

@@ -57,6 +57,7 @@ EXAMPLES: dict[str, tuple[Json, int]] = {
     "yolo_obb:corners_cut": (TURNED, 1),
     "youtube_vis:frame_sizes": (SIZES, 1),
     "youtube_vis:no_area": (FRAME, 2),
+    "youtube_vis:outline_as_mask": (make.video_row({0: [make.box()], 1: [make.polygon()]}), 2),
     "youtube_vis:no_sequence": (LINE, 1),
 }
 
@@ -82,12 +83,12 @@ def test_what_a_format_holds_is_no_loss(tmp_path: Path) -> None:
     """A box on a frame of a video, in all that can hold it."""
     desk = desk_of(make.video_row({0: [make.box()]}))
 
-    found = losses(checked_out(tmp_path, desk, *(name for name in FORMATS if name not in _OF_JOINTS)))
+    found = losses(checked_out(tmp_path, desk, *(name for name in FORMATS if name not in _OF_OTHERS)))
 
     assert found == {}
 
 
-_OF_JOINTS = ("coco_keypoints", "yolo_pose")
+_OF_OTHERS = ("coco_keypoints", "yolo_pose", "youtube_vis")  # of joints and of masks
 
 
 def test_codes_name_formats_and_say_where_it_still_is() -> None:

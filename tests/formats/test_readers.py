@@ -140,6 +140,43 @@ found = {"hota": float(numpy.mean(every["HOTA"]["HOTA"])), "mota": float(every["
 Path(sys.argv[2]).write_text(json.dumps(found | {"boxes": int(every["Count"]["GT_Dets"])}))
 """
 
+VIDEOS = """
+import contextlib, io, json, sys
+from pathlib import Path
+import numpy, trackeval
+from pycocotools import mask
+given = json.loads(Path(sys.argv[1], "annotations", "youtube_vis.json").read_text())
+place = Path(sys.argv[2] + ".videos")
+(place / "truth" / "youtube_vis_all").mkdir(parents=True)
+(place / "truth" / "youtube_vis_all" / "truth.json").write_text(json.dumps(given))
+def packed(shape):
+    code = mask.frPyObjects(shape, *shape["size"]) if shape else None
+    return code and {"size": code["size"], "counts": code["counts"].decode()}
+ours = [
+    {
+        "video_id": one["video_id"], "category_id": one["category_id"], "score": 1.0,
+        "segmentations": list(map(packed, one["segmentations"])),
+    }
+    for one in given["annotations"]
+]
+data = place / "found" / "youtube_vis_all" / "ours" / "data"
+data.mkdir(parents=True)
+(data / "ours.json").write_text(json.dumps(ours))
+config = trackeval.datasets.YouTubeVIS.get_default_dataset_config() | {
+    "GT_FOLDER": f"{place}/truth/", "TRACKERS_FOLDER": f"{place}/found/", "SPLIT_TO_EVAL": "all", "PRINT_CONFIG": False,
+}
+quiet = {"PRINT_RESULTS": False, "PRINT_CONFIG": False, "OUTPUT_SUMMARY": False, "OUTPUT_DETAILED": False}
+quiet |= {"PLOT_CURVES": False, "TIME_PROGRESS": False, "BREAK_ON_ERROR": True}
+with contextlib.redirect_stdout(io.StringIO()):
+    judge = trackeval.Evaluator(trackeval.Evaluator.get_default_eval_config() | quiet)
+    whole = {"USE_AREA_RANGES": False, "USE_TIME_RANGES": False}
+    metrics = [trackeval.metrics.TrackMAP(whole), trackeval.metrics.HOTA()]
+    results, _ = judge.evaluate([trackeval.datasets.YouTubeVIS(config)], metrics)
+every = results["YouTubeVIS"]["ours"]["COMBINED_SEQ"]["cls_comb_det_av"]
+found = {"hota": float(numpy.mean(every["HOTA"]["HOTA"])), "ap": float(numpy.mean(every["TrackMAP"]["AP_all"]))}
+Path(sys.argv[2]).write_text(json.dumps(found | {"masks": int(every["Count"]["GT_Dets"])}))
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -320,3 +357,13 @@ def test_trackeval_scores_perfect_tracks(folder: Path) -> None:
     assert found["boxes"] == sum(
         len(path.read_text().splitlines()) for path in (folder / "mot" / "train").glob("*/gt/gt.txt")
     )
+
+
+def test_trackeval_scores_perfect_masks_of_videos(folder: Path) -> None:
+    """HOTA and average precision are 1 for the truth itself; every mask of every track is there."""
+    found = read("readers", VIDEOS, folder)
+
+    vis = document(folder, "youtube_vis")["annotations"]
+    masks = sum(shape is not None for one in vis for shape in one["segmentations"])
+    assert found == {"hota": 1.0, "ap": 1.0, "masks": masks}
+    assert masks > 50
