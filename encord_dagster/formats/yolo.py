@@ -79,7 +79,7 @@ class Yolo:
         if self.name == "yolo_pose":
             lines.append(f"kpt_shape: [{self._joints}, 3]")
         lines.append("names:")
-        lines += [f"  {place}: {_quoted(one.name)}" for place, one in enumerate(self.chosen.categories)]
+        lines += [f"  {place}: {yaml_text(one.name)}" for place, one in enumerate(self.chosen.categories)]
         return "\n".join(lines) + "\n"
 
     def _lose(self, name: str) -> None:
@@ -176,7 +176,7 @@ def _fractions(numbers: Sequence[float], image: Image) -> list[float]:
     return made
 
 
-def _quoted(name: str) -> str:
+def yaml_text(name: str) -> str:
     """A JSON string, which is one of YAML where it holds no character that YAML folds or refuses."""
     text = msgspec.json.encode(name).decode()
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -4,6 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -15,6 +16,9 @@ from encord_dagster.label_set.manifest import Bucket, BucketRef, Root
 from encord_dagster.label_set.tree import Tree
 from encord_dagster.storage.at_once import at_once
 from encord_dagster.storage.protocol import ObjectStore
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _IMAGES = msgspec.json.Decoder(tuple[coco.Image, ...])
 _ANNOTATIONS = msgspec.json.Decoder(tuple[coco.Annotation, ...])
@@ -84,8 +88,8 @@ def _about(opened: shards.OpenBucket) -> dict[str, _About]:
 
 def _shared(lake: ObjectStore, root: Root) -> Mapping[str, tuple[int, int]]:
     """For each row on a data unit of another row too: a number for all that hang together, and how many they are."""
-    names = [name for part in at_once(lake, partial(_names, lake), Tree(lake, root).buckets()) for name in part]
-    every, count = np.unique(np.array(names, dtype=np.uint64), return_counts=True)
+    names = [np.empty(0, dtype=np.uint64), *at_once(lake, partial(_names, lake), Tree(lake, root).buckets())]
+    every, count = np.unique(np.concatenate(names), return_counts=True)
     several = set(every[count > 1].tolist())
     if not several:
         return {}
@@ -97,8 +101,8 @@ def _shared(lake: ObjectStore, root: Root) -> Mapping[str, tuple[int, int]]:
     return _groups(rows_of.values())
 
 
-def _names(lake: ObjectStore, named: tuple[str, BucketRef]) -> list[int]:
-    return [_name(data_hash) for _, data_hash in _described(lake, named)]
+def _names(lake: ObjectStore, named: tuple[str, BucketRef]) -> "NDArray[np.uint64]":
+    return np.array([_name(data_hash) for _, data_hash in _described(lake, named)], dtype=np.uint64)
 
 
 def _name(data_hash: str) -> int:

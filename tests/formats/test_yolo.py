@@ -9,8 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encord_dagster.formats import yolo
-from encord_dagster.formats.yolo import image_path, is_rectangle, labels_path
+from encord_dagster.formats.yolo import image_path, is_rectangle, labels_path, yaml_text
 from tests import factories
 from tests.effort import examples
 from tests.factories import HEIGHT, WIDTH
@@ -171,7 +170,7 @@ def test_indices_follow_category_ids(tmp_path: Path) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12))
 def test_any_name_of_a_class_survives_yaml(name: str) -> None:
     """Line breaks of all kinds, quotes, and characters that YAML refuses as they are."""
-    assert yaml.safe_load(f"names:\n  0: {yolo._quoted(name)}\n")["names"] == {0: name}
+    assert yaml.safe_load(f"names:\n  0: {yaml_text(name)}\n")["names"] == {0: name}
 
 
 def test_without_splits_training_and_validation_are_the_same(tmp_path: Path) -> None:
