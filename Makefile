@@ -14,10 +14,11 @@ PROFILES ?=
 PICTURES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 dev test test-all lint format bench browser oracle croissant smoke fuzz lock lock-oracle lock-croissant lock-deploy clean
+.PHONY: help setup demo demo-s3 dev test test-all lint format bench browser oracle croissant readers readers-torch smoke fuzz \
+	lock lock-oracle lock-croissant lock-readers lock-deploy clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv with the locked requirements and this project; does nothing when up to date
 
@@ -82,6 +83,19 @@ croissant: setup .make/croissant/.setup-done ## the description of a version rea
 	.make/croissant/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
+readers: setup .make/readers/.setup-done ## the formats for training read by supervision, datasets, motmetrics and TrackEval
+	$(BIN)/pytest -q -n 0 tests/formats/test_readers.py
+
+readers-torch: setup .make/readers/.setup-done .make/readers-torch/.setup-done ## the same by torchvision and Ultralytics too (6 GB)
+	$(BIN)/pytest -q -n 0 tests/formats/test_readers.py
+
+# --no-deps: the lists are whole, and have opencv-python-headless, which needs no libGL
+.make/reader%/.setup-done: requirements/reader%.txt
+	rm -rf .make/reader$*
+	$(PYTHON) -m venv .make/reader$*
+	.make/reader$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
 smoke: setup .make/deploy/.setup-done ## what deploy/ starts: PostgreSQL (apt: postgresql), an S3 server and Dagster's processes
 	$(BIN)/pytest -q -s -n 0 tests/deploy
 
@@ -132,6 +146,23 @@ lock-croissant: ## write requirements/croissant.txt anew
 	.make/lock/bin/uv pip compile .make/lock/croissant.in --upgrade --quiet --no-config \
 		--universal --python-version 3.11 --generate-hashes --no-strip-extras \
 		--no-annotate --no-header --output-file requirements/croissant.txt
+	rm -rf .make/lock
+
+lock-readers: ## write requirements/readers.txt and readers-torch.txt anew
+	rm -rf .make/lock
+	$(PYTHON) -m venv .make/lock
+	.make/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	echo "opencv-python; python_version < '0'" > .make/lock/override.txt
+	# motmetrics needs the numpy of before 2; torchvision is built for one release of torch
+	printf '%s\n' supervision datasets motmetrics trackeval pycocotools 'numpy<2' 'pandas<3' 'pyarrow<22' opencv-python-headless \
+		> .make/lock/readers.in
+	printf '%s\n' torch==2.14.1 torchvision==0.29.1 ultralytics pycocotools opencv-python-headless \
+		> .make/lock/readers-torch.in
+	for name in readers readers-torch; do \
+		.make/lock/bin/uv pip compile .make/lock/$$name.in --override .make/lock/override.txt --upgrade --quiet --no-config \
+			--universal --python-version 3.11 --generate-hashes --no-strip-extras \
+			--no-annotate --no-header --output-file requirements/$$name.txt || exit 1; \
+	done
 	rm -rf .make/lock
 
 lock-deploy: ## write requirements/deploy.txt and s3.txt, what the images of deploy/ hold, anew

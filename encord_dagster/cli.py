@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from encord_dagster import process, upkeep
+from encord_dagster import process, selected, upkeep
 from encord_dagster.errors import EncordDagsterError, HistoryDamaged, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("-o", "--output", type=Path, required=True, help="an empty or absent folder")
     convert.add_argument("--processes", type=int, default=0, help="at most; 0, the default: as many as are of use")
     _formats(convert)
+    selected.add_arguments(convert)
     _publishing(convert)
     _reading(convert)
 
@@ -102,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     checkout.add_argument("version", nargs="?", default="latest")
     checkout.add_argument("-o", "--output", type=Path, required=True, help="an empty or absent folder")
     _formats(checkout)
+    selected.add_arguments(checkout)
     replay = add("replay", _replay, "Read again what is in quarantine, and publish what can be used now.")
     replay.add_argument("export", nargs="*", help="ids of exports; none: all that is there")
     replay.add_argument("--no-masks", action="store_true", help="make no mask PNGs")
@@ -132,7 +134,11 @@ def _lake(parser: argparse.ArgumentParser) -> None:
 
 def _formats(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--formats", type=lambda text: text.split(","), default=["coco", "masks", "tables"], help="coco,masks,tables"
+        "--formats",
+        type=lambda text: text.split(","),
+        default=["coco", "masks", "tables"],
+        help="coco,masks,tables; and coco_panoptic, coco_keypoints, yolo_detect, yolo_segment, yolo_pose, yolo_obb, "
+        "voc_masks, mot, youtube_vis",
     )
 
 
@@ -243,6 +249,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         arguments.url,
         output=arguments.output,
         formats=arguments.formats,
+        selection=selected.selection_of(arguments),
         config=_published(arguments, "converted", masks="masks" in arguments.formats),
         progress=_say(arguments),
         processes=arguments.processes,
@@ -361,7 +368,8 @@ def _checkout(arguments: argparse.Namespace) -> int:
     from encord_dagster.label_set.read import open_label_set
 
     version = open_label_set(arguments.lake, arguments.name).version(arguments.version)
-    paths = version.checkout(arguments.output, formats=arguments.formats)
+    selection = selected.selection_of(arguments)
+    paths = version.checkout(arguments.output, formats=arguments.formats, selection=selection)
     if arguments.json:
         _print([str(path) for path in paths])
     else:

@@ -14,6 +14,8 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import ExportError, UsageError
 from encord_dagster.findings import Finding, Location
+from encord_dagster.formats import catalogue
+from encord_dagster.formats.selection import Selection
 from encord_dagster.label_set.staging import staged
 from encord_dagster.landing import Export, export_of, exports_in, ontology_keys
 from encord_dagster.outcomes import Batch
@@ -90,10 +92,13 @@ def convert_urls(
     formats: Sequence[str],
     config: LabelSetConfig,
     progress: Progress,
+    selection: Selection | None = None,
     processes: int = 0,
 ) -> tuple[list[Batch], list[Path]]:
     """Convert exports into a folder: one plain file range by range, all else through a lake in memory."""
-    if straight := _straight(urls, formats, config, processes):
+    catalogue.checked(formats)
+    chosen = selection or Selection()
+    if chosen == Selection() and (straight := _straight(urls, formats, config, processes)):
         landing, asked = straight
         try:
             with staged(output.resolve()) as staging, _on_disk(landing, asked, staging.parent, progress) as asked:
@@ -101,7 +106,7 @@ def convert_urls(
             return [batch], [output.resolve() / path.relative_to(staging) for path in paths]
         except Unusual as reason:
             progress(f"{redact(asked.export.key)}: {reason}; converting it in memory")
-    return in_memory(urls, output, formats, config, progress)
+    return in_memory(urls, output, formats, config, progress, selection=chosen)
 
 
 @contextlib.contextmanager
@@ -121,7 +126,13 @@ def _on_disk(landing: ObjectStore, asked: Asked, folder: Path, progress: Progres
 
 
 def in_memory(
-    urls: Sequence[str], output: Path, formats: Sequence[str], config: LabelSetConfig, progress: Progress
+    urls: Sequence[str],
+    output: Path,
+    formats: Sequence[str],
+    config: LabelSetConfig,
+    progress: Progress,
+    *,
+    selection: Selection | None = None,
 ) -> tuple[list[Batch], list[Path]]:
     """Convert exports of any kind into a folder, through a lake in memory."""
     from encord_dagster.label_set.read import open_label_set
@@ -135,7 +146,7 @@ def in_memory(
     label_set = open_label_set(lake, config.name)
     if label_set.head.record is None or label_set.head.record.root is None:
         return batches, []
-    return batches, label_set.version().checkout(output, formats=formats)
+    return batches, label_set.version().checkout(output, formats=formats, selection=selection)
 
 
 def _straight(

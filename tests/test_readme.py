@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from encord_dagster import cli
 from encord_dagster.label_set.read import open_label_set
@@ -22,10 +23,12 @@ def test_its_commands_run_in_the_order_given(tmp_path: Path, monkeypatch: pytest
     codes = {line: cli.main([*shlex.split(line)]) for line in lines}
 
     commands = [line.split()[0] for line in codes]
-    assert commands == ["sample", "validate", "convert", "ingest", "log", "show", "verify", "checkout"]
+    assert commands == ["sample", "validate", "convert", "ingest", "log", "show", "verify", "checkout", "checkout"]
     assert {line.split()[0]: code for line, code in codes.items() if code} == {"ingest": 1}
     assert open_label_set("lake", "street").version().number == 2
     assert (tmp_path / "street" / "annotations" / "instances.json").exists()
+    names = yaml.safe_load((tmp_path / "training" / "yolo_detect" / "data.yaml").read_text())["names"]
+    assert names == {0: "vehicle", 1: "person"}
 
 
 def test_its_reader_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,6 +42,9 @@ def test_its_reader_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - our own README
 
     assert len(names["frame"]) > 0  # type: ignore[arg-type]  # a pandas frame
+    chosen = next(text for text in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "Selection" in text)
+    exec(compile(chosen, "README.md", "exec"), names)  # noqa: S102 - our own README
+    assert (tmp_path / "training-2" / "yolo_segment" / "val.txt").exists()
 
 
 def test_its_make_targets_exist() -> None:

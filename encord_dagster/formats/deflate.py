@@ -4,10 +4,11 @@ One block with a Huffman code of its own. Runs are matches of the pixel before, 
 """
 
 import struct
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from encord_dagster.formats.huffman import END_OF_BLOCK, SYMBOLS, Code
+from encord_dagster.formats.huffman import DISTANCES_1_AND_3, END_OF_BLOCK, SYMBOLS, Code
 from encord_dagster.formats.spans import Spans
 
 if TYPE_CHECKING:
@@ -25,11 +26,16 @@ _TOKEN = 56  # bits that may be written at once, so that a token lies in two wor
 _ADLER = 65521
 
 
-def zlib_stream(picture: Spans, depth: int) -> bytes:
-    """The rows of a PNG of 8 or 16 bits a pixel, each behind the filter byte 0, compressed."""
+def zlib_stream(picture: Spans, depth: int, colours: Sequence[int] = ()) -> bytes:
+    """The rows of a PNG of 8, 16 or 24 bits a pixel, each behind the filter byte 0, compressed.
+
+    At 24 bits a value is a place in `colours`, which are red + 256 green + 65536 blue, the first of them 0.
+    """
     import numpy as np
 
     size = depth // 8
+    highest = int(picture.values.max(initial=0)) + 1
+    written = _bytes_of(np.array(colours[:highest]) if colours else np.arange(highest), size)
     stride = picture.width * size + 1
     starts, stops, values = _pieces(picture, size, stride)
     total = stride * picture.height
@@ -40,8 +46,14 @@ def zlib_stream(picture: Spans, depth: int) -> bytes:
     shown = np.zeros(len(lengths), dtype=np.int64)
     shown[1::2] = values
     there = np.flatnonzero(lengths)
-    check = struct.pack(">I", _adler32(starts, stops, values, total, size))
-    return ZLIB + _block(lengths[there], shown[there], size) + check
+    check = struct.pack(">I", _adler32(starts, stops, [one[values] for one in written], total))
+    return ZLIB + _block(lengths[there], shown[there], written) + check
+
+
+def _bytes_of(values: "Ints", size: int) -> "list[Ints]":
+    """The bytes of each value in the order in which a PNG has them: numbers from the highest, colours from red."""
+    made: list[Ints] = [values >> 8 * place & 255 for place in range(size)]
+    return made[::-1] if size == 2 else made
 
 
 def _pieces(picture: Spans, size: int, stride: int) -> "tuple[Ints, Ints, Ints]":
@@ -61,18 +73,18 @@ def _pieces(picture: Spans, size: int, stride: int) -> "tuple[Ints, Ints, Ints]"
     return lefts, rights, np.repeat(values, rows)
 
 
-def _block(lengths: "Ints", values: "Ints", size: int) -> bytes:
-    """The last block of a stream that holds runs: so many bytes of one value each, or of two bytes by turns.
+def _block(lengths: "Ints", values: "Ints", written: "Sequence[Ints]") -> bytes:
+    """The last block of a stream that holds runs: so many bytes of one value each, whose two or three take turns.
 
     A run opens with its value. What is left of it is matches of 258, and one that is shorter: or the value again, where
     fewer than three bytes are left.
     """
     import numpy as np
 
-    highest = int(values.max()) + 1
-    if size == 2:  # zeros are of one byte, as the filter is
+    highest, size = len(written[0]), len(written)
+    if size > 1:  # zeros are of one byte, as the filter is
         wide = (values > 0).astype(np.int64)
-        left = lengths - 1 - wide
+        left = lengths - 1 - wide * (size - 1)
     else:
         wide, left = None, lengths - 1
     many = left // LONGEST
@@ -84,44 +96,52 @@ def _block(lengths: "Ints", values: "Ints", size: int) -> bytes:
     opened = np.bincount(opening, minlength=3 * highest).reshape(3, highest)
     matched = np.bincount(match, minlength=2 * FAR).reshape(2, FAR).sum(axis=0)
     matched[LONGEST] += many.sum()
-    code = Code(_uses(opened, matched, size))
+    code = Code(_uses(opened, matched, written))
     codes, counts = np.array(code.codes), np.array(code.lengths)
-    opening_code, opening_bits = _openings(codes, counts, highest, size)
+    opening_code, opening_bits = _openings(codes, counts, written)
     match_code, match_bits = _matches(codes, counts)
     bits = opening_bits[opening]
-    made = opening_code[opening] | match_code[match] << bits
-    bits += match_bits[match]
-    made, bits = _with_longest(made, bits, many, match >= FAR, match_code, int(match_bits[LONGEST]))
-    first, first_bits = _split(*code.header())
+    far = match >= FAR
+    if size < 3:
+        made = opening_code[opening] | match_code[match] << bits
+        bits += match_bits[match]
+    else:  # a colour and a match do not fit into one token
+        made, bits = _by_turns(opening_code[opening], match_code[match]), _by_turns(bits, match_bits[match])
+        many, far = _by_turns(0 * many, many), _by_turns(far, far)
+    made, bits = _with_longest(made, bits, many, far, match_code, int(match_bits[LONGEST]))
+    first, first_bits = _split(*(code.header(DISTANCES_1_AND_3) if size == 3 else code.header()))
     end = slice(END_OF_BLOCK, END_OF_BLOCK + 1)
     return _packed(np.concatenate((first, made, codes[end])), np.concatenate((first_bits, bits, counts[end])))
 
 
-def _uses(opened: "Ints", matched: "Ints", size: int) -> list[int]:
+def _by_turns(one: "NDArray[Any]", other: "NDArray[Any]") -> "NDArray[Any]":
+    import numpy as np
+
+    return np.stack((one, other), axis=1).reshape(-1)
+
+
+def _uses(opened: "Ints", matched: "Ints", written: "Sequence[Ints]") -> list[int]:
     """How often each symbol occurs, by the values that open runs, once to three times, and the lengths of matches."""
     import numpy as np
 
-    values = np.arange(opened.shape[1])
     times = np.array((1, 2, 3)) @ opened
-    used = np.bincount(values & 255, weights=times, minlength=SYMBOLS)
-    if size == 2:
-        used[: (len(values) + 255) // 256] += np.bincount(values[1:] >> 8, weights=times[1:], minlength=1)
+    used = np.bincount(written[-1], weights=times, minlength=SYMBOLS)
+    for one in written[:-1]:
+        used += np.bincount(one[1:], weights=times[1:], minlength=SYMBOLS)
     used += np.bincount(_lengths()[0][SHORTEST:], weights=matched[SHORTEST:], minlength=SYMBOLS)
     used[END_OF_BLOCK] = 1
     found: list[int] = used.astype(np.int64).tolist()
     return found
 
 
-def _openings(codes: "Ints", counts: "Ints", highest: int, size: int) -> "tuple[Ints, Ints]":
+def _openings(codes: "Ints", counts: "Ints", written: "Sequence[Ints]") -> "tuple[Ints, Ints]":
     """Code and number of bits of each value below `highest`: written once, then of each written twice, then thrice."""
     import numpy as np
 
-    values = np.arange(highest)
-    made, bits = codes[values & 255], counts[values & 255]
-    if size == 2:
-        high = values[1:] >> 8
-        made[1:] = codes[high] | made[1:] << counts[high]
-        bits[1:] += counts[high]
+    made, bits = codes[written[-1]], counts[written[-1]]
+    for one in reversed(written[:-1]):
+        made[1:] = codes[one[1:]] | made[1:] << counts[one[1:]]
+        bits[1:] += counts[one[1:]]
     twice = made | made << bits
     return np.concatenate((made, twice, twice | made << 2 * bits)), np.concatenate((bits, 2 * bits, 3 * bits))
 
@@ -212,11 +232,11 @@ def _again() -> "Ints":
     return again
 
 
-def _adler32(starts: "Ints", stops: "Ints", values: "Ints", total: int, size: int) -> int:
+def _adler32(starts: "Ints", stops: "Ints", written: "Sequence[Ints]", total: int) -> int:
     """The checksum of all bytes: of each, its value and its place from the end; zeros count for nothing."""
+    size = len(written)
     count = (stops - starts) // size
     places = count * (total - starts) - size * (count * (count - 1) // 2)
-    low, high = values & 255, values >> 8
-    one = 1 + int(((low + high) * count).sum())
-    two = total + int((high * (places % _ADLER)).sum() + (low * ((places - (size - 1) * count) % _ADLER)).sum())
+    one = 1 + sum(int((part * count).sum()) for part in written)
+    two = total + sum(int((part * ((places - at * count) % _ADLER)).sum()) for at, part in enumerate(written))
     return two % _ADLER << 16 | one % _ADLER

@@ -10,6 +10,7 @@ MOST_BITS = 14  # of a code; 15 are allowed, but four codes are to fit into 56 b
 _SIZES = {**dict.fromkeys((*range(13), 17, 18), 4), 13: 5, 14: 5}
 _ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
 _DISTANCES = (1, 1)  # bits of the codes of the distances 1 and 2
+DISTANCES_1_AND_3 = (1, 0, 1)
 
 
 class Code:
@@ -25,10 +26,10 @@ class Code:
         self.lengths = found
         self.codes = _codes(found)
 
-    def header(self) -> tuple[int, int]:
+    def header(self, distances: Sequence[int] = _DISTANCES) -> tuple[int, int]:
         """What opens the last block of a stream that is written in this code: the bits as a number, and how many."""
         code, bits = 0, 0
-        for value, size in [*_OPENING, *_written(self.lengths)]:
+        for value, size in [*_opening(distances), *_written([*self.lengths, *distances])]:
             code |= value << bits
             bits += size
         return code, bits
@@ -67,7 +68,7 @@ def _written(lengths: Sequence[int]) -> list[tuple[int, int]]:
     """Value and number of bits of each part of the list of code lengths."""
     made: list[tuple[int, int]] = []
     zeros = 0
-    for length in (*lengths, *_DISTANCES):
+    for length in lengths:
         if not length:
             zeros += 1
             continue
@@ -92,11 +93,14 @@ def _zeros(count: int) -> list[tuple[int, int]]:
 _SIZE_CODES = {
     symbol: (code, _SIZES.get(symbol, 0)) for symbol, code in enumerate(_codes([_SIZES.get(n, 0) for n in range(19)]))
 }
-_OPENING = [
-    (1, 1),  # the last block
-    (2, 2),  # with a code of its own
-    (SYMBOLS - 257, 5),
-    (len(_DISTANCES) - 1, 5),
-    (len(_ORDER) - 4, 4),
-    *((_SIZES.get(symbol, 0), 3) for symbol in _ORDER),
-]
+
+
+def _opening(distances: Sequence[int]) -> list[tuple[int, int]]:
+    return [
+        (1, 1),  # the last block
+        (2, 2),  # with a code of its own
+        (SYMBOLS - 257, 5),
+        (len(distances) - 1, 5),
+        (len(_ORDER) - 4, 4),
+        *((_SIZES.get(symbol, 0), 3) for symbol in _ORDER),
+    ]

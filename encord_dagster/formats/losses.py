@@ -1,4 +1,7 @@
-"""The one list of all losses: what a format cannot hold of a label row, counted, and where it is still to be found."""
+"""What formats cannot hold of a label row, counted, and where it is still to be found.
+
+What formats that are written at checkout cannot hold besides is in `format_losses`.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
@@ -6,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from encord_dagster.encord.model import LabelRow, ObjectInstance
+from encord_dagster.formats import format_losses
 from encord_dagster.formats.raster import needs_rle
 from encord_dagster.geometry import (
     LARGEST_MASK,
@@ -64,7 +68,7 @@ def losses(row: LabelRow, *, masks: bool = True) -> dict[str, int]:
 
 def reported(counts: Mapping[str, int]) -> list[Reported]:
     """The lines of a loss report, by code."""
-    known = {loss.code: loss.description for loss in LOSSES}
+    known = {loss.code: loss.description for loss in LOSSES} | format_losses.LOSSES
     return [
         Reported(code=code, count=counts[code], description=known.get(code, "Not known to this release."))
         for code in sorted(counts)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from encord_dagster.formats.forms import Rle
+
     Ints = NDArray[np.signedinteger[Any]]
 
 MOST_OBJECTS = 53  # one bit each in a float, whose exponent then tells the topmost
@@ -24,13 +26,34 @@ _OWNER = 6  # bits for the number of an object
 
 def spans_shown(objects: Sequence[ObjectInstance], width: int, height: int) -> Spans | None:
     """The instance mask; later objects lie on top. None where pixels are cheaper, or where a mask is damaged."""
+    return _topmost(_run_ends(objects, width, height), width, height) if len(objects) <= MOST_OBJECTS else None
+
+
+def spans_of_outlines(shapes: Sequence["tuple[Ring, ...] | Rle"], width: int, height: int) -> Spans | None:
+    """The same of shapes as COCO has them: lists of rings, and column-major runs."""
+    if len(shapes) > MOST_OBJECTS:
+        return None
+    rings: list[tuple[int, Ring]] = []
+    codes: list[tuple[int, bytes]] = []
+    for number, shape in enumerate(shapes):
+        if not isinstance(shape, tuple):
+            codes.append((number, shape.counts.encode("ascii")))
+        elif len(shape) == 1:
+            rings.append((number, shape[0]))
+        elif counts := filled(Polygon(tuple((ring,) for ring in shape)), width=width, height=height):
+            codes.append((number, counts))
+    ends = _of_shapes([*_filled_rings(rings, width, height), *codes], width, height)
+    return _topmost(ends, width, height)
+
+
+def _topmost(ends: "Ints | None", width: int, height: int) -> Spans | None:
+    """Which object lies on top, out of all run ends; None where there are too many of them."""
     import numpy as np
 
-    if len(objects) > MOST_OBJECTS:
-        return None
-    ends = _run_ends(objects, width, height)
     if ends is None or len(ends) >= most_spans(width * height):
         return None
+    if width * height << _OWNER < 2**31:
+        ends = ends.astype(np.int32)  # half the size is sorted in half the time
     ends.sort()
     place = ends >> _OWNER
     covering = np.bitwise_xor.accumulate(np.int64(1) << (ends & (1 << _OWNER) - 1).astype(np.int64))
@@ -63,8 +86,7 @@ def _run_ends(objects: Sequence[ObjectInstance], width: int, height: int) -> "In
     if some is None or more is None:
         return None
     ends: Ints = np.concatenate((some, more))
-    small = width * height << _OWNER < 2**31
-    return ends.astype(np.int32) if small else ends  # half the size is sorted in half the time
+    return ends
 
 
 def _of_masks(masks: Sequence[tuple[int, Sequence[int]]], pixels: int) -> "Ints | None":

@@ -64,6 +64,23 @@ def write_rgb(pixels: "NDArray[np.uint8]") -> bytes:
     return _file(width, height, 8, RGB, b"", _deflated(pixels, 8, zlib.Z_DEFAULT_STRATEGY))
 
 
+def write_colours(pixels: "Shown", colours: Sequence[int]) -> bytes:
+    """8-bit colour PNG; a pixel p is written as colours[p] = red + 256 green + 65536 blue."""
+    if not isinstance(pixels, Spans):
+        spans = spans_of(pixels)
+        if spans is None:
+            return _dense_colours(pixels, colours)
+        pixels = spans
+    return _file(pixels.width, pixels.height, 8, RGB, b"", zlib_stream(pixels, 24, colours))
+
+
+def _dense_colours(pixels: "Pixels", colours: Sequence[int]) -> bytes:
+    import numpy as np
+
+    table = np.array(colours, dtype="<u4").view(np.uint8).reshape(-1, 4)[:, :3]
+    return write_rgb(np.ascontiguousarray(table[pixels]))
+
+
 def read(data: bytes) -> Picture:
     """A grey or palette picture that this module wrote.
 

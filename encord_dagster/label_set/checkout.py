@@ -1,46 +1,63 @@
 """A version as plain files in a folder: COCO, masks, tables, the loss report."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from encord_dagster.errors import UsageError
-from encord_dagster.formats import croissant, losses, masks, provenance, tables
+from encord_dagster.formats import catalogue, croissant, losses, masks, provenance, tables
+from encord_dagster.formats.catalogue import PUBLISHED
 from encord_dagster.formats.png import size_of
+from encord_dagster.formats.selection import Selection
 from encord_dagster.label_set import document, objects, shards, tree
 from encord_dagster.label_set.cache import Cache, link_or_copy
 from encord_dagster.label_set.images import Described, described
 from encord_dagster.label_set.staging import staged
+from encord_dagster.label_set.writing import write_chosen
 
 if TYPE_CHECKING:
     from encord_dagster.label_set.read import Version
 
-FORMATS = ("coco", "masks", "tables")
 TABLES = (*tables.SCHEMAS, "row_events", "findings")
 
 Progress = Callable[[str], None]
 
 
 def checkout(
-    version: "Version", folder: Path, *, formats: Sequence[str], cache: Cache | None, link: bool, progress: Progress
+    version: "Version",
+    folder: Path,
+    *,
+    formats: Sequence[str],
+    selection: Selection,
+    cache: Cache | None,
+    link: bool,
+    progress: Progress,
 ) -> list[Path]:
-    """Write the files of a version; a folder that does not exist yet appears with all of them, or not at all."""
-    if unknown := set(formats) - set(FORMATS):
-        raise UsageError(f"no format {', '.join(sorted(unknown))}; there are {', '.join(FORMATS)}")
+    """Write the files of a version; a folder that does not exist yet appears with all of them, or not at all.
+
+    COCO, masks and tables are copied as they are published, unless something is left out or called otherwise. Then
+    there is no `croissant.json` either, which has the digests of those that are published.
+    """
+    catalogue.checked(formats)
+    copied = [name for name in PUBLISHED if name in formats and not selection.changes_files]
+    written = list(dict.fromkeys(name for name in formats if name not in copied))
     with staged(folder.resolve()) as staging:
         files = _Files(staging, cache, link=link)
-        files.write(losses.FILE, losses.report(version.root.losses))
-        for name in (croissant.FILE, provenance.FILE):
+        lost: Mapping[str, int] = {}
+        if written or selection != Selection():
+            lost = write_chosen(version, written, selection, files, progress)
+        files.write(losses.FILE, losses.report(losses.total([version.root.losses, lost])))
+        for name in (provenance.FILE,) if selection.changes_files else (croissant.FILE, provenance.FILE):
             if ref := version.root.files.get(name):  # versions of older releases have none
                 files.write(name, objects.read(version.lake, ref))
-        if "coco" in formats:
+        if "coco" in copied:
             progress(f"version {version.number}: {document.INSTANCES}")
             files.coco(version)
-        for name in TABLES if "tables" in formats else ():
+        for name in TABLES if "tables" in copied else ():
             progress(f"version {version.number}: table {name}")
             files.write(f"tables/{name}.parquet", tables.to_parquet(version.table(name)))
-        if "masks" in formats:
+        if "masks" in copied:
             _write_masks(version, files, progress)
     return [folder / name for name in files.written]
 
@@ -51,6 +68,7 @@ class _Files:
     def __init__(self, folder: Path, cache: Cache | None, *, link: bool) -> None:
         self.folder, self.cache, self.link = folder, cache, link
         self.written: dict[str, None] = {}
+        self._folders: set[Path] = set()  # that are there
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file; one of that name is replaced, never written into: it may be the cache's."""
@@ -59,6 +77,21 @@ class _Files:
             link_or_copy(self.cache.add(data), path, link=self.link)
         else:
             path.write_bytes(data)
+
+    def add(self, name: str, data: bytes | Iterator[bytes]) -> None:
+        """Write a file of a format, which names each once."""
+        if name in self.written:
+            raise UsageError(f"two images would have the file {name}; choose a file_name that tells them apart")
+        path = self.folder / name
+        if path.parent not in self._folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(path.parent)
+        self.written[name] = None
+        with path.open("xb") as file:
+            if isinstance(data, bytes):
+                file.write(data)
+            else:
+                file.writelines(data)
 
     def coco(self, version: "Version") -> None:
         """Write the COCO file, piece by piece."""

@@ -14,12 +14,14 @@ from encord_dagster.encord.model import RowEvent
 from encord_dagster.errors import UsageError
 from encord_dagster.findings import Finding
 from encord_dagster.formats import tables
+from encord_dagster.formats.catalogue import PUBLISHED
 from encord_dagster.formats.fragment import Category
+from encord_dagster.formats.selection import Selection
 from encord_dagster.label_set import document, events, history, objects, shards, sources
 from encord_dagster.label_set import which as which_version
 from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.cache import Cache, Through
-from encord_dagster.label_set.checkout import FORMATS, Progress, checkout
+from encord_dagster.label_set.checkout import Progress, checkout
 from encord_dagster.label_set.manifest import Bucket, BucketRow, ExportEntry, LogRecord, Root
 from encord_dagster.label_set.pixels import Kind, Pixels
 from encord_dagster.label_set.seen import remembered_head
@@ -247,16 +249,27 @@ class Version:
         self,
         folder: Path,
         *,
-        formats: Sequence[str] = FORMATS,
+        formats: Sequence[str] = PUBLISHED,
+        selection: Selection | None = None,
         cache: Path | None = None,
         link: bool = True,
         progress: Progress = lambda line: None,
     ) -> list[Path]:
         """Write the version's plain files into a folder that is empty or absent, and return their paths.
 
+        `formats` are those of `formats.catalogue`; `selection` says what of the version they hold.
+
         What a cache folder holds is not fetched again, and its files are linked into the checkout, read-only; with
         `link=False`, and on another file system, they are copied.
         """
         kept = Cache(cache) if cache else None
         version = Version(self.label_set, self.record, lake=Through(self.lake, kept)) if kept else self
-        return checkout(version, folder, formats=formats, cache=kept, link=link, progress=progress)
+        return checkout(
+            version,
+            folder,
+            formats=formats,
+            selection=selection or Selection(),
+            cache=kept,
+            link=link,
+            progress=progress,
+        )

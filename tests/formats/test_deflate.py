@@ -1,5 +1,7 @@
 """Label pictures compressed out of their spans, read back with zlib and compared byte by byte."""
 
+import io
+import random
 import zlib
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from encord_dagster.encord.model import Frame, ObjectInstance
 from encord_dagster.formats import deflate, huffman, masks, painting, png, spans
@@ -45,6 +48,40 @@ def rows_of(pixels: Pixels, depth: int) -> bytes:
     """The bytes that a PNG compresses."""
     body = pixels.astype(">u2" if depth == 16 else np.uint8).view(np.uint8).reshape(len(pixels), -1)
     return np.concatenate((np.zeros((len(pixels), 1), np.uint8), body), axis=1).tobytes()
+
+
+@pytest.mark.parametrize("highest", [1, 12, 300, 20_000])
+def test_what_zlib_inflates_are_rows_of_colours(highest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three bytes a pixel, whose runs are matches of the pixel before."""
+    monkeypatch.setattr(spans, "most_spans", lambda pixels: pixels + 1)
+    colours = [0, *random.Random(5).sample(range(1, 2**24), highest)]
+    table = np.array(colours, dtype="<u4").view(np.uint8).reshape(-1, 4)[:, :3]
+
+    @_SETTINGS
+    @given(pictures(highest=highest))
+    def holds(pixels: Pixels) -> None:
+        found = spans_of(pixels)
+        assert found is not None
+        body = table[pixels].reshape(len(pixels), -1)
+        rows = np.concatenate((np.zeros((len(pixels), 1), np.uint8), body), axis=1)
+        assert zlib.decompress(deflate.zlib_stream(found, 24, colours)) == rows.tobytes()
+
+    holds()
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_picture_of_colours_is_read_by_pillow(dense: bool) -> None:
+    """Out of spans, or out of pixels where these are too many."""
+    rng = np.random.default_rng(1)
+    pixels = np.zeros((64, 96), dtype=np.uint16)
+    pixels[10:40, 20:50] = rng.integers(0, 4, (30, 30)) if dense else 3
+    colours = [0, 1, 70_000, 2**24 - 1]
+
+    with Image.open(io.BytesIO(png.write_colours(pixels, colours))) as picture:
+        assert picture.mode == "RGB"
+        found = np.array(picture).astype(np.int64) @ (1, 256, 65536)
+
+    assert np.array_equal(found, np.array(colours)[pixels])
 
 
 @pytest.mark.parametrize(("depth", "highest"), [(8, 1), (8, 255), (16, 12), (16, 65535)])

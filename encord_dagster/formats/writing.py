@@ -1,0 +1,118 @@
+"""What every format that is written at checkout gets and gives: images in, files out, some at a time."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import Protocol
+
+import msgspec
+
+from encord_dagster.formats import coco
+from encord_dagster.formats.fragment import Category
+from encord_dagster.formats.labelled import Labelled
+from encord_dagster.formats.selection import Selection
+
+File = tuple[str, bytes | Iterator[bytes]]  # path in the checkout, and what it holds, once and in one order
+IN_MEMORY = 4 * 2**20  # bytes of a list that grows, beyond which it waits on the disk
+_STEP = 2**20  # bytes read at a time
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """What a format is to write, and where it counts what it cannot hold, by the names of `format_losses`."""
+
+    categories: tuple[Category, ...]  # by id
+    selection: Selection
+    lost: Counter[str]
+    held: ExitStack  # closes what waits on the disk
+
+    def waiting(self) -> "tempfile.SpooledTemporaryFile[bytes]":
+        """A place for what is written later: in memory, and on the disk where it is much."""
+        return self.held.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))
+
+    def places(self) -> dict[int, int]:
+        """The place of each category among all, from 0."""
+        return {one.id: place for place, one in enumerate(self.categories)}
+
+    def names(self, path: str) -> dict[str, str]:
+        """The file of each split, or the one that all share under the split ""."""
+        if not self.selection.coco_per_split:
+            return {"": path}
+        stem, dot, kind = path.rpartition(".")
+        return {split: f"{stem}_{split}{dot}{kind}" for split in self.selection.splits}
+
+
+class Format(Protocol):
+    """Writes one format. Images come with all annotations on them; those of one label row come together."""
+
+    def write(self, images: Sequence[Labelled]) -> Iterator[File]:
+        """Take some images, and give the files that are finished with them."""
+        ...
+
+    def end(self) -> Iterator[File]:
+        """The files that needed all images."""
+        ...
+
+
+class Growing:
+    """Long lists of one JSON document that grow side by side, such as images and annotations."""
+
+    def __init__(self, chosen: Chosen, *names: str) -> None:
+        self._lists = {name: chosen.waiting() for name in names}
+
+    def add(self, name: str, records: Sequence[object]) -> None:
+        """Add records to a list."""
+        if records:
+            lines = msgspec.json.encode(records)[1:-1]
+            held = self._lists[name]
+            held.write(coco.BETWEEN + lines if held.tell() else lines)
+
+    def document(self, head: dict[str, object]) -> Iterator[bytes]:
+        """The document: what `head` has, then the lists."""
+        before = msgspec.json.encode(head)[:-1] + (b"," if head else b"")
+        for name, held in self._lists.items():
+            yield before + b'"' + name.encode("ascii") + b'":['
+            held.seek(0)
+            yield from iter(lambda held=held: held.read(_STEP), b"")  # type: ignore[misc]  # bound now
+            before = b"],\n"
+        yield b"]}\n"
+
+
+class GrowingText:
+    """A text file that grows line by line."""
+
+    def __init__(self, chosen: Chosen) -> None:
+        self._held = chosen.waiting()
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Add lines, without their ends."""
+        self._held.write("".join(f"{line}\n" for line in lines).encode())
+
+    def pieces(self) -> Iterator[bytes]:
+        """What it holds."""
+        self._held.seek(0)
+        yield from iter(lambda: self._held.read(_STEP), b"")
+
+
+class CocoFiles:
+    """COCO files of images and annotations: one, or one for each split."""
+
+    def __init__(self, path: str, chosen: Chosen, categories: Sequence[object]) -> None:
+        self._names = chosen.names(path)
+        self._files = {split: Growing(chosen, "images", "annotations") for split in self._names}
+        self._head: dict[str, object] = {
+            "info": {"description": "Encord labels, converted by encord_dagster"},
+            "licenses": [],
+            "categories": list(categories),
+        }
+
+    def add(self, one: Labelled, image: object, annotations: Sequence[object]) -> None:
+        """Add an image with its records to the file of its split."""
+        file = self._files["" if "" in self._files else one.split]
+        file.add("images", [image])
+        file.add("annotations", annotations)
+
+    def end(self) -> Iterator[File]:
+        """The files, finished."""
+        for split, file in self._files.items():
+            yield self._names[split], file.document(self._head)

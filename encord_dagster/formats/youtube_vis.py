@@ -1,0 +1,98 @@
+"""YouTube-VIS: COCO for videos. An annotation is a track: its mask and box at each labelled frame, or null.
+
+Masks are runs that are not compressed, as in YouTube-VIS itself: not all readers take others. A track is an object of a
+label row. Videos are videos, series, stacks and groups of images; single images are none.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from encord_dagster import identity, rle
+from encord_dagster.formats.coco import Annotation, Image
+from encord_dagster.formats.forms import Rle
+from encord_dagster.formats.labelled import Labelled, sequences
+from encord_dagster.formats.repaint import counts_of, has_pixels
+from encord_dagster.formats.writing import Chosen, File, Growing
+
+FILE = "annotations/youtube_vis.json"
+
+
+class YoutubeVis:
+    """Writes annotations/youtube_vis.json, or one file for each split."""
+
+    def __init__(self, chosen: Chosen) -> None:
+        self._names = chosen.names(FILE)
+        self._files = {split: Growing(chosen, "videos", "annotations") for split in self._names}
+        self._categories = [{"id": one.id, "name": one.name, "supercategory": one.shape} for one in chosen.categories]
+        self._lost = chosen.lost
+        self._count = 0  # of annotations: TrackEval makes an array as long as their highest id
+
+    def write(self, images: Sequence[Labelled]) -> Iterator[File]:
+        """Nothing is finished before the end."""
+        for one in images:
+            if one.sequence is None:
+                self._lost["youtube_vis:no_sequence"] += len(one.annotations)
+        for name, frames in sequences(images).items():
+            for split in dict.fromkeys(one.split for one in frames) if "" not in self._files else ("",):
+                self._add(name, split, [one for one in frames if split in ("", one.split)])
+        yield from ()
+
+    def _add(self, name: str, split: str, frames: Sequence[Labelled]) -> None:
+        first = frames[0].image
+        fitting = [one for one in frames if (one.image.width, one.image.height) == (first.width, first.height)]
+        held = sum(len(one.annotations) for one in fitting)
+        self._lost["youtube_vis:frame_sizes"] += sum(len(one.annotations) for one in frames) - held
+        video = identity.number("video", name)
+        about = {
+            "id": video,
+            "width": first.width,
+            "height": first.height,
+            "length": len(fitting),
+            "file_names": [one.image.file_name for one in fitting],
+            "frames": [one.image.encord.frame for one in fitting],
+        }
+        self._files[split].add("videos", [about])
+        self._files[split].add("annotations", self._tracks(video, fitting))
+
+    def _tracks(self, video: int, frames: Sequence[Labelled]) -> list[object]:
+        """The tracks of a video; one that changes its class is one for each."""
+        found: dict[tuple[int, int], dict[int, Annotation]] = {}
+        for place, one in enumerate(frames):
+            for item in one.annotations:
+                if not has_pixels(item, width=one.image.width, height=one.image.height):
+                    self._lost["youtube_vis:no_area"] += 1
+                    continue
+                self._lost["youtube_vis:outline_as_mask"] += not isinstance(item.segmentation, Rle)
+                found.setdefault((item.attributes.track_id, item.category_id), {})[place] = item
+        made: list[object] = []
+        for (track, category), at in found.items():
+            items = [at.get(place) for place in range(len(frames))]
+            self._count += 1
+            about = {"id": self._count, "track_id": track, "video_id": video, "category_id": category, "iscrowd": 0}
+            first = frames[0].image
+            made.append(
+                about
+                | {
+                    "width": first.width,
+                    "height": first.height,
+                    "segmentations": [item and _mask(item, first) for item in items],
+                    "bboxes": [item and item.bbox for item in items],
+                    "areas": [item and item.area for item in items],
+                }
+            )
+        return made
+
+    def end(self) -> Iterator[File]:
+        """The files."""
+        head: dict[str, object] = {
+            "info": {"description": "Encord labels, converted by encord_dagster"},
+            "licenses": [],
+            "categories": self._categories,
+        }
+        for split, file in self._files.items():
+            yield self._names[split], file.document(head)
+
+
+def _mask(item: Annotation, image: Image) -> dict[str, object]:
+    """The column-major runs of an annotation, which are its pixels."""
+    runs = rle.decode(counts_of(item, width=image.width, height=image.height))
+    return {"size": (image.height, image.width), "counts": runs}

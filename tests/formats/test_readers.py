@@ -1,0 +1,369 @@
+"""The formats as those who train with them read them: `make readers`, `make readers-torch`; environments of their own.
+
+What a reader found goes back as JSON and is compared here with the COCO file of the same checkout.
+"""
+
+import json
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from encord_dagster.formats.catalogue import FORMATS
+from encord_dagster.formats.yolo import image_path
+from tests import factories
+from tests.lakes import Desk, project_export
+from tests.published import Json
+from tests.test_checkout import every_shape
+from tests.written import checked_out, document, drawn, losses, masks_of, overlap
+
+MADE = Path(__file__).parents[2] / ".make"
+KINDS = ("yolo_detect", "yolo_segment", "yolo_pose", "yolo_obb")
+pytestmark = pytest.mark.slow
+
+ULTRALYTICS = """
+import json, os, sys
+from pathlib import Path
+os.environ |= {"YOLO_OFFLINE": "true", "YOLO_CONFIG_DIR": sys.argv[1], "YOLO_VERBOSE": "false"}
+from ultralytics.data.dataset import YOLODataset
+from ultralytics.data.utils import check_det_dataset
+found = {}
+for task in ("detect", "segment", "pose", "obb"):
+    about = check_det_dataset(str(Path(sys.argv[1], f"yolo_{task}", "data.yaml")), autodownload=False)
+    labels = found[f"yolo_{task}"] = {"names": list(about["names"].values())}
+    for split in ("train", "val"):
+        for one in YOLODataset(img_path=about[split], data=about, task=task, augment=False, imgsz=64).labels:
+            joints = one["keypoints"]
+            labels[Path(one["im_file"]).name] = {
+                "classes": one["cls"].ravel().astype(int).tolist(),
+                "boxes": one["bboxes"].tolist(),
+                "outlines": [part.tolist() for part in one["segments"]],
+                "joints": [] if joints is None else joints.tolist(),
+            }
+Path(sys.argv[2]).write_text(json.dumps(found))
+"""
+TORCHVISION = """
+import json, sys
+from pathlib import Path
+from torchvision.datasets import CocoDetection
+folder = Path(sys.argv[1])
+dataset = CocoDetection(str(folder / "media"), str(folder / "annotations" / "instances.json"))
+found = [{"size": image.size, "annotations": given} for image, given in dataset]
+Path(sys.argv[2]).write_text(json.dumps(found))
+"""
+SUPERVISION = """
+import json, sys, warnings
+from pathlib import Path
+warnings.simplefilter("ignore")
+import supervision as sv
+folder = Path(sys.argv[1])
+more = {"yolo_detect": {}, "yolo_segment": {"force_masks": True}, "yolo_obb": {"is_obb": True}}
+sets = {
+    name: sv.DetectionDataset.from_yolo(
+        images_directory_path=str(folder / name / "images"),
+        annotations_directory_path=str(folder / name / "labels"),
+        data_yaml_path=str(folder / name / "data.yaml"),
+        **given,
+    )
+    for name, given in more.items()
+}
+sets["coco"] = sv.DetectionDataset.from_coco(
+    str(folder / "media"), str(folder / "annotations" / "instances.json"), force_masks=True
+)
+found = {
+    name: {
+        Path(path).name: {
+            "classes": one.class_id.tolist(),
+            "boxes": one.xyxy.tolist(),
+            "areas": [] if one.mask is None else one.mask.sum(axis=(1, 2)).tolist(),
+        }
+        for path, one in dataset.annotations.items()
+    }
+    for name, dataset in sets.items()
+}
+Path(sys.argv[2]).write_text(json.dumps(found | {"names": sets["yolo_detect"].classes}))
+"""
+DATASETS = """
+import json, os, sys
+from pathlib import Path
+os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HOME": sys.argv[2] + ".home"}
+from datasets import load_dataset
+found = {}
+for path in sorted(Path(sys.argv[1], "tables").glob("*.parquet")):
+    loaded = load_dataset("parquet", data_files=str(path), split="train")
+    found[path.stem] = {"rows": len(loaded), "columns": loaded.column_names}
+Path(sys.argv[2]).write_text(json.dumps(found))
+"""
+MOTMETRICS = """
+import json, sys
+from pathlib import Path
+import motmetrics
+found = {}
+for path in sorted(Path(sys.argv[1], "mot").glob("*/*/gt/gt.txt")):
+    truth = motmetrics.io.loadtxt(str(path), fmt="mot16", min_confidence=1)
+    judged = motmetrics.utils.compare_to_groundtruth(truth, truth, "iou", distth=0.5)
+    wanted = ["num_frames", "num_unique_objects", "num_objects", "mota", "idf1"]
+    (scores,) = motmetrics.metrics.create().compute(judged, metrics=wanted).to_dict("records")
+    found["/".join(path.parts[-4:-2])] = scores
+Path(sys.argv[2]).write_text(json.dumps(found))
+"""
+TRACKEVAL = """
+import contextlib, io, json, sys
+from pathlib import Path
+import numpy, trackeval
+folder, ours = Path(sys.argv[1], "mot"), Path(sys.argv[2] + ".tracks")
+for path in (folder / "train").glob("*/gt/gt.txt"):
+    copy = ours / "ours" / "data" / f"{path.parent.parent.name}.txt"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    lines = (",".join([*line.split(",")[:6], "1,-1,-1,-1"]) for line in path.read_text().split())
+    copy.write_text("\\n".join(lines))
+config = trackeval.datasets.MotChallenge2DBox.get_default_dataset_config() | {
+    "GT_FOLDER": str(folder / "train"), "TRACKERS_FOLDER": str(ours), "TRACKERS_TO_EVAL": ["ours"],
+    "SKIP_SPLIT_FOL": True, "SEQMAP_FILE": str(folder / "seqmaps" / "train.txt"), "DO_PREPROC": False,
+    "PRINT_CONFIG": False,
+}
+quiet = {"PRINT_RESULTS": False, "PRINT_CONFIG": False, "OUTPUT_SUMMARY": False, "OUTPUT_DETAILED": False}
+quiet |= {"PLOT_CURVES": False, "TIME_PROGRESS": False, "BREAK_ON_ERROR": True}
+with contextlib.redirect_stdout(io.StringIO()):
+    judge = trackeval.Evaluator(trackeval.Evaluator.get_default_eval_config() | quiet)
+    dataset = trackeval.datasets.MotChallenge2DBox(config)
+    results, _ = judge.evaluate([dataset], [trackeval.metrics.HOTA(), trackeval.metrics.CLEAR()])
+every = results["MotChallenge2DBox"]["ours"]["COMBINED_SEQ"]["pedestrian"]
+found = {"hota": float(numpy.mean(every["HOTA"]["HOTA"])), "mota": float(every["CLEAR"]["MOTA"])}
+Path(sys.argv[2]).write_text(json.dumps(found | {"boxes": int(every["Count"]["GT_Dets"])}))
+"""
+
+VIDEOS = """
+import contextlib, io, json, sys
+from pathlib import Path
+import numpy, trackeval
+from pycocotools import mask
+given = json.loads(Path(sys.argv[1], "annotations", "youtube_vis.json").read_text())
+place = Path(sys.argv[2] + ".videos")
+(place / "truth" / "youtube_vis_all").mkdir(parents=True)
+(place / "truth" / "youtube_vis_all" / "truth.json").write_text(json.dumps(given))
+def packed(shape):
+    code = mask.frPyObjects(shape, *shape["size"]) if shape else None
+    return code and {"size": code["size"], "counts": code["counts"].decode()}
+ours = [
+    {
+        "video_id": one["video_id"], "category_id": one["category_id"], "score": 1.0,
+        "segmentations": list(map(packed, one["segmentations"])),
+    }
+    for one in given["annotations"]
+]
+data = place / "found" / "youtube_vis_all" / "ours" / "data"
+data.mkdir(parents=True)
+(data / "ours.json").write_text(json.dumps(ours))
+config = trackeval.datasets.YouTubeVIS.get_default_dataset_config() | {
+    "GT_FOLDER": f"{place}/truth/", "TRACKERS_FOLDER": f"{place}/found/", "SPLIT_TO_EVAL": "all", "PRINT_CONFIG": False,
+}
+quiet = {"PRINT_RESULTS": False, "PRINT_CONFIG": False, "OUTPUT_SUMMARY": False, "OUTPUT_DETAILED": False}
+quiet |= {"PLOT_CURVES": False, "TIME_PROGRESS": False, "BREAK_ON_ERROR": True}
+with contextlib.redirect_stdout(io.StringIO()):
+    judge = trackeval.Evaluator(trackeval.Evaluator.get_default_eval_config() | quiet)
+    whole = {"USE_AREA_RANGES": False, "USE_TIME_RANGES": False}
+    metrics = [trackeval.metrics.TrackMAP(whole), trackeval.metrics.HOTA()]
+    results, _ = judge.evaluate([trackeval.datasets.YouTubeVIS(config)], metrics)
+every = results["YouTubeVIS"]["ours"]["COMBINED_SEQ"]["cls_comb_det_av"]
+found = {"hota": float(numpy.mean(every["HOTA"]["HOTA"])), "ap": float(numpy.mean(every["TrackMAP"]["AP_all"]))}
+Path(sys.argv[2]).write_text(json.dumps(found | {"masks": int(every["Count"]["GT_Dets"])}))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout of all data types and shapes in every format, with black images where readers look for them."""
+    desk = Desk()
+    desk.bring("one.json", project_export(12))
+    desk.bring("shapes.json", factories.encode([factories.image_row(*every_shape())]))
+    out = tmp_path_factory.mktemp("readers") / "out"
+    splits = {"train": 0.7, "val": 0.3}
+    checked_out(out, desk, *FORMATS, splits=splits, file_name="{data_hash}_{frame:04}.png")
+    for image in document(out)["images"]:
+        black = Image.new("RGB", (image["width"], image["height"]))
+        for path in (
+            out / "media" / image["file_name"],
+            *(out / kind / image_path(image["file_name"]) for kind in KINDS),
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            black.save(path)
+    return out
+
+
+def read(environment: str, program: str, folder: Path) -> Any:
+    """What a program of another environment found in a checkout."""
+    interpreter = MADE / environment / "bin" / "python"
+    if not interpreter.exists():
+        pytest.skip(f"these readers have an environment of their own, which is not there: make {environment}")
+    answer = folder.parent / "answer.json"
+    answer.unlink(missing_ok=True)
+    command: list[str | Path] = [interpreter, "-c", program, folder, answer]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | {"MPLBACKEND": "agg"})
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(answer.read_bytes())
+
+
+def objects(folder: Path) -> Iterator[tuple[Json, list[Json]]]:
+    """The images of the COCO file, each with its annotations."""
+    coco = document(folder)
+    for image in coco["images"]:
+        yield image, [one for one in coco["annotations"] if one["image_id"] == image["id"]]
+
+
+def has_area(one: Json) -> bool:
+    """Whether an annotation is none of points, lines and skeletons."""
+    return "polyline" not in one and "keypoints" not in one
+
+
+def has_box(one: Json) -> bool:
+    """Whether YOLO can hold the box of an annotation."""
+    return "polyline" not in one and one["bbox"][2] > 0 and one["bbox"][3] > 0
+
+
+def indices(folder: Path) -> dict[int, int]:
+    """The class index of each category."""
+    return {one["id"]: place for place, one in enumerate(document(folder)["categories"])}
+
+
+def corners(one: Json, image: Json) -> list[float]:
+    """Left, top, right, bottom of a box, cut off at the frame."""
+    x, y, width, height = one["bbox"]
+    return [max(x, 0), max(y, 0), min(x + width, image["width"]), min(y + height, image["height"])]
+
+
+def test_ultralytics_reads_every_label(folder: Path) -> None:
+    """No image is refused; classes, boxes, masks to the pixel, joints and corners are those of the COCO file."""
+    found = read("readers-torch", ULTRALYTICS, folder)
+    places, masks, seen = indices(folder), masks_of(document(folder)), Counter[str]()
+    names = [one["name"] for one in document(folder)["categories"]]
+    assert all(found[kind]["names"] == names for kind in KINDS)
+
+    for image, annotations in objects(folder):
+        scale = np.array([image["width"], image["height"]])
+        held = {kind: found[kind][image["file_name"]] for kind in KINDS}
+        expected = {
+            "yolo_detect": [one for one in annotations if has_box(one)],
+            "yolo_segment": [one for one in annotations if has_area(one)],
+            "yolo_pose": [one for one in annotations if "keypoints" in one and has_box(one)],
+            "yolo_obb": [one for one in annotations if has_box(one)],
+        }
+        for kind, ones in expected.items():
+            assert held[kind]["classes"] == [places[one["category_id"]] for one in ones]
+            seen[kind] += len(ones)
+        for one, (x, y, width, height) in zip(expected["yolo_detect"], held["yolo_detect"]["boxes"], strict=True):
+            box = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2]) * [*scale, *scale]
+            assert box == pytest.approx(corners(one, image), abs=0.01)
+        for one, outline in zip(expected["yolo_segment"], held["yolo_segment"]["outlines"], strict=True):
+            polygon = (np.array(outline) * scale).reshape(-1).tolist()
+            again = drawn(polygon, width=image["width"], height=image["height"])
+            is_pixels = isinstance(one["segmentation"], dict) or len(one["segmentation"]) > 1
+            assert overlap(again, masks[one["id"]]) >= (1.0 if is_pixels else 0.995)
+        for one, joints in zip(expected["yolo_pose"], held["yolo_pose"]["joints"], strict=True):
+            given = np.array(one["keypoints"]).reshape(-1, 3)
+            assert np.array(joints)[: len(given)] * [*scale, 1] == pytest.approx(given, abs=0.01)
+            assert not np.array(joints)[len(given) :].any()
+        for one, ring in zip(expected["yolo_obb"], held["yolo_obb"]["outlines"], strict=True):
+            if one["attributes"].get("rotation") and len(one["segmentation"][0]) == 8:
+                assert (np.array(ring) * scale).reshape(-1) == pytest.approx(one["segmentation"][0], abs=0.01)
+                seen["turned"] += 1
+
+    assert min(seen.values()) > 20
+    total = len(document(folder)["annotations"])
+    lost = losses(folder)
+    assert (
+        total == seen["yolo_detect"] + lost["yolo_detect:no_box"] == seen["yolo_segment"] + lost["yolo_segment:no_area"]
+    )
+
+
+def test_torchvision_reads_the_coco_file(folder: Path) -> None:
+    """CocoDetection gives each image with its annotations, as they are."""
+    found = read("readers-torch", TORCHVISION, folder)
+
+    expected = sorted(objects(folder), key=lambda one: one[0]["id"])
+    assert len(found) == len(expected)
+    for one, (image, annotations) in zip(found, expected, strict=True):
+        assert one == {"size": [image["width"], image["height"]], "annotations": annotations}
+
+
+def test_supervision_reads_yolo_and_coco(folder: Path) -> None:
+    """Boxes within a hundredth of a pixel; masks as OpenCV paints them, which takes their border too."""
+    found = read("readers", SUPERVISION, folder)
+    places, masks = indices(folder), masks_of(document(folder))
+    assert found["names"] == [one["name"] for one in document(folder)["categories"]]
+    ours = theirs = 0
+
+    for image, annotations in objects(folder):
+        boxes = [one for one in annotations if has_box(one)]
+        shapes = [one for one in annotations if has_area(one)]
+        for kind, ones in (("yolo_detect", boxes), ("yolo_obb", boxes), ("yolo_segment", shapes)):
+            held = found[kind][image["file_name"]]
+            assert held["classes"] == [places[one["category_id"]] for one in ones]
+        for one, box in zip(boxes, found["yolo_detect"][image["file_name"]]["boxes"], strict=True):
+            assert box == pytest.approx(corners(one, image), abs=0.01)
+        ours += sum(int(masks[one["id"]].sum()) for one in shapes)
+        theirs += sum(found["yolo_segment"][image["file_name"]]["areas"])
+        coco = found["coco"][image["file_name"]]
+        assert len(coco["classes"]) == len(annotations)
+        for one, box in zip(annotations, coco["boxes"], strict=True):
+            x, y, width, height = one["bbox"]
+            assert box == pytest.approx([x, y, x + width, y + height], abs=0.01)
+
+    assert theirs == pytest.approx(ours, rel=0.03)
+
+
+def test_datasets_loads_every_table(folder: Path) -> None:
+    """Hugging Face's Parquet loader has their rows and columns."""
+    found = read("readers", DATASETS, folder)
+
+    tables = {path.stem: pq.read_table(path) for path in (folder / "tables").glob("*.parquet")}
+    expected: Json = {name: {"rows": len(one), "columns": one.column_names} for name, one in tables.items()}
+    assert found == expected
+    assert found["annotations"]["rows"] == len(document(folder)["annotations"])
+
+
+def test_motmetrics_reads_every_sequence(folder: Path) -> None:
+    """Compared with itself each has MOTA and IDF1 of 1; objects, frames and tracks are those of the COCO file."""
+    found = read("readers", MOTMETRICS, folder)
+
+    assert all((one["mota"], one["idf1"]) == (1.0, 1.0) for one in found.values())
+    lost = losses(folder)
+    held = len(document(folder)["annotations"]) - lost["mot:no_box"] - lost["mot:no_sequence"]
+    assert sum(one["num_objects"] for one in found.values()) == held
+    for place, one in found.items():
+        name = place.rpartition("/")[2]
+        tracks: dict[int, set[int]] = {}
+        for image, annotations in objects(folder):
+            origin = image["encord"]
+            for item in annotations:
+                if name in (origin["data_hash"], origin["label_hash"]) and has_box(item):
+                    tracks.setdefault(item["attributes"]["track_id"], set()).add(origin["frame"])
+        assert len(tracks) >= one["num_unique_objects"]
+        assert one["num_frames"] <= len(set().union(*tracks.values()))
+
+
+def test_trackeval_scores_perfect_tracks(folder: Path) -> None:
+    """HOTA and MOTA are 1 for the truth itself."""
+    found = read("readers", TRACKEVAL, folder)
+
+    assert found["hota"] == found["mota"] == 1
+    assert found["boxes"] == sum(
+        len(path.read_text().splitlines()) for path in (folder / "mot" / "train").glob("*/gt/gt.txt")
+    )
+
+
+def test_trackeval_scores_perfect_masks_of_videos(folder: Path) -> None:
+    """HOTA and average precision are 1 for the truth itself; every mask of every track is there."""
+    found = read("readers", VIDEOS, folder)
+
+    vis = document(folder, "youtube_vis")["annotations"]
+    masks = sum(shape is not None for one in vis for shape in one["segmentations"])
+    assert found == {"hota": 1.0, "ap": 1.0, "masks": masks}
+    assert masks > 50
