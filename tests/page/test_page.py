@@ -110,7 +110,7 @@ def test_bars_of_sizes_count_every_object() -> None:
 
 
 def test_the_same_version_gives_the_same_bytes() -> None:
-    """From whatever lake it is read, and however often."""
+    """However often, and but for the times of delivery from whatever lake it is read."""
     first, again = (two_versions(Desk(), project_export(12), changed=2).label_set() for _ in range(2))
 
     assert page(first, 2, 1)[0] == page(first, 2, 1)[0]
