@@ -60,7 +60,7 @@ format: setup ## mend what ruff can mend
 bench: setup .make/oracle-0.1.211/.setup-done ## beside Encord's own exporter and the floors (SIZE=S or L, RUNS=..., PROFILES="boxes video")
 	$(BIN)/python -m benchmarks --size $(SIZE) --runs $(RUNS) $(PROFILES)
 
-browser: setup ## Dagster's pages in Chromium (apt: chromium); PICTURES=docs/pictures takes those of the docs anew
+browser: setup ## Dagster's pages and that of `report` in Chromium (apt: chromium); PICTURES=docs/pictures takes those of the docs anew
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { echo "Chromium not found: apt-get install chromium" >&2; exit 1; }
 	BROWSER_PICTURES=$(PICTURES) $(BIN)/pytest -q -n 0 tests/browser
 

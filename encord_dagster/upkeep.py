@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ def add_commands(add: Add) -> None:
     diff = add("diff", _diff, "What changed between two versions: rows, and objects by class.")
     diff.add_argument("before")
     diff.add_argument("after", nargs="?", default="latest")
+    report = add("report", _report, "Write one HTML page about a version: classes, sizes, answers, findings, samples.")
+    report.add_argument("version", nargs="?", default="latest")
+    report.add_argument("-o", "--output", type=Path, required=True, help="the file; opens offline, runs no script")
+    report.add_argument("--against", metavar="VERSION", help="also what changed since another version")
     why = add("why", _why, "What made a version: exports, the rows that each decided, configuration.")
     why.add_argument("version", nargs="?", default="latest")
     history = add("history", _history, "Where a label row comes from: every event of it, and the one that counts.")
@@ -63,6 +68,15 @@ def _diff(arguments: argparse.Namespace) -> object:
 
     found = diff(_label_set(arguments), arguments.before, arguments.after)
     return found if arguments.json else diff_text(found)
+
+
+def _report(arguments: argparse.Namespace) -> object:
+    from encord_dagster.page.write import page
+
+    text, found = page(_label_set(arguments), arguments.version, arguments.against)
+    arguments.output.write_text(text, "utf-8", newline="\n")
+    said = f"version {found.version}: {len(text):,} letters in {arguments.output}\n"
+    return found if arguments.json else said
 
 
 def _why(arguments: argparse.Namespace) -> object:

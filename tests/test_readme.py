@@ -23,9 +23,11 @@ def test_its_commands_run_in_the_order_given(tmp_path: Path, monkeypatch: pytest
     codes = {line: cli.main([*shlex.split(line)]) for line in lines}
 
     commands = [line.split()[0] for line in codes]
-    assert commands == ["sample", "validate", "convert", "ingest", "log", "show", "verify", "checkout", "checkout"]
+    written = ["checkout", "report", "checkout"]
+    assert commands == ["sample", "validate", "convert", "ingest", "log", "show", "verify", *written]
     assert {line.split()[0]: code for line, code in codes.items() if code} == {"ingest": 1}
     assert open_label_set("lake", "street").version().number == 2
+    assert (tmp_path / "street.html").exists()
     assert (tmp_path / "street" / "annotations" / "instances.json").exists()
     names = yaml.safe_load((tmp_path / "training" / "yolo_detect" / "data.yaml").read_text())["names"]
     assert names == {0: "vehicle", 1: "person"}

@@ -1,7 +1,7 @@
 """What the newest version changed beside the one before, at a glance: work follows the change and has a limit."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import get_args
 
@@ -9,18 +9,17 @@ import msgspec
 
 from encord_dagster.errors import UsageError
 from encord_dagster.formats.chart import ClassBar
-from encord_dagster.formats.thumbnail import Scene, Shape
-from encord_dagster.label_set.manifest import Bucket, Root
+from encord_dagster.formats.thumbnail import Scene
+from encord_dagster.label_set import scenes
+from encord_dagster.label_set.manifest import Root
 from encord_dagster.label_set.read import LabelSet, Version
-from encord_dagster.label_set.shards import OpenBucket
+from encord_dagster.label_set.scenes import Seen
 from encord_dagster.label_set.touched import Fate, Touched, fate_of, touched
 from encord_dagster.storage.protocol import ObjectStore
 
 PLACES = 64  # buckets that differ whose rows are counted
 SCENES = 3
-SHARD_BYTES = 8 * 2**20  # larger ones are not read for a picture
 SHARDS = 2  # read at most for pictures
-LARGEST = 2**26  # pixels of an image that is drawn
 
 
 class Beside(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,36 +33,21 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
     scenes: tuple[Scene, ...]  # some images that changed
 
 
-class _Size(msgspec.Struct, frozen=True):
-    id: int
-    width: int
-    height: int
-
-
-class _Drawn(Shape, frozen=True, gc=False, kw_only=True):
-    image_id: int
-
-
-_Records = Sequence[bytes | msgspec.Raw]
-_Busy = tuple[int, int, Scene]  # classes, objects
-_SIZE, _DRAWN = msgspec.json.Decoder(_Size), msgspec.json.Decoder(_Drawn)
-
-
 def beside(label_set: LabelSet, version: Version) -> Beside:
     """Compare a version with the one before it. Reads roots, the buckets that differ, and a shard or two."""
     before = _before(label_set, version.number)
     old = before.root if before else None
     places = islice(touched(label_set.lake, old, version.root), PLACES + 1 if old else SHARDS)
     rows: Counter[Fate] = Counter()
-    scenes: list[Scene] = []
+    shown: list[Scene] = []
     read = seen = 0
     for seen, place in enumerate(places, start=1):
         if seen > PLACES:
             break
         rows.update(fate_of(place.before.get(key), place.after.get(key)) for key in place.keys)
-        if len(scenes) < SCENES and read < SHARDS and place.after:
+        if len(shown) < SCENES and read < SHARDS and place.after:
             read += 1
-            scenes += _scenes(label_set.lake, place)
+            shown += _scenes(label_set.lake, place)
     if old is None:
         rows = Counter({"added": version.root.rows})
     return Beside(
@@ -71,8 +55,8 @@ def beside(label_set: LabelSet, version: Version) -> Beside:
         after=version.number,
         rows={fate: rows[fate] for fate in get_args(Fate)},
         whole=seen <= PLACES,
-        classes=tuple(_classes(old, version.root)),
-        scenes=tuple(scenes[:SCENES]),
+        classes=tuple(class_bars(old, version.root)),
+        scenes=tuple(shown[:SCENES]),
     )
 
 
@@ -84,7 +68,8 @@ def _before(label_set: LabelSet, number: int) -> Version | None:
         return None
 
 
-def _classes(before: Root | None, after: Root) -> Iterator[ClassBar]:
+def class_bars(before: Root | None, after: Root) -> Iterator[ClassBar]:
+    """The objects of each class of two versions, most first."""
     counts: list[Counter[str]] = []
     for root in (before, after):
         counts.append(Counter())
@@ -98,35 +83,10 @@ def _classes(before: Root | None, after: Root) -> Iterator[ClassBar]:
 
 def _scenes(lake: ObjectStore, place: Touched) -> list[Scene]:
     """Images of rows that changed, those with the most classes first, one of each row."""
-    found: list[_Busy] = []
+    found: list[Seen] = []
     for bucket in place.buckets_after:
-        for images, annotations in _records(lake, bucket, wanted=place.after.keys()):
-            if scenes := _drawable(images, annotations):
-                found.append(max(scenes, key=lambda scene: scene[:2]))
-    found.sort(key=lambda scene: scene[:2], reverse=True)
-    return [scene for _, _, scene in found[:SCENES]]
-
-
-def _records(lake: ObjectStore, bucket: Bucket, *, wanted: Collection[str]) -> Iterator[tuple[_Records, _Records]]:
-    """Image and annotation records of some rows of a bucket, out of its patch alone where that has any of them."""
-    opened = OpenBucket(lake, bucket)
-    patch, shard = (bucket.patch.ref.size if bucket.patch else 0), bucket.shards["coco"].size
-    patched = [row for row in bucket.patch.rows if row in wanted] if bucket.patch else []
-    if patched and patch <= SHARD_BYTES:
-        yield from ((opened.patch[row].images, opened.patch[row].annotations) for row in patched)
-    elif not patched and patch + shard <= SHARD_BYTES:
-        yield from ((line.images, line.annotations) for line in opened.coco_rows() if line.row in wanted)
-
-
-def _drawable(images: _Records, annotations: _Records) -> list[_Busy]:
-    """The images of one row with labels, behind how many classes and objects each shows."""
-    shapes: dict[int, list[Shape]] = {}
-    for record in annotations:
-        shape = _DRAWN.decode(record)
-        shapes.setdefault(shape.image_id, []).append(shape)
-    sizes = [size for size in map(_SIZE.decode, images) if size.id in shapes]
-    return [
-        (len({one.category_id for one in shapes[size.id]}), len(shapes[size.id]), scene)
-        for size in sizes
-        if 0 < size.width * size.height <= LARGEST and (scene := Scene(size.width, size.height, tuple(shapes[size.id])))
-    ]
+        for _, records in scenes.records(lake, bucket, wanted=place.after.keys()):
+            if seen := scenes.drawable(*records):
+                found.append(max(seen, key=Seen.busy))
+    found.sort(key=Seen.busy, reverse=True)
+    return [seen.scene for seen in found[:SCENES]]

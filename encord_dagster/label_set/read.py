@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from encord_dagster.label_set.numbers import Summary
+
 
 def open_label_set(lake: str | ObjectStore, name: str, *, state: Path | None = None) -> "LabelSet":
     """Open a label set of a lake, given by url or as a store.
@@ -177,6 +179,12 @@ class Version:
     def annotations(self) -> "pd.DataFrame":
         """The annotations as a pandas frame; lengths in pixels."""
         return self.frame("annotations")
+
+    def summary(self) -> "Summary":
+        """The version in numbers: classes, sizes, shapes, answers, statuses, findings. Its `frame` is one of pandas."""
+        from encord_dagster.label_set.summary import summarise
+
+        return summarise(self)
 
     def exports(self) -> dict[str, ExportEntry]:
         """The exports that had been accounted for when the version was committed, or by later observes of it."""

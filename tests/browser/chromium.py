@@ -37,7 +37,7 @@ def browser(*, width: int = 1280, height: int = 900) -> Iterator["Page"]:
     program = installed()
     if program is None:
         raise PageFailed("there is no Chromium: apt-get install chromium")
-    with tempfile.TemporaryDirectory(prefix="chromium-") as folder:
+    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as folder:  # its children linger
         command = [
             program,
             "--headless=new",

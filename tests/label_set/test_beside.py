@@ -7,7 +7,7 @@ import pytest
 
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.label_set import beside as module
-from encord_dagster.label_set import manifest
+from encord_dagster.label_set import manifest, scenes
 from encord_dagster.label_set.beside import beside
 from encord_dagster.label_set.diff import diff
 from encord_dagster.label_set.gc import gc
@@ -104,7 +104,7 @@ def test_very_many_changes_are_counted_in_part(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_shard_that_is_too_large_is_not_read_for_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts are there without it."""
-    monkeypatch.setattr(module, "SHARD_BYTES", 10)
+    monkeypatch.setattr(scenes, "SHARD_BYTES", 10)
     label_set = two_versions(Desk(), project_export(20), changed=3).label_set()
 
     found = beside(label_set, label_set.version())

@@ -461,6 +461,7 @@ def test_reading_needs_neither_dagster_nor_boto3_nor_pandas(tmp_path: Path) -> N
         version = open_label_set(sys.argv[1], "street").version()
         version.coco(), version.masks("images/data-0.jpg")
         version.mask_of(version.table("annotations")["annotation_id"][0].as_py())
+        version.summary()
         print(*sorted({name.partition(".")[0] for name in sys.modules}))
         version.annotations()
         print("pandas" in sys.modules)
