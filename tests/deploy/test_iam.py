@@ -19,6 +19,7 @@ from encord_dagster.pipeline import ingest, replay
 from encord_dagster.repair import repair
 from encord_dagster.samples import bad_exports
 from encord_dagster.storage.memory import MemoryStore
+from encord_dagster.storage.queue import Queue
 from tests.deploy.permissions import MAINTENANCE, Guarded, Policy, Refused, Request, is_allowed, matching, policy
 from tests.lakes import exported_again, images_export
 
@@ -177,3 +178,30 @@ def test_only_maintenance_deletes_and_only_over_tls() -> None:
     in_clear = Request(ours.action, ours.resource, {**ours.context, "aws:SecureTransport": "false"})
 
     assert [is_allowed(anybody, BUCKET, request) for request in (theirs, ours, in_clear)] == [False, True, False]
+
+
+class Asked:
+    """A queue with one message, which notes what it is asked for, as IAM calls it."""
+
+    def __init__(self) -> None:
+        self.actions: set[str] = set()
+        self._waiting = [{"ReceiptHandle": "one", "Body": "{}"}]
+
+    def receive_message(self, **_wanted: object) -> dict[str, object]:
+        self.actions.add("sqs:ReceiveMessage")
+        return {"Messages": [self._waiting.pop()]} if self._waiting else {}
+
+    def delete_message_batch(self, **_wanted: object) -> dict[str, object]:
+        self.actions.add("sqs:DeleteMessage")
+        return {}
+
+
+def test_the_queue_is_asked_for_what_its_policy_allows() -> None:
+    """To receive messages and to delete them, and nothing else."""
+    client = Asked()
+    queue = Queue("https://sqs.eu-west-1.amazonaws.com/111122223333/example-landing-exports", client)
+
+    queue.delete(queue.receive(10))
+
+    (allowed,) = policy("queue-reader")
+    assert client.actions == set(allowed["Action"])
