@@ -26,7 +26,7 @@ from encord_dagster.label_set.manifest import ExportEntry, ObjectRef
 from encord_dagster.label_set.recall import EXPORTS, Recall
 from encord_dagster.label_set.standing import standing
 from encord_dagster.landing import Export, named_parts, ontology_keys
-from encord_dagster.offers import Facts, Offer, RowOffer, facts_of
+from encord_dagster.offers import Facts, Offer, RowOffer
 from encord_dagster.outcomes import ExportOutcome
 from encord_dagster.preparing import Prepared, PreparedOffer
 from encord_dagster.returning import Returning, ReturningRows
@@ -170,35 +170,38 @@ class Intake:
 
     def _take(self, reading: Reading | Prepared, tally: Tally) -> tuple[Reading, Facts | None, tuple[Finding, ...]]:
         """Offer a row to the draft; what became of it, the row without what cannot be held, and all findings."""
-        offer: Offer | None = None
-        if isinstance(reading, Prepared):
-            row, prepared, reading = reading.facts, reading, reading.reading
-            if row:
-                offer = PreparedOffer(prepared, row, self.categories.claimed, self.draft.config_digest)
-        else:
-            row = facts_of(reading.row) if reading.row else None
-            if reading.row:
-                offer = RowOffer(reading.row, masks=self.config.masks)
-        event, more = reading.event, list[Finding]()
+        offer = self._offer(reading)
+        reading = reading.reading if isinstance(reading, Prepared) else reading
+        event, row, more = reading.event, None, list[Finding]()
         if event and identity.row_identity(event.label_hash, event.branch_name) in self.standing.retired:
-            return self._retired(reading, row)
+            return self._retired(reading, offer.facts() if offer else None)
         if offer and event and reading.status == "accepted":
             try:
                 taken = self.draft.take(offer, event, reading.findings)
             except RowError as error:  # it reads, and no format can hold it
                 more = [Finding(error.reason, "error", Location(row=event.label_hash), str(error))]
-                reading, row = msgspec.structs.replace(reading, status="quarantined"), None
+                reading = msgspec.structs.replace(reading, status="quarantined")
             else:
                 row, more = taken.row, list(taken.findings)
                 tally.counts["reused"] += taken.change is None
                 if taken.made:
                     tally.converted(taken.made)
+        elif offer:
+            row = offer.facts()
         if event and reading.status == "quarantined" and (older := self.draft.keeps_older(event)):
             more.append(older)
         if more:  # the next time the join may find something else
             reading = msgspec.structs.replace(reading, digest=None)
         more = list(apply_severities(more, self.config.severities))
         return reading, row, (*more, *reading.findings) if row is None else (*reading.findings, *more)
+
+    def _offer(self, reading: Reading | Prepared) -> Offer | None:
+        """A row that could be read, as the draft takes it."""
+        if isinstance(reading, Reading):
+            return RowOffer(reading.row, masks=self.config.masks) if reading.row else None
+        if reading.facts is None:
+            return None
+        return PreparedOffer(reading, reading.facts, self.categories.claimed, self.draft.config_digest)
 
     def _retired(self, reading: Reading, row: Facts | None) -> tuple[Reading, Facts | None, tuple[Finding, ...]]:
         """A row that was removed on purpose: it is known, and nothing of it is used."""

@@ -72,7 +72,7 @@ def contents(name: str) -> str:
 
 def work(name: str, digest: str, kind: str) -> str:
     """A task for a worker elsewhere, or its result: rows of an export, so personal data, as below `raw/`."""
-    return f"raw/work/{name}/{digest}.{kind}"
+    return f"raw/tasks/{name}/{digest}.{kind}"
 
 
 def is_content(key: str) -> bool:

@@ -46,6 +46,9 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 class Offer(Protocol):
     """One row. `fit` comes first, then the others see the row without what its categories cannot hold."""
 
+    def facts(self) -> Facts:
+        """The row as it was read."""
+
     def classes(self, ontology: Ontology | None) -> dict[str, Category]:
         """The classes that its objects need, as claims."""
 
@@ -67,6 +70,10 @@ class RowOffer:
 
     def __init__(self, row: LabelRow, *, masks: bool) -> None:
         self.row, self._masks = row, masks
+
+    def facts(self) -> Facts:
+        """The row as it was read."""
+        return facts_of(self.row)
 
     def classes(self, ontology: Ontology | None) -> dict[str, Category]:
         """The classes that its objects need, as claims."""

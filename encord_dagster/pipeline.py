@@ -7,7 +7,6 @@ from encord_dagster import layout
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.notes import quote
 from encord_dagster.errors import UsageError, VersionGone
-from encord_dagster.garbage import rare_collection
 from encord_dagster.intake import Progress
 from encord_dagster.label_set import history
 from encord_dagster.label_set.history import Head
@@ -16,6 +15,7 @@ from encord_dagster.label_set.join import State
 from encord_dagster.label_set.quarantine import held_in_quarantine
 from encord_dagster.landing import Export
 from encord_dagster.outcomes import Batch, ExportOutcome, Published
+from encord_dagster.process import rare_collection
 from encord_dagster.run import Replay, Run
 from encord_dagster.spool import Spool
 from encord_dagster.storage.protocol import ObjectStore

@@ -80,12 +80,16 @@ class PreparedOffer:
     def __init__(self, prepared: Prepared, facts: Facts, claimed: Mapping[str, Category], config_digest: str) -> None:
         self._prepared, self._facts, self._claimed, self._config_digest = prepared, facts, claimed, config_digest
 
+    def facts(self) -> Facts:
+        """The row as it was read."""
+        return self._facts
+
     def classes(self, _ontology: Ontology | None) -> dict[str, Category]:
         """The classes that its objects need: all of them were claimed before."""
         return {key: self._claimed[key] for key in self._prepared.classes}
 
     def fit(self, _categories: Mapping[str, Category]) -> Facts:
-        """What it was fitted to has not changed: a category keeps its joints."""
+        """There is nothing to leave out, else it would not have been prepared; a category keeps its joints."""
         return self._facts
 
     def own_ids(self, ids: Mapping[str, int]) -> dict[str, int]:
@@ -151,7 +155,7 @@ def _fetched(task: Task, lake: ObjectStore | None) -> list[RowSlice]:
 def _prepared(
     read: Read, index: Index | None, config: LabelSetConfig, claimed: Mapping[str, Category]
 ) -> Prepared | None:
-    """What one row came to, None where a class of it is not claimed yet."""
+    """What one row came to, None where a class of it is not claimed yet, or lacks joints that the row has."""
     reading = judged(*read, index, config)
     event, row = reading.event, reading.row
     told = Prepared(
@@ -166,7 +170,10 @@ def _prepared(
         return None
     categories = {key: claimed[key] for key in wanted}
     offer = RowOffer(row, masks=config.masks)
-    told = msgspec.structs.replace(told, facts=offer.fit(categories), classes=tuple(categories), losses=offer.losses())
+    facts = offer.fit(categories)
+    if offer.row is not row:
+        return None
+    told = msgspec.structs.replace(told, facts=facts, classes=tuple(categories), losses=offer.losses())
     if row.deleted:
         return told
     name = fragment_name(event.fingerprint, categories, config_digest=config.digest(), ids={})
@@ -216,14 +223,16 @@ def result_key(name: str, task: bytes) -> str:
     return layout.work(name, digest_of(task), "done")
 
 
+def serve() -> None:
+    """Do tasks from standard input until it ends."""
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # nothing but results
+    while (task := read_frame(source)) is not None:
+        write_frame(sink, prepare(task))
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Do tasks from standard input until it ends, or those whose keys are given."""
-    if not arguments:
-        source, sink = sys.stdin.buffer, sys.stdout.buffer
-        sys.stdout = sys.stderr  # nothing but results
-        while (task := read_frame(source)) is not None:
-            write_frame(sink, prepare(task))
-        return
+    """Do the tasks whose keys are given."""
     url, name, *keys = arguments
     for key in keys:
         prepare_in_lake(url, name, key)

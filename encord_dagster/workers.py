@@ -6,16 +6,14 @@ No task is lost with a worker: what fails is done by the process that asked.
 import contextlib
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol
 
 import msgspec
 
-from encord_dagster import layout, preparing
+from encord_dagster import layout, preparing, process
 from encord_dagster.accounting import Delivery
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.container import RowSlice
@@ -153,42 +151,34 @@ class LocalWorkers:
         return self._pool.submit(self._done, task)
 
     def _done(self, task: bytes) -> bytes:
-        process = self._idle.get() or _started()
+        worker = self._idle.get() or _started()
         try:
-            assert process.stdin and process.stdout  # noqa: S101 - both are pipes
-            preparing.write_frame(process.stdin, task)
-            found = preparing.read_frame(process.stdout)
+            assert worker.stdin and worker.stdout  # noqa: S101 - both are pipes
+            preparing.write_frame(worker.stdin, task)
+            found = preparing.read_frame(worker.stdout)
         except OSError as error:
             found, why = None, str(error)
         else:
             why = "it ended"
         if found is None:
-            process.kill()
+            worker.kill()
             self._idle.put(None)
-            raise WorkerFailed(f"process {process.pid} that prepares rows: {why} (exit code {process.wait()})")
-        self._idle.put(process)
+            raise WorkerFailed(f"process {worker.pid} that prepares rows: {why} (exit code {worker.wait()})")
+        self._idle.put(worker)
         return found
 
     def close(self) -> None:
         """End the processes; what they were doing is not wanted any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         for _ in range(self.at_once):
-            if process := self._idle.get():
-                process.kill()
-                process.communicate()
+            if worker := self._idle.get():
+                worker.kill()
+                worker.communicate()
 
 
 def _started() -> "subprocess.Popen[bytes]":
-    home = str(Path(__file__).parents[1])
-    paths = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-    code = (
-        "from encord_dagster import process; process.begin(); "  # before all that is imported with the module
-        "from encord_dagster import preparing; preparing.main(())"
-    )
-    environment = {**os.environ, "PYTHONPATH": paths}
-    return subprocess.Popen(
-        [sys.executable, "-c", code], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    command, environment = process.command(preparing.__name__, "serve")
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 class RemoteWorkers:

@@ -20,6 +20,7 @@ from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.memory import MemoryStore
 from encord_dagster.storage.protocol import ObjectStore
 from encord_dagster.workers import Find, LocalWorkers, RemoteWorkers, nobody
+from tests import factories as make
 from tests.lakes import DAY, Desk, exported_again, project_export
 
 CONFIG = LabelSetConfig(name="street", hold_back=())
@@ -31,7 +32,7 @@ WITH_ONTOLOGY = msgspec.structs.replace(CONFIG, ontology=ontology(Project(3, 24)
 
 def in_lake(desk: Desk) -> dict[str, bytes | None]:
     """All that a label set came to; tasks of workers are none of it, and probes are random."""
-    keys = (key for key in desk.written() if "/probes/" not in key and not key.startswith("raw/work/"))
+    keys = (key for key in desk.written() if "/probes/" not in key and not key.startswith("raw/tasks/"))
     return {key: desk.lake.get(key) for key in keys}
 
 
@@ -141,7 +142,7 @@ def test_commands_elsewhere_come_to_the_same(tmp_path: Path) -> None:
     shared = brought([FIRST], lambda size: engine, config=WITH_ONTOLOGY, lake=lake)
 
     assert len(launched) == 2
-    tasks = [lake.get(info.key) or b"" for info in lake.list("raw/work/") if info.key.endswith(".task")]
+    tasks = [lake.get(info.key) or b"" for info in lake.list("raw/tasks/") if info.key.endswith(".task")]
     assert sum(map(len, tasks)) < len(FIRST)
     alone = brought([FIRST], nobody, config=WITH_ONTOLOGY)
     assert in_lake(shared) == in_lake(alone)
@@ -166,3 +167,19 @@ def test_an_engine_that_fails_stops_nothing(tmp_path: Path) -> None:
     engine.close()
 
     assert in_lake(shared) == in_lake(brought([FIRST], nobody))
+
+
+def test_a_skeleton_that_its_class_cannot_hold_is_left_to_the_run() -> None:
+    """It is quarantined then as without workers."""
+    rows = [
+        make.image_row(make.skeleton([make.joint(0.1, 0.1, "nose", "JointCl1")]), label_hash="row-1"),
+        make.image_row(make.skeleton([make.joint(0.2, 0.2, "tail", "JointCl9")]), label_hash="row-2"),
+    ]
+    deliveries = [make.encode(rows[:1]), make.encode(rows)]
+    alone = brought(deliveries, nobody)
+
+    with two() as find:
+        shared = brought(deliveries, find)
+
+    assert in_lake(shared) == in_lake(alone)
+    assert any(row.objects_quarantined for row in alone.label_set().version().label_rows())

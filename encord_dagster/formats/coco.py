@@ -315,13 +315,13 @@ FILE = "annotations/instances.json"
 BETWEEN = b",\n"
 ANNOTATIONS = b'],\n"annotations":['
 END = b"]}\n"
+ABOUT: dict[str, object] = {"info": {"description": "Encord labels, converted by encord_dagster"}, "licenses": []}
 
 
 def head(categories: Sequence[Category]) -> bytes:
     """The COCO file up to its first image. Records follow with BETWEEN between them, then ANNOTATIONS, records, END."""
-    about = {"info": {"description": "Encord labels, converted by encord_dagster"}, "licenses": []}
     listed = msgspec.json.encode([category_record(category) for category in categories])
-    return msgspec.json.encode(about)[:-1] + b',"categories":' + listed + b',"images":['
+    return msgspec.json.encode(ABOUT)[:-1] + b',"categories":' + listed + b',"images":['
 
 
 def document(

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from encord_dagster.formats import coco, png
 from encord_dagster.formats.labelled import Labelled
 from encord_dagster.formats.palette import colour
-from encord_dagster.formats.repaint import has_pixels, shown, visible
+from encord_dagster.formats.repaint import picture_of, visible
 from encord_dagster.formats.writing import Chosen, File, Growing
-from encord_dagster.geometry import LARGEST_MASK
 
 if TYPE_CHECKING:
     from encord_dagster.formats.png import Shown
@@ -38,13 +37,9 @@ class CocoPanoptic:
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
         """The picture of each image."""
         for one in images:
-            width, height = one.image.width, one.image.height
-            if width * height > LARGEST_MASK:
-                self._lost["coco_panoptic:frame_too_large"] += 1
+            if (found := picture_of(one, self._lost, "coco_panoptic")) is None:
                 continue
-            painted = [item for item in one.annotations if has_pixels(item, width=width, height=height)]
-            self._lost["coco_panoptic:no_area"] += len(one.annotations) - len(painted)
-            picture = shown(painted, width=width, height=height)
+            painted, picture = found
             ids = segment_ids([item.attributes.track_id for item in painted])
             name = str(PurePosixPath(one.image.file_name).with_suffix(".png"))
             yield f"{FOLDER}/{name}", png.write_colours(picture, [0, *ids])
@@ -68,11 +63,7 @@ class CocoPanoptic:
 
     def end(self) -> Iterator[File]:
         """The lists of segments."""
-        head: dict[str, object] = {
-            "info": {"description": "Encord labels, converted by encord_dagster"},
-            "licenses": [],
-            "categories": self._categories,
-        }
+        head = coco.ABOUT | {"categories": self._categories}
         for split, file in self._files.items():
             yield self._names[split], file.document(head)
 

@@ -1,5 +1,6 @@
 """Which annotation each pixel of an image shows, out of its COCO records: painted as masks are, later ones on top."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from encord_dagster import rle
 from encord_dagster.formats import painting
 from encord_dagster.formats.coco import Annotation
 from encord_dagster.formats.forms import Rle
+from encord_dagster.formats.labelled import Labelled
 from encord_dagster.formats.raster import filled
 from encord_dagster.formats.spans import Spans, spans_between
 from encord_dagster.geometry import LARGEST_MASK, Polygon
@@ -53,6 +55,20 @@ def shown(annotations: Sequence[Annotation], *, width: int, height: int) -> "Sho
     """The picture of k where the k-th annotation is on top, 0 where there is none; all of them must have pixels."""
     spans = painting.spans_of_outlines([one.segmentation for one in annotations], width, height)
     return _painted(annotations, width, height) if spans is None else spans
+
+
+def picture_of(one: Labelled, lost: Counter[str], kind: str) -> "tuple[list[Annotation], Shown] | None":
+    """The annotations of an image that have pixels, and their picture; None where the image is too large for one.
+
+    What is left out is counted among the losses of the format.
+    """
+    width, height = one.image.width, one.image.height
+    if width * height > LARGEST_MASK:
+        lost[f"{kind}:frame_too_large"] += 1
+        return None
+    painted = [item for item in one.annotations if has_pixels(item, width=width, height=height)]
+    lost[f"{kind}:no_area"] += len(one.annotations) - len(painted)
+    return painted, shown(painted, width=width, height=height)
 
 
 def visible(picture: "Shown") -> dict[int, Visible]:

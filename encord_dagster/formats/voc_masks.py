@@ -10,9 +10,8 @@ from pathlib import PurePosixPath
 
 from encord_dagster.formats import png
 from encord_dagster.formats.labelled import Labelled
-from encord_dagster.formats.repaint import has_pixels, shown
+from encord_dagster.formats.repaint import picture_of
 from encord_dagster.formats.writing import Chosen, File, GrowingText
-from encord_dagster.geometry import LARGEST_MASK
 
 FOLDER = "voc_masks"
 HIGHEST = 254  # 255 is VOC's border
@@ -29,13 +28,9 @@ class VocMasks:
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
         """Two pictures of each image."""
         for one in images:
-            width, height = one.image.width, one.image.height
-            if width * height > LARGEST_MASK:
-                self._lost["voc_masks:frame_too_large"] += 1
+            if (found := picture_of(one, self._lost, "voc_masks")) is None:
                 continue
-            painted = [item for item in one.annotations if has_pixels(item, width=width, height=height)]
-            self._lost["voc_masks:no_area"] += len(one.annotations) - len(painted)
-            picture = shown(painted, width=width, height=height)
+            painted, picture = found
             classes = [0, *(self._value(self._values[item.category_id], "class_above_254") for item in painted)]
             objects = [0, *(self._value(place, "object_above_254") for place in range(1, len(painted) + 1))]
             name = PurePosixPath(one.image.file_name).with_suffix("")

@@ -100,11 +100,7 @@ class CocoFiles:
     def __init__(self, path: str, chosen: Chosen, categories: Sequence[object]) -> None:
         self._names = chosen.names(path)
         self._files = {split: Growing(chosen, "images", "annotations") for split in self._names}
-        self._head: dict[str, object] = {
-            "info": {"description": "Encord labels, converted by encord_dagster"},
-            "licenses": [],
-            "categories": list(categories),
-        }
+        self._head = coco.ABOUT | {"categories": list(categories)}
 
     def add(self, one: Labelled, image: object, annotations: Sequence[object]) -> None:
         """Add an image with its records to the file of its split."""

@@ -7,7 +7,7 @@ label row. Videos are videos, series, stacks and groups of images; single images
 from collections.abc import Iterator, Sequence
 
 from encord_dagster import identity, rle
-from encord_dagster.formats.coco import Annotation, Image
+from encord_dagster.formats.coco import ABOUT, Annotation, Image
 from encord_dagster.formats.forms import Rle
 from encord_dagster.formats.labelled import Labelled, sequences
 from encord_dagster.formats.repaint import counts_of, has_pixels
@@ -83,11 +83,7 @@ class YoutubeVis:
 
     def end(self) -> Iterator[File]:
         """The files."""
-        head: dict[str, object] = {
-            "info": {"description": "Encord labels, converted by encord_dagster"},
-            "licenses": [],
-            "categories": self._categories,
-        }
+        head = ABOUT | {"categories": self._categories}
         for split, file in self._files.items():
             yield self._names[split], file.document(head)
 

@@ -1,7 +1,7 @@
 """The rules that fired on a version, and where to look first."""
 
 from collections import Counter
-from itertools import islice
+from itertools import chain, islice
 
 import msgspec
 
@@ -20,10 +20,11 @@ class Fired(msgspec.Struct, frozen=True):
     events: str = ""  # key of the row events that hold the first one, "" where it is of the version as such
 
 
-def fired(version: Version) -> dict[str, Fired]:
+def fired(version: Version, *, look_into: int = LOOKED_INTO) -> dict[str, Fired]:
     """How often each rule fired on a version, its rows, and the exports that it came with.
 
-    Versions of older releases do not count them: all row events are read then.
+    A first finding is looked for in these and the newest exports, `look_into` of them in all. Versions of older
+    releases do not count their rules: all row events are read then.
     """
     root, record = version.root, version.record
     if root.rules is None:
@@ -34,12 +35,14 @@ def fired(version: Version) -> dict[str, Fired]:
     for finding in record.doubts:
         counts[finding.rule] += 1
         found.setdefault(finding.rule, Fired(0, finding))
-    for entry in islice(version.newest_first(), max(LOOKED_INTO, len(own))):
+    others = (entry for entry in version.newest_first() if entry.id not in own)
+    for entry in chain(record.exports, islice(others, max(0, look_into - len(own)))):
         if entry.id not in own and counts.keys() <= found.keys():
             break
         for row, finding in events.findings_of(events.read_events(version.lake, entry.events)):
-            counts[finding.rule] += row is None and entry.id in own
-            if counts[finding.rule]:
+            if row is None and entry.id in own:
+                counts[finding.rule] += 1
+            if finding.rule in counts:
                 found.setdefault(finding.rule, Fired(0, finding, entry.events.key))
     unknown = "no finding of it is in the row events of the newest exports; the table of findings has all of them"
     return {
@@ -47,7 +50,6 @@ def fired(version: Version) -> dict[str, Fired]:
             found.get(rule) or Fired(0, Finding(rule, "info", Location(), unknown)), count=count
         )
         for rule, count in counts.items()
-        if count
     }
 
 

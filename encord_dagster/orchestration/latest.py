@@ -97,7 +97,7 @@ def fired_before(lake: ObjectStore, name: str) -> Collection[str]:
     label_set = open_label_set(lake, name)
     number = label_set.version("latest").number
     try:
-        return fired(label_set.version(number - 1)).keys() if number > 1 else [rule.name for rule in RULES]
+        return fired(label_set.version(number - 1), look_into=0).keys() if number > 1 else [rule.name for rule in RULES]
     except VersionGone:  # by garbage collection
         return [rule.name for rule in RULES]
 

@@ -3,7 +3,6 @@
 Job, progress and result are small JSON files in the range's folder; records never pass from process to process.
 """
 
-import os
 import struct
 import subprocess
 import sys
@@ -24,21 +23,14 @@ _PROGRESS = struct.Struct("<qqq")  # rows, objects, bytes
 _FIRST = 2**20  # bytes of rows whose classes all processes know from the start
 _OFTEN = 0.5  # seconds
 UNUSUAL = 3  # exit code
-_PROGRAM = (
-    "from encord_dagster import process; process.begin(); "  # before all that is imported with this module
-    "from encord_dagster.stream import worker; worker.run()"
-)
 
 
 def start(job: Job) -> "subprocess.Popen[bytes]":
     """Start a process for a job."""
     path = Path(job.folder, "job")
     path.write_bytes(msgspec.json.encode(job))
-    home = str(Path(__file__).parents[2])
-    paths = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "PYTHONPATH": paths}
-    command = [sys.executable, "-c", _PROGRAM, str(path)]
-    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+    command, environment = process.command(__name__, "run")
+    return subprocess.Popen([*command, str(path)], env=environment, stdin=subprocess.DEVNULL)
 
 
 def result(job: Job, code: int) -> Done:

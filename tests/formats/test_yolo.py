@@ -200,8 +200,8 @@ def test_labels_lie_where_ultralytics_looks_for_them(file_name: str, image: str,
     """By its own rule, which is written out here."""
     assert image_path(file_name) == image
     assert labels_path(image) == labels
-    theirs = "/root/" + image
-    assert "/labels/".join(theirs.rsplit("/images/", 1)).rsplit(".", 1)[0] + ".txt" == "/root/" + labels
+    theirs = "/data/" + image
+    assert "/labels/".join(theirs.rsplit("/images/", 1)).rsplit(".", 1)[0] + ".txt" == "/data/" + labels
 
 
 @pytest.mark.parametrize(
