@@ -313,6 +313,7 @@ def merged_image(first: bytes, second: bytes) -> bytes:
 
 FILE = "annotations/instances.json"
 BETWEEN = b",\n"
+HEAD_END = b',"images":['
 ANNOTATIONS = b'],\n"annotations":['
 END = b"]}\n"
 ABOUT: dict[str, object] = {"info": {"description": "Encord labels, converted by encord_dagster"}, "licenses": []}
@@ -321,7 +322,7 @@ ABOUT: dict[str, object] = {"info": {"description": "Encord labels, converted by
 def head(categories: Sequence[Category]) -> bytes:
     """The COCO file up to its first image. Records follow with BETWEEN between them, then ANNOTATIONS, records, END."""
     listed = msgspec.json.encode([category_record(category) for category in categories])
-    return msgspec.json.encode(ABOUT)[:-1] + b',"categories":' + listed + b',"images":['
+    return msgspec.json.encode(ABOUT)[:-1] + b',"categories":' + listed + HEAD_END
 
 
 def document(

@@ -18,6 +18,7 @@ from encord_dagster.label_set.described import described
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.join import State
 from encord_dagster.label_set.manifest import BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
+from encord_dagster.label_set.rewritten import rewritten
 from encord_dagster.storage.at_once import at_once
 from encord_dagster.validation import apply_severities
 
@@ -175,7 +176,7 @@ def next_root(state: State, terms: Terms, changes: Changes) -> tuple[Root, int]:
         losses=totals.losses(old.losses, before.values(), changes.rows.values()),
         rules=totals.rules(old.rules, before.values(), changes.rows.values()),
     )
-    return _with_files(state, terms, root, numbers), len(written)
+    return _with_files(state, terms, root, numbers, changes), len(written)
 
 
 def _nothing(terms: Terms) -> Root:
@@ -198,11 +199,11 @@ def _nothing(terms: Terms) -> Root:
     )
 
 
-def _with_files(state: State, terms: Terms, root: Root, numbers: ids.Written) -> Root:
+def _with_files(state: State, terms: Terms, root: Root, numbers: ids.Written, changes: Changes) -> Root:
     """The root with its plain files; none where ids clash that were published so. IdsTaken where new ones clash."""
     clash, files = numbers.shared(), dict[str, ObjectRef]()
     try:
-        files = _plain_files(state, terms, root)
+        files = _plain_files(state, terms, root, changes)
     except IdClash:
         clash = True
     if clash and (more := ids.renumbered(state.lake, before=state.published, after=root)) != root.id_overrides:
@@ -253,8 +254,18 @@ def _write_buckets(
     return written
 
 
-def _plain_files(state: State, terms: Terms, root: Root) -> dict[str, ObjectRef]:
+def _plain_files(state: State, terms: Terms, root: Root, changes: Changes) -> dict[str, ObjectRef]:
     if sum(named.coco_size for named in tree.upper(root).values()) > terms.inline_coco_bytes:
         return {}
-    data = b"".join(document.coco_document(state.lake, root, in_memory=terms.inline_coco_bytes))
+    pieces = document.coco_document(state.lake, root, in_memory=terms.inline_coco_bytes)
+    data = _rewritten(state, root, changes) or b"".join(pieces)
     return {document.INSTANCES: objects.write(state.lake, terms.name, epoch(state), data)}
+
+
+def _rewritten(state: State, root: Root, changes: Changes) -> bytes | None:
+    """The COCO file out of that of the root before, where few of its rows change."""
+    gone = {*changes.removed, *changes.rows}
+    if state.root is None or len(gone) * shards.PATCHED_SHARE > state.root.rows:
+        return None
+    fresh = {key: changes.load(row.fragment) for key, row in changes.rows.items() if row.fragment}
+    return rewritten(state.lake, state.root, root.categories, fresh=fresh, gone=gone)

@@ -1,0 +1,146 @@
+"""The plain COCO file of a version out of that of the version before: what stays is copied, without a look into it."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import accumulate, chain, repeat
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from encord_dagster.formats import coco
+from encord_dagster.formats.fragment import Category, Fragment
+from encord_dagster.label_set import objects
+from encord_dagster.label_set.manifest import BucketRef, Root
+from encord_dagster.label_set.tree import Tree
+from encord_dagster.storage.at_once import at_once
+from encord_dagster.storage.protocol import ObjectStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_ID = b'{"id":'  # that a record starts with
+_DIGITS = 16  # that an id has at most
+
+
+class _Row(msgspec.Struct, frozen=True):
+    row: str
+    images: int = 0
+    annotations: int = 0
+
+
+class _Bucket(msgspec.Struct, frozen=True):
+    rows: tuple[_Row, ...]
+
+
+_BUCKET = msgspec.json.Decoder(_Bucket)  # what is asked of a row is a tenth of what is told of it
+
+
+class Records(NamedTuple):
+    """The records of one kind in a file: where each starts and ends, and its id."""
+
+    starts: "NDArray[np.int64]"
+    ends: "NDArray[np.int64]"
+    ids: "NDArray[np.int64]"
+
+
+def rewritten(
+    lake: ObjectStore,
+    old: Root,
+    categories: Sequence[Category],
+    *,
+    fresh: Mapping[str, Fragment],
+    gone: Collection[str],
+) -> bytes | None:
+    """The COCO file of `old` with these categories and the records of fresh rows, without those of rows that are gone.
+
+    None where records have to be looked at: there is no such file, or records of several rows have one id.
+    """
+    ref = old.files.get(coco.FILE)
+    if ref is None:
+        return None
+    rows = list(chain.from_iterable(at_once(lake, partial(_rows, lake), Tree(lake, old).buckets())))
+    data = objects.read(lake, ref)
+    places = _places(data, sum(row.images for row in rows), sum(row.annotations for row in rows))
+    if places is None:
+        return None
+    stays = [row.row not in gone for row in rows]
+    held = memoryview(data)
+    parts: list[bytes | memoryview] = [coco.head(categories)]
+    for kind, records in zip(("images", "annotations"), places, strict=True):
+        counts = [getattr(row, kind) for row in rows]
+        new = {key: getattr(fragment, kind) for key, fragment in fresh.items()}
+        if _are_shared(records.ids, list(chain.from_iterable(map(repeat, stays, counts))), new):
+            return None
+        starts = list(accumulate(counts, initial=0))
+        kept = [(row.row, starts[at], starts[at + 1]) for at, row in enumerate(rows) if stays[at] and counts[at]]
+        parts += [*_joined(held, records, kept, new), coco.ANNOTATIONS]
+    parts[-1] = coco.END
+    return b"".join(parts)
+
+
+def _rows(lake: ObjectStore, named: tuple[str, BucketRef]) -> tuple[_Row, ...]:
+    return _BUCKET.decode(objects.read(lake, named[1].ref)).rows
+
+
+def _places(data: bytes, images: int, annotations: int) -> tuple[Records, Records] | None:
+    """The images and annotations of a file, None where it has not so many: of rows that share an image it is one."""
+    import numpy as np
+
+    first = data.find(coco.HEAD_END) + len(coco.HEAD_END)
+    between = data.find(coco.ANNOTATIONS, first)
+    feeds = np.flatnonzero(np.frombuffer(data, np.uint8)[first:] == ord("\n")) + first
+    split = int(np.searchsorted(feeds, between))
+    if min(first, between, images, annotations) <= 0 or (split + 1, len(feeds) - split - 1) != (images, annotations):
+        return None
+    second = between + len(coco.ANNOTATIONS)
+    made = _records(data, first, feeds[:split], between), _records(data, second, feeds[split + 1 : -1], len(data) - 3)
+    return None if made[0] is None or made[1] is None else (made[0], made[1])
+
+
+def _records(data: bytes, first: int, feeds: "NDArray[np.int64]", end: int) -> Records | None:
+    """Records from one place to another, with line feeds between them; None where one starts otherwise."""
+    import numpy as np
+
+    starts, ends = np.append(first, feeds + 1), np.append(feeds - 1, end)
+    view = np.frombuffer(data, np.uint8)
+    if (view[starts[:, None] + np.arange(len(_ID))] != np.frombuffer(_ID, np.uint8)).any():
+        return None
+    ids, is_open = np.zeros(len(starts), np.int64), np.ones(len(starts), np.bool_)
+    for place in range(_DIGITS):
+        digits = view[starts + len(_ID) + place] - ord("0")  # what is less wraps around
+        is_open &= digits < 10
+        ids = np.where(is_open, ids * 10 + digits, ids)
+    return Records(starts, ends, ids)
+
+
+def _are_shared(ids: "NDArray[np.int64]", stays: list[bool], fresh: Mapping[str, Sequence[bytes]]) -> bool:
+    """Whether two records come to have one id."""
+    import numpy as np
+
+    new = [msgspec.json.decode(record, type=_Numbered).id for record in chain.from_iterable(fresh.values())]
+    return len(set(new)) < len(new) or bool(np.isin(new, ids[np.array(stays, np.bool_)]).any())
+
+
+class _Numbered(msgspec.Struct, frozen=True):
+    id: int
+
+
+def _joined(
+    data: memoryview, records: Records, kept: Sequence[tuple[str, int, int]], fresh: Mapping[str, Sequence[bytes]]
+) -> Iterator[bytes | memoryview]:
+    """The records of all rows in the order of their identities; those that stay together are copied together."""
+    spans: list[tuple[int, int] | bytes] = []
+    for key, start, end in sorted([*kept, *((key, -1, -1) for key, some in fresh.items() if some)]):
+        before = spans[-1] if spans else b""
+        if start < 0:
+            spans.append(coco.BETWEEN.join(fresh[key]))
+        elif isinstance(before, tuple) and before[1] == start:
+            spans[-1] = (before[0], end)
+        else:
+            spans.append((start, end))
+    between = b""
+    for span in spans:
+        yield between
+        yield span if isinstance(span, bytes) else data[records.starts[span[0]] : records.ends[span[1] - 1]]
+        between = coco.BETWEEN
