@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -29,6 +29,9 @@ _FIELDS = (
     *[(name, "<i8") for name in ("image_at", "image_size", "annotation_at", "annotation_size")],
     ("flag", "u1"),
 )
+
+
+Reader = Callable[[int, int], bytes]
 
 
 class Rows(NamedTuple):
@@ -123,53 +126,64 @@ def write_coco(
         file.write(coco.END)
 
 
-Reader = Callable[[int, int], bytes]
-Place = tuple[int, int, int, bool]  # range, start and length of records; whether they can name a new category
+class _Places(NamedTuple):
+    """Where records of some rows are: range, start and length; and which rows can name a new category."""
+
+    parts: list[int]
+    starts: list[int]
+    lengths: list[int]
+    are_new: list[bool]
 
 
-def _places(rows: Rows, kind: str) -> Iterator[Place]:
+def _places(rows: Rows, kind: str) -> Iterator[_Places]:
+    """Of rows that have such records, as many at a time as have about so many bytes."""
     import numpy as np
 
     for first in range(0, len(rows.order), _ROWS):
         order = rows.order[first : first + _ROWS]
         some = rows.entries[order]
+        sizes = some[f"{kind}_size"]
+        order, some, sizes = order[sizes > 0], some[sizes > 0], sizes[sizes > 0]
         parts = np.searchsorted(rows.ends, order, side="right")
-        columns = (parts, some[f"{kind}_at"], some[f"{kind}_size"], some["flag"] == NEW_CLASS)
-        yield from (place for place in zip(*(column.tolist() for column in columns), strict=True) if place[2])
+        steps = np.flatnonzero(np.diff(sizes.cumsum() // _STEP)) + 1
+        columns = (parts, some[f"{kind}_at"], sizes, some["flag"] == NEW_CLASS)
+        for one in zip(*(np.split(column, steps) for column in columns), strict=True):
+            yield _Places(*(column.tolist() for column in one))
 
 
 def _copy(
-    file: BinaryIO, spools: Sequence[Path], places: Iterator[Place], renamed: Sequence[Mapping[int, int]] = ()
+    file: BinaryIO, spools: Sequence[Path], places: Iterator[_Places], renamed: Sequence[Mapping[int, int]] = ()
 ) -> None:
     """Append records, without what is behind the last of them."""
-    held: list[bytes] = []
-    size = 0
+    last = b""
     with contextlib.ExitStack() as stack:
         readers = [_reader(stack.enter_context(spool.open("rb", buffering=0))) for spool in spools]
-        for part, start, length, is_new in places:
-            numbers = renamed[part] if is_new and renamed else {}
-            for records in _blocks(readers[part], start, length):
-                held.append(_renamed(records, numbers) if numbers else records)
-                size += len(records)
-                if size >= _STEP:
-                    last = held.pop()  # it may be that of all
-                    file.write(b"".join(held))
-                    held, size = [last], len(last)
-        file.write(b"".join(held).removesuffix(coco.BETWEEN))
+        for some in places:
+            for records in _read(readers, some, renamed):
+                file.write(last)  # what is held back may be that of all
+                last = records
+        file.write(last.removesuffix(coco.BETWEEN))
+
+
+def _read(readers: Sequence[Reader], some: _Places, renamed: Sequence[Mapping[int, int]]) -> Iterator[bytes]:
+    """The records of some rows, a few pieces at most; a row can be most of an export."""
+    if max(some.lengths) <= _STEP and not (any(some.are_new) and any(renamed)):
+        yield b"".join([readers[part](start, length) for part, start, length, _ in zip(*some, strict=True)])
+        return
+    for part, start, length, is_new in zip(*some, strict=True):
+        numbers = renamed[part] if is_new and renamed else {}
+        for records in _parts(readers[part], start, start + length):
+            yield _renamed(records, numbers) if numbers else records
 
 
 def _reader(spool: BinaryIO) -> Reader:
     """Gives bytes of a spool by start and length; one that is small is read once."""
     descriptor = spool.fileno()
     if os.fstat(descriptor).st_size > _SMALL:
-        return lambda start, length: os.pread(descriptor, length, start)
+        pread = os.pread
+        return lambda start, length: pread(descriptor, length, start)
     whole = spool.read()
     return lambda start, length: whole[start : start + length]
-
-
-def _blocks(read: Reader, start: int, length: int) -> Iterable[bytes]:
-    """The records of a row, some at a time: they can be most of an export."""
-    return (read(start, length),) if length <= _STEP else _parts(read, start, start + length)
 
 
 def _parts(read: Reader, start: int, end: int) -> Iterator[bytes]:
