@@ -4,6 +4,7 @@ import functools
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, islice
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -46,7 +47,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 Known = TypeVar("Known")
 Prepared = TypeVar("Prepared", bound=msgspec.Struct)
-Look = Callable[[Sequence[Digested | None]], Sequence[Known | None]]
+Look = Callable[[Sequence[Digested | None]], Iterable[tuple[int, Known | None]]]
+"""How many rows lie beside each other, and what is known of them together; None of those that have to be read."""
 Ahead = Callable[[Sequence[RowSlice]], Callable[[], Sequence[Prepared | None]]]
 """Has rows prepared by others; what it returns waits for them, and says None of those that are still to be read."""
 Read = tuple[int, int, RowReading | UnusableRow]  # where the bytes of a row lie, and what was read of them
@@ -136,8 +138,8 @@ def read_new_rows(
 class _Some(NamedTuple, Generic[Known, Prepared]):
     """Some rows on their way."""
 
-    digests: list[bytes | None]
-    held: Sequence[Known | None]
+    digests: list[bytes | None]  # of those that are unknown
+    held: Iterable[tuple[int, Known | None]]
     unknown: list[RowSlice]
     prepared: Callable[[], Sequence[Prepared | None]] | None
 
@@ -145,10 +147,12 @@ class _Some(NamedTuple, Generic[Known, Prepared]):
 def _begun(
     pieces: list[RowSlice], delivery: Delivery, known: Look[Known] | None, ahead: Ahead[Prepared] | None
 ) -> _Some[Known, Prepared]:
-    looked = [digested(piece, delivery.context) if known else None for piece in pieces]
-    held: Sequence[Known | None] = known(looked) if known else [None] * len(pieces)
-    unknown = [piece for piece, one in zip(pieces, held, strict=True) if one is None]
-    digests = [look.digest if look else None for look in looked]
+    looked = digested(pieces, delivery.context) if known else [None] * len(pieces)
+    held = list(known(looked)) if known else [(len(pieces), None)]
+    starts = accumulate((count for count, _ in held), initial=0)
+    to_read = [(start, start + count) for start, (count, one) in zip(starts, held, strict=False) if one is None]
+    unknown = [piece for start, end in to_read for piece in pieces[start:end]]
+    digests = [look.digest if look else None for start, end in to_read for look in looked[start:end]]
     return _Some(digests, held, unknown, ahead(unknown) if ahead and unknown else None)
 
 
@@ -158,14 +162,14 @@ def _read(
     made = some.prepared() if some.prepared else [None] * len(some.unknown)
     left = [piece for piece, one in zip(some.unknown, made, strict=True) if one is None]
     readings = _judged((read for few in some_at_once(left) for read in reader.read(few)), delivery, config)
-    others = iter(made)
-    for digest, known in zip(some.digests, some.held, strict=True):
+    others = zip(some.digests, made, strict=True)
+    for count, known in some.held:
         if known is not None:
             yield known
         else:
-            one = next(others)
-            found = next(readings) if one is None else one
-            yield msgspec.structs.replace(found, digest=digest)
+            for digest, one in islice(others, count):
+                found = next(readings) if one is None else one
+                yield msgspec.structs.replace(found, digest=digest)
 
 
 def _judged(reads: Iterable[Read], delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:

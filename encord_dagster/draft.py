@@ -13,7 +13,7 @@ from encord_dagster.encord.ontology import Ontology
 from encord_dagster.findings import Finding, Location
 from encord_dagster.formats.fragment import Category, described, fragment_name, ontology_categories
 from encord_dagster.label_set.categories import Categories
-from encord_dagster.label_set.events import Order, history_hashes, order
+from encord_dagster.label_set.events import Again, Order, history_hashes, order
 from encord_dagster.label_set.join import Join
 from encord_dagster.label_set.manifest import BucketRow
 from encord_dagster.offers import Facts, Made, Offer, made_of
@@ -101,9 +101,11 @@ class Draft:
             self.datasets.add(row.dataset_hash)
         return Taken(row=row, findings=tuple(findings), change=change, made=made)
 
-    def has(self, event: RowEvent, dataset_hash: str) -> bool:
+    def has(self, key: str, fingerprint: str, dataset_hash: str) -> bool:
         """Whether a row need not be looked at: the version has what it says, and nothing is to be said of it."""
-        return not (self._again or self._has_coco) and dataset_hash in self.datasets and not self.join.is_new(event)
+        if self._again or self._has_coco or dataset_hash not in self.datasets:
+            return False
+        return self.join.state.fingerprint(key) == fingerprint
 
     def take_again(self, event: RowEvent) -> tuple[Finding, ...]:
         """Offer a row that the version has as it is; `has` must have said so."""
@@ -112,6 +114,15 @@ class Draft:
         if rival is None or order(event) > rival:
             self._decide(key, event, None)
         return tuple(_of_known(event, rival, None))
+
+    def take_all_again(self, rows: Again) -> bool:
+        """The same of several rows; nothing is done where a known event could beat one of them."""
+        if self.join.has_rivals(rows):
+            return False
+        for key, one in zip(rows.keys, rows.orders(), strict=True):
+            self._before.setdefault(key, (None, None, None))
+            self.join.best[key], self.decided_by[key] = one, self._export_id
+        return True
 
     def keeps_older(self, event: RowEvent) -> Finding | None:
         """A finding where this event cannot be used, and an older one stands in for it."""

@@ -20,7 +20,7 @@ from encord_dagster.label_set.absent import absent
 from encord_dagster.label_set.accounted import Accounted, rank
 from encord_dagster.label_set.categories import Categories
 from encord_dagster.label_set.converted import write_converted
-from encord_dagster.label_set.events import accepted, read_events, rows_of, write_events
+from encord_dagster.label_set.events import Again, accepted, read_events, rows_of, write_events
 from encord_dagster.label_set.join import Join, State
 from encord_dagster.label_set.manifest import ExportEntry, ObjectRef
 from encord_dagster.label_set.recall import EXPORTS, Recall
@@ -133,15 +133,23 @@ class Intake:
         ahead = self._ahead(data, delivery, tally)
         task_size, tasks = (ahead.task_size, ahead.tasks) if ahead else (BYTES_AT_ONCE, 0)
         for reading in read_new_rows(delivery, self.config, known, ahead=ahead, task_size=task_size, tasks=tasks):
-            if isinstance(reading, Returning):
-                more = apply_severities(returning.take(reading), self.config.severities) if returning else ()
-                tally.add_again(reading, more)
-            else:
+            before = tally.counts["rows"]
+            if returning and isinstance(reading, Again | Returning):
+                self._take_again(returning, reading, tally)
+            elif isinstance(reading, Reading | Prepared):
                 tally.add(*self._take(reading, tally))
-            if tally.counts["rows"] % 1000 == 0:
+            if tally.counts["rows"] // 1000 > before // 1000:
                 self.say(f"{tally.export.key}: {tally.counts['rows']:,} rows, {tally.counts['objects_in']:,} objects")
         if delivery.ontology is None and tally.counts["rows"]:
             tally.note(*apply_severities([ontology_missing()], self.config.severities))
+
+    def _take_again(self, returning: ReturningRows, known: Again | Returning, tally: Tally) -> None:
+        """Offer rows to the draft that came before."""
+        rows = returning.take_all(known) if isinstance(known, Again) else [known]
+        if isinstance(known, Again) and not rows:
+            tally.add_all_again(known)
+        for row in rows:
+            tally.add_again(row, apply_severities(returning.take(row), self.config.severities))
 
     def _returning(self, delivery: Delivery) -> ReturningRows | None:
         if delivery.disclosure.links or delivery.disclosure.key:  # each export has these anew

@@ -12,7 +12,7 @@ from encord_dagster.errors import ExportError
 from encord_dagster.findings import RANKS, Finding, Location
 from encord_dagster.label_set import quarantine
 from encord_dagster.label_set.accounted import Rank
-from encord_dagster.label_set.events import Accounts, RowAccount, event_time
+from encord_dagster.label_set.events import Accounts, Again, RowAccount, event_time
 from encord_dagster.label_set.manifest import ExportEntry, ObjectRef
 from encord_dagster.landing import Export
 from encord_dagster.offers import Facts, Made
@@ -74,6 +74,25 @@ class Tally:
         self.counts["reused"] += known.status == "accepted"
         self._add(account)
 
+    def add_all_again(self, rows: Again) -> None:
+        """Count rows that came before with the same labels, of which nothing is to be said."""
+        counts, excluded, objects = self.counts, rows.counts("excluded"), rows.sum("objects_in")
+        counts["rows"] += len(rows.keys)
+        counts["reused"] += len(rows.keys)
+        counts["images"] += rows.sum("images")
+        counts["objects_in"] += objects
+        counts["published"] += objects - excluded.total()
+        self.classes.update(rows.counts("classes"))
+        self.excluded.update(excluded)
+        self._note_times(rows.times())
+        self.accounts.add(rows)
+
+    def _note_times(self, times: Sequence[str]) -> None:
+        """Count rows that have a name by their times."""
+        known = self._times if self.events else times[:1]
+        self._times = (min(*known, *times), max(*known, *times))
+        self.events += len(times)
+
     def _add(self, account: RowAccount) -> None:
         counts, event = self.counts, account.event
         counts["rows"] += 1
@@ -88,9 +107,7 @@ class Tally:
             self.excluded.update(account.excluded)
         self.found += account.findings
         if event:
-            time = event_time(event)
-            self._times = (min(self._times[0], time), max(self._times[1], time)) if self.events else (time, time)
-            self.events += 1
+            self._note_times([event_time(event)])
         self.accounts.add(account)
 
     def converted(self, made: Made) -> None:

@@ -130,7 +130,7 @@ def row_columns(
     if not _is_plain(heads):
         raise Odd
     export_hashes = [found for found in heads.export_hash if found is not UNSET]
-    _refuse_hashes(heads.label_hash, heads.data_hash, heads.dataset_hash, units, export_hashes)
+    refuse_hashes(heads.label_hash, heads.data_hash, heads.dataset_hash, units, export_hashes)
     _refuse_histories(heads)
     for node in heads.workflow_graph_node:
         node_of(node)
@@ -159,7 +159,7 @@ def _is_plain(heads: Heads) -> bool:
     )
 
 
-def _refuse_hashes(*columns: Sequence[str]) -> None:
+def refuse_hashes(*columns: Sequence[str]) -> None:
     """Odd where one of many texts is no hash, or may be a word for absent."""
     together = " ".join([*chain.from_iterable(columns), ""])
     if together.count(" ") != sum(map(len, columns)) or not _HASHES.fullmatch(together):

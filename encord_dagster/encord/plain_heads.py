@@ -24,6 +24,18 @@ _SHORTEST = 5  # characters: shorter texts may be words for absent
 _CLOCKS = re.compile(r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?: UTC| GMT)?\n)*")
 
 
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """What a row says of itself and of its exports, as in `Head`."""
+
+    label_hash: str
+    branch_name: str | UnsetType | None
+    dataset_hash: str
+    export_hash: str | UnsetType
+    exported_at: str | UnsetType
+    last_edited_at: str
+    export_history: list[Exported] | UnsetType
+
+
 class PlainUnit(msgspec.Struct, frozen=True):
     """A data unit that is as it should be, in its place in the row."""
 
@@ -33,7 +45,7 @@ class PlainUnit(msgspec.Struct, frozen=True):
     last_frame: int | None
 
 
-def event_of(row: Head, piece: RowSlice, fingerprint: str) -> RowEvent:
+def event_of(row: Head | Told, piece: RowSlice, fingerprint: str) -> RowEvent:
     """The row as this export carried it."""
     export_hash = _hash(row.export_hash) if row.export_hash is not UNSET else None
     exported_at = time(row.exported_at) if row.exported_at is not UNSET else None
@@ -51,7 +63,7 @@ def event_of(row: Head, piece: RowSlice, fingerprint: str) -> RowEvent:
     )
 
 
-def branch_of(row: Head) -> str:
+def branch_of(row: Head | Told) -> str:
     """The branch of the row."""
     stated = None if row.branch_name is UNSET else row.branch_name
     return clean(stated) if stated is not None and present(stated) else "main"

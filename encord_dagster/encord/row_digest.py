@@ -5,6 +5,8 @@ all other bytes of the row, so that an unchanged row is known without a look at 
 """
 
 import hashlib
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -12,11 +14,12 @@ from msgspec import UNSET, Raw, UnsetType
 from encord_dagster.encord import plain
 from encord_dagster.encord.container import LARGEST_ROW, RowSlice
 from encord_dagster.encord.model import RowEvent
-from encord_dagster.encord.plain_heads import event_of
+from encord_dagster.encord.plain_heads import Told, event_of
 from encord_dagster.encord.plain_keys import Odd
 from encord_dagster.encord.scalars import UNREADABLE
 
 SIZE = 16  # bytes
+_AT_ONCE = 32  # rows: what is made of them stays in the processor's cache
 _ESCAPED_QUOTE = b"\\u0022"  # the text that JSON can also write as \"
 
 
@@ -53,44 +56,66 @@ _SERIES = msgspec.json.Decoder(_SeriesRow)
 _ENCODER = msgspec.json.Encoder()
 
 
-class Digested(msgspec.Struct, frozen=True):
+class Digested(msgspec.Struct, frozen=True, gc=False):
     """A row of which no more is known than its outside."""
 
     digest: bytes
     piece: RowSlice
-    head: plain.Head
+    told: Told
 
     def event(self, fingerprint: str) -> RowEvent | None:
         """The row as this export carried it, None where something is to be said of it."""
         try:
-            return event_of(self.head, self.piece, fingerprint)
+            return event_of(self.told, self.piece, fingerprint)
         except Odd:
             return None
 
 
-def digested(piece: RowSlice, context: bytes) -> Digested | None:
-    """The digest of a row, None where its outside is not as the platform writes it.
+_told = attrgetter(*Told.__struct_fields__)
+
+
+def digested(pieces: Sequence[RowSlice], context: bytes) -> list[Digested | None]:
+    """The digests of rows, None where the outside of one is not as the platform writes it.
 
     `context` is what else the reading depends on: reader, configuration, ontology.
     """
-    if piece.length > LARGEST_ROW or _ESCAPED_QUOTE in piece.raw:
+    starts = range(0, len(pieces), _AT_ONCE)
+    return [one for start in starts for one in _some_digested(pieces[start : start + _AT_ONCE], context)]
+
+
+def _some_digested(pieces: Sequence[RowSlice], context: bytes) -> list[Digested | None]:
+    rows = [_decoded(piece) for piece in pieces]
+    whole = [_ENCODER.encode(row) if row else b"" for row in rows]
+    # Of a key that is there twice one value is decoded, so that the row has more quotes than are left.
+    if None in rows or _quotes(whole) != _quotes(piece.raw for piece in pieces):
+        rows = [
+            row if row and text.count(b'"') == piece.raw.count(b'"') else None
+            for row, text, piece in zip(rows, whole, pieces, strict=True)
+        ]
+    return [_digested(row, piece, context) if row else None for row, piece in zip(rows, pieces, strict=True)]
+
+
+def _digested(row: "_Row | _SeriesRow", piece: RowSlice, context: bytes) -> Digested:
+    told = Told(*_told(row))
+    _strip(row)
+    return Digested(hashlib.sha256(context + _ENCODER.encode(row)).digest()[:SIZE], piece, told)
+
+
+def _quotes(texts: Iterable[bytes]) -> int:
+    """How many quotes there are in all."""
+    import numpy as np
+
+    return int(np.count_nonzero(np.frombuffer(b"".join(texts), np.uint8) == ord('"')))
+
+
+def _decoded(piece: RowSlice) -> _Row | _SeriesRow | None:
+    raw = piece.raw
+    if piece.length > LARGEST_ROW or _ESCAPED_QUOTE in raw:
         return None
     try:
-        row: _Row | _SeriesRow = _decoded(piece.raw)
+        return _SERIES.decode(raw) if plain.type_in(raw).startswith(b'"dicom') else _ROWS.decode(raw)
     except UNREADABLE:
         return None
-    # Of a key that is there twice one value is decoded, so that the row has more quotes than are left.
-    if _ENCODER.encode(row).count(b'"') != piece.raw.count(b'"'):
-        return None
-    head = msgspec.structs.replace(row)
-    _strip(row)
-    digest = hashlib.sha256(context)
-    digest.update(_ENCODER.encode(row))
-    return Digested(digest.digest()[:SIZE], piece, head)
-
-
-def _decoded(raw: bytes) -> _Row | _SeriesRow:
-    return _SERIES.decode(raw) if plain.type_in(raw).startswith(b'"dicom') else _ROWS.decode(raw)
 
 
 def _strip(row: _Row | _SeriesRow) -> None:

@@ -1,7 +1,8 @@
 """Row events: the lineage of one export, one Parquet object, and the total order that the join rests on."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain, groupby
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from encord_dagster import identity, layout
 from encord_dagster.encord.history import event_time as event_time  # its readers ask for it here
 from encord_dagster.encord.model import HistoryEntry, RowEvent
 from encord_dagster.encord.row_digest import SIZE
+from encord_dagster.encord.row_events import Events
 from encord_dagster.findings import Finding, Location
 from encord_dagster.formats.tables import from_parquet, to_parquet
 from encord_dagster.label_set import objects
@@ -84,6 +86,40 @@ class RowAccount(msgspec.Struct, frozen=True, kw_only=True):
     digest: bytes | None = None
 
 
+class Again(msgspec.Struct, frozen=True):
+    """Accepted rows that lie beside each other in an export and came before, of which nothing is to be said."""
+
+    keys: Sequence[str]  # row identities
+    fingerprints: Sequence[str]
+    events: Events
+    known: pa.Table  # what reading them came to: columns of their events that came before
+
+    def times(self) -> list[str]:
+        """What `event_time` says of each."""
+        return [time.rstrip("Z") for time in self.events.exported_at]
+
+    def orders(self) -> list[Order]:
+        """What `order` says of each."""
+        lengths = map(len, self.events.history)
+        return list(zip(self.times(), lengths, self.events.export_hash, self.fingerprints, strict=True))
+
+    def counts(self, name: str) -> Counter[str]:
+        """The sums of a column of counts, by name."""
+        found: Counter[str] = Counter()
+        for count in chain.from_iterable(some or () for some in self.known[name].to_pylist()):
+            found[count["name"]] += count["objects"]
+        return found
+
+    def event(self, place: int) -> RowEvent:
+        """That of one row."""
+        of_one = {name: column[place] for name, column in self.events._asdict().items()}
+        return RowEvent(fingerprint=self.fingerprints[place], **of_one)
+
+    def sum(self, name: str) -> int:
+        """The sum of a column of numbers."""
+        return int(pc.sum(self.known[name]).as_py())
+
+
 class _Count(msgspec.Struct, frozen=True):
     name: str
     objects: int
@@ -116,13 +152,13 @@ class Accounts:
 
     def __init__(self) -> None:
         self._batches: list[pa.RecordBatch] = []
-        self._held: list[RowAccount] = []
+        self._held: list[RowAccount | Again] = []
 
     def __bool__(self) -> bool:
         return bool(self._batches or self._held)
 
-    def add(self, account: RowAccount) -> None:
-        """Add one row."""
+    def add(self, account: RowAccount | Again) -> None:
+        """Add one row, or some that come again."""
         self._held.append(account)
         if len(self._held) >= _AT_ONCE:
             self._pack()
@@ -130,12 +166,29 @@ class Accounts:
     def table(self) -> pa.Table:
         """The events of the export."""
         self._pack()
-        return pa.Table.from_batches(self._batches, SCHEMA)
+        together = pa.Table.from_batches(self._batches, SCHEMA).combine_chunks()
+        return pa.Table.from_batches(together.to_batches(max_chunksize=_AT_ONCE), SCHEMA)  # its form is that of a file
 
     def _pack(self) -> None:
-        if self._held:
-            self._batches.append(_batch(self._held))
-            self._held = []
+        for again, some in groupby(self._held, key=lambda one: isinstance(one, Again)):
+            if again:
+                self._batches += [_batch_again(one) for one in some if isinstance(one, Again)]
+            else:
+                self._batches.append(_batch([one for one in some if isinstance(one, RowAccount)]))
+        self._held = []
+
+
+def _batch_again(rows: Again) -> pa.RecordBatch:
+    values = rows.events._asdict() | {"row": rows.keys, "fingerprint": rows.fingerprints}
+    values["objects_quarantined"] = [0] * len(rows.keys)  # what has something there is read each time
+    history = _lists(_HISTORY, values.pop("history"))
+    columns = {name: pa.array(column, SCHEMA.field(name).type) for name, column in values.items()}
+    columns |= {"findings": _lists(_FINDINGS, [[]] * len(rows.keys)), "history": history}
+    columns |= {"objects_excluded": pa.array(_sums(rows.known["excluded"]), pa.int64())}
+    for name in SCHEMA.names:
+        if name not in columns:
+            columns[name] = rows.known[name].combine_chunks()
+    return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 
 
 def _batch(accounts: Sequence[RowAccount]) -> pa.RecordBatch:
@@ -151,6 +204,11 @@ def _batch(accounts: Sequence[RowAccount]) -> pa.RecordBatch:
         counts: list[Mapping[str, int]] = [getattr(account, name) for account in accounts]
         columns[name] = _lists(_COUNTS, [[_Count(*pair) for pair in one.items()] for one in counts])
     return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def _sums(counts: "pa.ChunkedArray[Any]") -> list[int]:
+    """How many objects there are in each list of counts."""
+    return [sum(count["objects"] for count in some or ()) for some in counts.to_pylist()]
 
 
 def _lists(kind: "pa.ListType[Any]", rows: Sequence[Sequence[object] | None]) -> "pa.Array[Any]":

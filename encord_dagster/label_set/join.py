@@ -11,7 +11,7 @@ from encord_dagster.config import CONVERTER_VERSION
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.errors import UsageError
 from encord_dagster.label_set import objects, shards
-from encord_dagster.label_set.events import OF_ORDER, Order, event_time, orders, read_events
+from encord_dagster.label_set.events import OF_ORDER, Again, Order, event_time, orders, read_events
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ExportEntry, ObjectRef, Root
 from encord_dagster.label_set.tree import Tree
@@ -152,6 +152,12 @@ class Join:
     def is_new(self, event: RowEvent) -> bool:
         """Whether the event carries other content than the version has for its row."""
         return self.state.fingerprint(identity.row_identity(event.label_hash, event.branch_name)) != event.fingerprint
+
+    def has_rivals(self, rows: Again) -> bool:
+        """Whether a known event of one of the rows could beat that which comes now, or two of these are of one row."""
+        self._read_not_older_than(min(rows.times()))
+        keys = set(rows.keys)
+        return len(keys) < len(rows.keys) or not (keys.isdisjoint(self._accounted) and keys.isdisjoint(self.best))
 
     def _read_not_older_than(self, time: str) -> None:
         """Learn accounted events that an event of `time` might lose to; in the usual case there are none."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from encord_dagster.encord.row_digest import SIZE
 from encord_dagster.errors import HistoryDamaged, VersionGone
 from encord_dagster.findings import Finding
-from encord_dagster.label_set.events import finding_of, read_events
+from encord_dagster.label_set.events import SCHEMA, finding_of, read_events
 from encord_dagster.label_set.manifest import ExportEntry
 from encord_dagster.storage.protocol import ObjectStore
 
@@ -43,11 +44,21 @@ class Recall:
     def __init__(self, lake: ObjectStore, newest_first: Iterable[ExportEntry], *, rows: int) -> None:
         self._lake, self._newest_first, self._rows = lake, newest_first, rows
 
-    def find(self, digests: Sequence[bytes | None]) -> list[Remembered | None]:
-        """What is known of rows, one for each digest."""
-        wanted = np.frombuffer(b"".join(digest or bytes(SIZE) for digest in digests), np.uint64)[:: SIZE // 8]
-        found = self._known.rows(wanted)
-        return [row if row and row.digest == digest else None for row, digest in zip(found, digests, strict=True)]
+    def find(self, digests: Sequence[bytes | None]) -> list[int]:
+        """The place of each row, -1 where nothing is known of one of its digest."""
+        return self._known.find(digests)
+
+    def told(self, places: Sequence[int]) -> pa.Table:
+        """The same of rows at some places, in columns."""
+        return self._known.table.take(_indices(places))
+
+    def is_usual(self, place: int) -> bool:
+        """Whether the row was accepted, and nothing was found in it."""
+        return self._known.usual[place]
+
+    def fingerprints(self, places: Sequence[int]) -> list[str]:
+        """Those of rows at some places."""
+        return [self._known.fingerprints[place] for place in places]
 
     @cached_property
     def _known(self) -> "_Known":
@@ -60,35 +71,43 @@ class Recall:
                 table = read_events(self._lake, entry.events, _COLUMNS)
                 if "digest" in table.column_names:  # events of older releases have none
                     tables.append(table.filter(table["digest"].is_valid()))
-        return _Known(pa.concat_tables(tables) if tables else None)
+        columns = pa.schema([SCHEMA.field(name) for name in _COLUMNS])
+        return _Known(pa.concat_tables(tables).combine_chunks() if tables else columns.empty_table())
 
 
 class _Known:
     """Rows in the order of the first eight bytes of their digests."""
 
-    def __init__(self, table: pa.Table | None) -> None:
-        self._columns = {name: table[name].combine_chunks() for name in _COLUMNS} if table and len(table) else {}
-        leading = _leading(self._columns["digest"]) if self._columns else np.empty(0, np.uint64)
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+        self.fingerprints: list[Any] = table["fingerprint"].to_pylist()
+        found = pc.list_value_length(table["findings"]).to_pylist()
+        self.usual = [
+            status == "accepted" and not count for status, count in zip(table["status"].to_pylist(), found, strict=True)
+        ]
+        self._digests: list[Any] = table["digest"].to_pylist()
+        leading = np.frombuffer(b"".join(self._digests), np.uint64)[:: SIZE // 8]
         self._order = np.argsort(leading, kind="stable")  # the newest export first
         self._leading: NDArray[np.uint64] = leading[self._order]
 
-    def rows(self, wanted: "NDArray[np.uint64]") -> list[Remembered | None]:
-        """For each of the eight bytes the first row that has them, if there is one: it may have another digest."""
-        places = np.searchsorted(self._leading, wanted)
-        there = np.flatnonzero(places < len(self._order))
-        there = there[self._leading[places[there]] == wanted[there]]
-        found: list[Remembered | None] = [None] * len(wanted)
-        if len(there):
-            order = self._order[places[there]]
-            at = pa.Array.from_buffers(pa.int64(), len(order), [None, pa.py_buffer(order)])  # pa.array() imports pandas
-            for place, *values in zip(
-                there.tolist(), *(self._columns[name].take(at).to_pylist() for name in _COLUMNS), strict=True
-            ):
-                found[place] = _remembered(*values)
-        return found
+    def find(self, digests: Sequence[bytes | None]) -> list[int]:
+        """The first row that has the first eight bytes of each digest, if it has the others too."""
+        if not self._digests:
+            return [-1] * len(digests)
+        wanted = np.frombuffer(b"".join(digest or bytes(SIZE) for digest in digests), np.uint64)[:: SIZE // 8]
+        at = np.minimum(np.searchsorted(self._leading, wanted), len(self._order) - 1)
+        places: list[int] = self._order[at].tolist()
+        return [place if digest == self._digests[place] else -1 for place, digest in zip(places, digests, strict=True)]
 
 
-def _remembered(
+def _indices(places: Sequence[int]) -> "pa.Array[Any]":
+    """A column of places; to make it of a list, pyarrow imports pandas."""
+    held = np.array(places, np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(held), [None, pa.py_buffer(held.data)])
+
+
+def remembered(
+    *,
     label_hash: str,
     status: str,
     fingerprint: str,
@@ -99,6 +118,7 @@ def _remembered(
     classes: list[dict[str, Any]],
     excluded: list[dict[str, Any]],
 ) -> Remembered:
+    """A row out of its record in the events of an export."""
     return Remembered(
         status=status,
         fingerprint=fingerprint,
@@ -109,9 +129,3 @@ def _remembered(
         classes={count["name"]: count["objects"] for count in classes},
         excluded={count["name"]: count["objects"] for count in excluded},
     )
-
-
-def _leading(digests: "pa.Array[Any]") -> "NDArray[np.uint64]":
-    data: NDArray[np.uint64] = np.frombuffer(memoryview(digests.buffers()[1] or b""), np.uint64)
-    start = digests.offset * SIZE // 8
-    return data[start : start + len(digests) * SIZE // 8 : SIZE // 8]

@@ -14,9 +14,10 @@ from encord_dagster.accounting import RowReader
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.container import RowSlice, open_export
 from encord_dagster.encord.plain_rows import PlainReader
-from encord_dagster.encord.row_digest import digested
+from encord_dagster.encord.row_digest import Digested
+from encord_dagster.encord.row_digest import digested as all_digested
 from encord_dagster.label_set.events import read_events
-from encord_dagster.label_set.recall import Recall, Remembered
+from encord_dagster.label_set.recall import Recall
 from encord_dagster.label_set.verify import verify
 from encord_dagster.samples import bad_row
 from encord_dagster.storage.memory import MemoryStore
@@ -56,9 +57,14 @@ class Rows:
         monkeypatch.setattr(RowReader, "_tolerantly", counted_too)
 
 
-def forgetful(_recall: Recall, digests: Sequence[bytes | None]) -> list[Remembered | None]:
+def digested(piece: RowSlice, context: bytes) -> Digested | None:
+    """The digest of one row."""
+    return all_digested([piece], context)[0]
+
+
+def forgetful(_recall: Recall, digests: Sequence[bytes | None]) -> list[int]:
     """A memory of nothing."""
-    return [None] * len(digests)
+    return [-1] * len(digests)
 
 
 def day(number: int) -> datetime:
