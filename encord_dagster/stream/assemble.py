@@ -144,6 +144,8 @@ def _places(rows: Rows, kind: str) -> Iterator[_Places]:
         some = rows.entries[order]
         sizes = some[f"{kind}_size"]
         order, some, sizes = order[sizes > 0], some[sizes > 0], sizes[sizes > 0]
+        if not len(sizes):
+            continue
         parts = np.searchsorted(rows.ends, order, side="right")
         steps = np.flatnonzero(np.diff(sizes.cumsum() // _STEP)) + 1
         columns = (parts, some[f"{kind}_at"], sizes, some["flag"] == NEW_CLASS)
