@@ -1,5 +1,6 @@
 """The plain COCO file of a version out of that of the version before: what stays is copied, without a look into it."""
 
+import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate, chain, repeat
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from encord_dagster.errors import HistoryDamaged, VersionGone
 from encord_dagster.formats import coco
 from encord_dagster.formats.fragment import Category, Fragment
 from encord_dagster.label_set import objects
@@ -54,13 +56,15 @@ def rewritten(
 ) -> bytes | None:
     """The COCO file of `old` with these categories and the records of fresh rows, without those of rows that are gone.
 
-    None where records have to be looked at: there is no such file, or records of several rows have one id.
+    None where it has to be made out of the buckets: there is no such file, or it is damaged, which `verify` tells, or
+    records of several rows have one id.
     """
-    ref = old.files.get(coco.FILE)
-    if ref is None:
+    data = None
+    with contextlib.suppress(HistoryDamaged, VersionGone):
+        data = objects.read(lake, old.files[coco.FILE]) if coco.FILE in old.files else None
+    if data is None:
         return None
     rows = list(chain.from_iterable(at_once(lake, partial(_rows, lake), Tree(lake, old).buckets())))
-    data = objects.read(lake, ref)
     places = _places(data, sum(row.images for row in rows), sum(row.annotations for row in rows))
     if places is None:
         return None
