@@ -24,6 +24,7 @@ from encord_dagster.storage.protocol import ObjectStore
 LEAST_TO_SHARE = 32 * 2**20  # bytes of an export for each process
 MOST_PROCESSES = 4
 _TASK = 4 * 2**20  # bytes of rows that travel to a process of this machine at a time
+_SHARE = 8  # of a task: less of it is read where the rest was known already
 
 Launch = Callable[[Sequence[str]], object]
 """Runs a command somewhere and waits for its end; raises where it failed."""
@@ -104,7 +105,9 @@ class Preparing:
         self.tasks = 2 * workers.at_once
 
     def __call__(self, pieces: Sequence[RowSlice]) -> Callable[[], Sequence[Prepared | None]]:
-        """Begin a task; what is returned waits for it."""
+        """Begin a task; what is returned waits for it. A few rows are no task: that would cost more than to read them."""
+        if sum(piece.length for piece in pieces) * _SHARE < self.task_size:
+            return lambda: [None] * len(pieces)
         source = self._source if self._source and all(map(self._lies_there, pieces)) else ""
         rows = [msgspec.structs.replace(piece, raw=b"") for piece in pieces] if source else pieces
         task = Task(
