@@ -12,8 +12,9 @@ from encord_dagster.encord.model import RowEvent
 from encord_dagster.encord.ontology import Ontology
 from encord_dagster.findings import Finding, Location
 from encord_dagster.formats.fragment import Category, described, fragment_name, ontology_categories
+from encord_dagster.label_set.accounts import Again
 from encord_dagster.label_set.categories import Categories
-from encord_dagster.label_set.events import Again, Order, history_hashes, order
+from encord_dagster.label_set.events import Order, history_hashes, order
 from encord_dagster.label_set.join import Join
 from encord_dagster.label_set.manifest import BucketRow
 from encord_dagster.offers import Facts, Made, Offer, made_of

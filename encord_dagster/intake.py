@@ -18,9 +18,10 @@ from encord_dagster.findings import Finding, Location
 from encord_dagster.label_set import history, quarantine
 from encord_dagster.label_set.absent import absent
 from encord_dagster.label_set.accounted import Accounted, rank
+from encord_dagster.label_set.accounts import Again
 from encord_dagster.label_set.categories import Categories
 from encord_dagster.label_set.converted import write_converted
-from encord_dagster.label_set.events import Again, accepted, read_events, rows_of, write_events
+from encord_dagster.label_set.events import accepted, read_events, rows_of, write_events
 from encord_dagster.label_set.join import Join, State
 from encord_dagster.label_set.manifest import ExportEntry, ObjectRef
 from encord_dagster.label_set.recall import EXPORTS, Recall

@@ -13,7 +13,7 @@ from encord_dagster.encord.plain_keys import Odd
 from encord_dagster.encord.row_digest import Digested
 from encord_dagster.encord.row_events import events_of
 from encord_dagster.findings import Finding
-from encord_dagster.label_set.events import Again
+from encord_dagster.label_set.accounts import Again
 from encord_dagster.label_set.recall import Recall, Remembered, remembered
 
 

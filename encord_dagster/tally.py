@@ -12,7 +12,8 @@ from encord_dagster.errors import ExportError
 from encord_dagster.findings import RANKS, Finding, Location
 from encord_dagster.label_set import quarantine
 from encord_dagster.label_set.accounted import Rank
-from encord_dagster.label_set.events import Accounts, Again, RowAccount, event_time
+from encord_dagster.label_set.accounts import Accounts, Again, RowAccount
+from encord_dagster.label_set.events import event_time
 from encord_dagster.label_set.manifest import ExportEntry, ObjectRef
 from encord_dagster.landing import Export
 from encord_dagster.offers import Facts, Made

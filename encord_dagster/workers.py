@@ -105,7 +105,7 @@ class Preparing:
         self.tasks = 2 * workers.at_once
 
     def __call__(self, pieces: Sequence[RowSlice]) -> Callable[[], Sequence[Prepared | None]]:
-        """Begin a task; what is returned waits for it. A few rows are no task: that would cost more than to read them."""
+        """Begin a task; what is returned waits for it. Few rows are no task: it would cost more than to read them."""
         if sum(piece.length for piece in pieces) * _SHARE < self.task_size:
             return lambda: [None] * len(pieces)
         source = self._source if self._source and all(map(self._lies_there, pieces)) else ""

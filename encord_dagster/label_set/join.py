@@ -11,7 +11,8 @@ from encord_dagster.config import CONVERTER_VERSION
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.errors import UsageError
 from encord_dagster.label_set import objects, shards
-from encord_dagster.label_set.events import OF_ORDER, Again, Order, event_time, orders, read_events
+from encord_dagster.label_set.accounts import Again
+from encord_dagster.label_set.events import OF_ORDER, Order, event_time, orders, read_events
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ExportEntry, ObjectRef, Root
 from encord_dagster.label_set.tree import Tree
