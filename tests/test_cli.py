@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from encord_dagster.cli import main
+from encord_dagster.formats.catalogue import FORMATS
 from encord_dagster.samples import bad_row
 from tests import factories
 from tests.lakes import DAY, exported_again, images_export, project_export
@@ -598,3 +600,13 @@ def test_a_damaged_object_is_put_back(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def _size(path: Path) -> int:
     return path.stat().st_size
+
+
+@pytest.mark.parametrize("command", ["convert", "checkout"])
+def test_help_names_every_format(command: str, capsys: Capture) -> None:
+    """The parser cannot ask the catalogue, which imports every format: so the list stands in both."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+
+    listed = set(re.findall(r"[a-z_]+", capsys.readouterr().out))
+    assert set(FORMATS) <= listed

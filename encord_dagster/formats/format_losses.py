@@ -12,6 +12,9 @@ LOSSES: dict[str, str] = {
     "mot:no_box": "Points and lines have no box, and are left out; the COCO file holds them.",
     "mot:no_sequence": "Objects on single images have no track, and are left out; the COCO file holds them.",
     "mot:outline": "The box round a shape stands for it; the COCO file holds the shape.",
+    "tao:joints": "The box round the joints of a skeleton stands for it; the COCO file holds them.",
+    "tao:no_box": "Points and lines have no box, and are left out; the COCO file holds them.",
+    "tao:no_sequence": "Objects on single images have no track, and are left out; the COCO file holds them.",
     "voc_masks:no_area": (
         "Points, lines and skeletons have no pixels, nor have masks of another size than the image; "
         "the COCO file holds them."

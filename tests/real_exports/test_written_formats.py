@@ -55,7 +55,7 @@ def test_outlines_are_the_masks_again(folder: Path) -> None:
 
 
 def test_what_a_format_does_not_hold_is_counted(folder: Path) -> None:
-    """Labels of YOLO, boxes of MOT, tracks of YouTube-VIS and keypoints, each with its losses, are all 64 objects."""
+    """Labels of YOLO, boxes of MOT and TAO, tracks of YouTube-VIS, keypoints: with losses, each all 64 objects."""
     lost = losses(folder)
 
     def lines(pattern: str) -> int:
@@ -70,6 +70,7 @@ def test_what_a_format_does_not_hold_is_counted(folder: Path) -> None:
         "keypoints": len(document(folder, "keypoints")["annotations"]) + lost["coco_keypoints:no_joints"],
         "youtube_vis": sum(box is not None for one in vis for box in one["bboxes"])
         + sum(lost.get(f"youtube_vis:{name}", 0) for name in ("no_area", "no_sequence", "frame_sizes")),
+        "tao": len(document(folder, "tao")["annotations"]) + lost["tao:no_box"] + lost["tao:no_sequence"],
     }
 
     assert held == dict.fromkeys(held, 64)
