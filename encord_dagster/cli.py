@@ -138,7 +138,7 @@ def _formats(parser: argparse.ArgumentParser) -> None:
         type=lambda text: text.split(","),
         default=["coco", "masks", "tables"],
         help="coco,masks,tables; and coco_panoptic, coco_keypoints, yolo_detect, yolo_segment, yolo_pose, yolo_obb, "
-        "voc_masks, mot, youtube_vis, tao",
+        "voc_masks, mot, youtube_vis, tao, encord_coco",
     )
 
 

@@ -7,6 +7,7 @@ from encord_dagster.errors import UsageError
 from encord_dagster.formats.coco_instances import CocoInstances
 from encord_dagster.formats.coco_keypoints import CocoKeypoints
 from encord_dagster.formats.coco_panoptic import CocoPanoptic
+from encord_dagster.formats.encord_coco import EncordCoco
 from encord_dagster.formats.mot import Mot
 from encord_dagster.formats.painted_masks import PaintedMasks
 from encord_dagster.formats.tao import Tao
@@ -30,6 +31,7 @@ WRITTEN: Mapping[str, Callable[[Chosen], Format]] = {
     "mot": Mot,
     "youtube_vis": YoutubeVis,
     "tao": Tao,
+    "encord_coco": EncordCoco,
 }
 
 FORMATS = (*PUBLISHED, *(name for name in WRITTEN if name not in PUBLISHED))

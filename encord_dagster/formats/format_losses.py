@@ -8,6 +8,12 @@ LOSSES: dict[str, str] = {
     ),
     "coco_panoptic:covered": "Objects that others cover wholly are no segment; the COCO file holds them.",
     "coco_panoptic:frame_too_large": "Images of more than 2**28 pixels are left out; the COCO file has their objects.",
+    "encord_coco:classifications": "Classifications of images are left out, as there; the COCO file holds them.",
+    "encord_coco:confidence": "Confidences other than 1 are left out, as there; the COCO file holds them.",
+    "encord_coco:not_ticked": (
+        "Objects whose checklists tell what is ticked only, where Encord's file has false for the rest; "
+        "the COCO file holds no more of it."
+    ),
     "mot:frame_sizes": "Sequences whose frames differ in size have the size of the first; the COCO file has each.",
     "mot:no_box": "Points and lines have no box, and are left out; the COCO file holds them.",
     "mot:no_sequence": "Objects on single images have no track, and are left out; the COCO file holds them.",

@@ -31,12 +31,24 @@ TURNED = make.changed(
     0.96,
     *("data_units", "data-0", "labels", "objects", 0, "rotatableBoundingBox", "x"),
 )
+TICKED = make.image_row(
+    make.box(),
+    object_answers={
+        "object01": {
+            "objectHash": "object01",
+            "classifications": [make.answer([make.option("wet", "Option01"), make.option("dark", "Option02")])],
+        }
+    },
+)
 
 EXAMPLES: dict[str, tuple[Json, int]] = {
     "coco_keypoints:no_joints": (LINE, 1),
     "coco_panoptic:no_area": (LINE, 1),
     "coco_panoptic:covered": (COVERED, 1),
     "coco_panoptic:frame_too_large": (LARGE, 1),
+    "encord_coco:classifications": (make.image_row(make.box(), classifications=[make.classification()]), 1),
+    "encord_coco:confidence": (make.image_row(make.box(confidence=0.5), make.point()), 1),
+    "encord_coco:not_ticked": (TICKED, 1),
     "mot:frame_sizes": (SIZES, 1),
     "mot:no_box": (FRAME, 2),
     "mot:no_sequence": (LINE, 1),
