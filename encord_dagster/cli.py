@@ -138,7 +138,13 @@ def _formats(parser: argparse.ArgumentParser) -> None:
         type=lambda text: text.split(","),
         default=["coco", "masks", "tables"],
         help="coco,masks,tables; and coco_panoptic, coco_keypoints, yolo_detect, yolo_segment, yolo_pose, yolo_obb, "
-        "voc_masks, mot, youtube_vis, tao, encord_coco",
+        "voc_masks, mot, youtube_vis, tao, encord_coco, nifti, dicom_seg",
+    )
+    parser.add_argument(
+        "--dicom-headers",
+        type=Path,
+        metavar="FOLDER",
+        help="your DICOM files, pixels or not: where slices lie, for nifti and dicom_seg",
     )
 
 
@@ -253,6 +259,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         config=_published(arguments, "converted", masks="masks" in arguments.formats),
         progress=_say(arguments),
         processes=arguments.processes,
+        dicom_headers=arguments.dicom_headers,
     )
     if arguments.json:
         _print({"exports": batches, "files": [str(path) for path in paths]})
@@ -369,7 +376,9 @@ def _checkout(arguments: argparse.Namespace) -> int:
 
     version = open_label_set(arguments.lake, arguments.name).version(arguments.version)
     selection = selected.selection_of(arguments)
-    paths = version.checkout(arguments.output, formats=arguments.formats, selection=selection)
+    paths = version.checkout(
+        arguments.output, formats=arguments.formats, selection=selection, dicom_headers=arguments.dicom_headers
+    )
     if arguments.json:
         _print([str(path) for path in paths])
     else:

@@ -14,7 +14,7 @@ import pytest
 from encord_dagster.cli import main
 from encord_dagster.formats.catalogue import FORMATS
 from encord_dagster.samples import bad_row
-from tests import factories
+from tests import dicom_files, factories
 from tests.lakes import DAY, exported_again, images_export, project_export
 from tests.published import Json
 
@@ -610,3 +610,23 @@ def test_help_names_every_format(command: str, capsys: Capture) -> None:
 
     listed = set(re.findall(r"[a-z_]+", capsys.readouterr().out))
     assert set(FORMATS) <= listed
+
+
+def test_volumes_are_written_out_of_headers(tmp_path: Path, capsys: Capture) -> None:
+    """`convert` and `checkout` take the folder of DICOM files; without it they say what is missing."""
+    labels, _ = dicom_files.marked(range(5))
+    (tmp_path / "rows.json").write_bytes(factories.encode([factories.dicom_row(labels)]))
+    dicom_files.write_series(tmp_path / "dicom")
+    lake = ["--lake", str(tmp_path / "lake"), "--name", "ct"]
+    assert main(["ingest", str(tmp_path / "rows.json"), *lake, "-q"]) == 0
+    written = ["--formats", "nifti,dicom_seg", "--dicom-headers", str(tmp_path / "dicom")]
+
+    assert main(["convert", str(tmp_path / "rows.json"), "-o", str(tmp_path / "a"), *written, "-q"]) == 0
+    assert main(["checkout", "-o", str(tmp_path / "b"), *lake, *written]) == 0
+
+    names = ("nifti/labelsTr/dicom-0.nii.gz", "dicom_seg/dicom-0.dcm")
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    capsys.readouterr()
+    assert main(["checkout", "-o", str(tmp_path / "c"), *lake, "--formats", "nifti"]) == 2
+    assert "--dicom-headers" in capsys.readouterr().err

@@ -24,9 +24,10 @@ def desk_of(*rows: Json) -> Desk:
     return desk
 
 
-def checked_out(folder: Path, desk: Desk, *formats: str, **selection: Any) -> Path:
+def checked_out(folder: Path, desk: Desk, *formats: str, dicom_headers: Path | None = None, **selection: Any) -> Path:
     """A folder with the newest version in these formats."""
-    desk.label_set().version().checkout(folder, formats=formats, selection=Selection(**selection))
+    version = desk.label_set().version()
+    version.checkout(folder, formats=formats, selection=Selection(**selection), dicom_headers=dicom_headers)
     return folder
 
 

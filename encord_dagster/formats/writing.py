@@ -4,6 +4,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -25,6 +26,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     selection: Selection
     lost: Counter[str]
     held: ExitStack  # closes what waits on the disk
+    dicom_headers: Path | None = None  # a folder of the user's DICOM files, which say where slices lie
 
     def waiting(self) -> "tempfile.SpooledTemporaryFile[bytes]":
         """A place for what is written later: in memory, and on the disk where it is much."""

@@ -33,6 +33,7 @@ def checkout(
     cache: Cache | None,
     link: bool,
     progress: Progress,
+    dicom_headers: Path | None = None,
 ) -> list[Path]:
     """Write the files of a version; a folder that does not exist yet appears with all of them, or not at all.
 
@@ -46,7 +47,7 @@ def checkout(
         files = _Files(staging, cache, link=link)
         lost: Mapping[str, int] = {}
         if written or selection != Selection():
-            lost = write_chosen(version, written, selection, files, progress)
+            lost = write_chosen(version, written, selection, files, progress, dicom_headers=dicom_headers)
         files.write(losses.FILE, losses.report(losses.total([version.root.losses, lost])))
         for name in (provenance.FILE,) if selection.changes_files else (croissant.FILE, provenance.FILE):
             if ref := version.root.files.get(name):  # versions of older releases have none

@@ -262,10 +262,12 @@ class Version:
         cache: Path | None = None,
         link: bool = True,
         progress: Progress = lambda line: None,
+        dicom_headers: Path | None = None,
     ) -> list[Path]:
         """Write the version's plain files into a folder that is empty or absent, and return their paths.
 
-        `formats` are those of `formats.catalogue`; `selection` says what of the version they hold.
+        `formats` are those of `formats.catalogue`; `selection` says what of the version they hold. `dicom_headers` is
+        a folder of DICOM files, with or without pixels, which `nifti` and `dicom_seg` take the geometry of series from.
 
         What a cache folder holds is not fetched again, and its files are linked into the checkout, read-only; with
         `link=False`, and on another file system, they are copied.
@@ -280,4 +282,5 @@ class Version:
             cache=kept,
             link=link,
             progress=progress,
+            dicom_headers=dicom_headers,
         )

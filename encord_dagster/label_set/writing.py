@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
@@ -33,13 +34,25 @@ class Files(Protocol):
 
 
 def write_chosen(
-    version: "Version", formats: Sequence[str], selection: Selection, files: Files, progress: Callable[[str], None]
+    version: "Version",
+    formats: Sequence[str],
+    selection: Selection,
+    files: Files,
+    progress: Callable[[str], None],
+    *,
+    dicom_headers: Path | None = None,
 ) -> Mapping[str, int]:
     """Write the formats, the splits, and what was chosen; returns what the formats could not hold, by code."""
     selecting = Selecting(selection, version.root.categories)
     lost: Counter[str] = Counter()
     with ExitStack() as held:
-        chosen = Chosen(categories=selecting.map.categories, selection=selection, lost=lost, held=held)
+        chosen = Chosen(
+            categories=selecting.map.categories,
+            selection=selection,
+            lost=lost,
+            held=held,
+            dicom_headers=dicom_headers,
+        )
         writers = [WRITTEN[name](chosen) for name in formats if name in WRITTEN]
         writers += [SplitLists(chosen)] if selection.splits else []
         selected = SelectedTables(chosen)
