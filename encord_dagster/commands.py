@@ -149,7 +149,10 @@ def in_memory(
     if label_set.head.record is None or label_set.head.record.root is None:
         return batches, []
     version = label_set.version()
-    return batches, version.checkout(output, formats=formats, selection=selection, dicom_headers=dicom_headers)
+    paths = version.checkout(
+        output, formats=formats, selection=selection, dicom_headers=dicom_headers, ontology=config.ontology
+    )
+    return batches, paths
 
 
 def _straight(

@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from encord_dagster.cli import main
 from encord_dagster.formats.catalogue import FORMATS
-from encord_dagster.samples import bad_row
+from encord_dagster.samples import bad_row, catalogue
 from tests import dicom_files, factories
 from tests.lakes import DAY, exported_again, images_export, project_export
 from tests.published import Json
@@ -630,3 +631,20 @@ def test_volumes_are_written_out_of_headers(tmp_path: Path, capsys: Capture) -> 
     capsys.readouterr()
     assert main(["checkout", "-o", str(tmp_path / "c"), *lake, "--formats", "nifti"]) == 2
     assert "--dicom-headers" in capsys.readouterr().err
+
+
+def test_a_checkout_is_told_what_could_have_been_ticked(tmp_path: Path) -> None:
+    """By the ontology, which no version holds."""
+    lake = ["--lake", str(tmp_path / "lake"), "--name", "roads"]
+    (tmp_path / "rows.json").write_bytes(project_export(6))
+    (tmp_path / "project.txt").write_bytes(msgspec.json.encode(catalogue.document()))
+    ontology = ["--ontology", str(tmp_path / "project.txt")]
+    assert main(["ingest", str(tmp_path / "rows.json"), *lake, *ontology, "-q"]) == 0
+
+    assert main(["checkout", "-o", str(tmp_path / "with"), *lake, "--formats", "encord_coco", *ontology]) == 0
+    assert main(["checkout", "-o", str(tmp_path / "without"), *lake, "--formats", "encord_coco"]) == 0
+
+    said = {name: (tmp_path / name / "annotations" / "encord_coco.json").read_text() for name in ("with", "without")}
+    assert '"Wet":false' in said["with"]
+    assert '"Wet":true' in said["without"]
+    assert '"Wet":false' not in said["without"]

@@ -6,8 +6,9 @@ Source: format of `CocoExporter` in Encord's SDK 0.1.211, as its output has it.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from encord_dagster.encord.ontology import OntologyAttribute, read_ontology
 from encord_dagster.formats import coco
 from encord_dagster.formats.fragment import Category
 from encord_dagster.formats.labelled import Labelled
@@ -28,6 +29,7 @@ class EncordCoco:
         self._counts = {split: [0, 0, 0] for split in self._names}  # images, annotations and tracks so far
         self._head: dict[str, object] = {"info": INFO, "categories": [_category(one) for one in chosen.categories]}
         self._renamed = bool(chosen.selection.file_name)
+        self._options = _options(chosen.given.ontology)
         self._lost = chosen.lost
 
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
@@ -67,9 +69,10 @@ class EncordCoco:
         }
 
     def _annotation(self, item: coco.Annotation, *, number: int, image: int, track: int) -> dict[str, object]:
-        about = item.attributes
+        about, options = item.attributes, self._options.get(str(item.encord.feature_hash), {})
         self._lost["encord_coco:confidence"] += about.confidence != 1
-        self._lost["encord_coco:not_ticked"] += any(isinstance(one, list) for one in about.classifications.values())
+        lists = {name for name, answer in about.classifications.items() if isinstance(answer, list)}
+        self._lost["encord_coco:not_ticked"] += not lists <= options.keys()
         return {
             "area": item.area,
             "bbox": item.bbox,
@@ -84,7 +87,7 @@ class EncordCoco:
                 "track_id": track,
                 "encord_track_uuid": item.encord.object_hash,
                 **({} if about.rotation is None else {"rotation": about.rotation}),
-                "classifications": flat(about.classifications),
+                "classifications": flat(about.classifications, options),
                 "manual_annotation": about.manual_annotation,
             },
         }
@@ -95,16 +98,34 @@ class EncordCoco:
             yield self._names[split], file.document(self._head)
 
 
-def flat(answers: dict[str, coco.Answer]) -> dict[str, object]:
-    """Answers by attribute, but those of a checklist by option: true where it is ticked.
+def flat(answers: Mapping[str, coco.Answer], options: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    """Answers by attribute, but those of a checklist by option: whether it is ticked.
 
-    An option that is called as something else there has its attribute's name behind it.
+    Without the `options` of a checklist those that are ticked stand alone. An option that is called as something else
+    there has its attribute's name behind it.
     """
     made: dict[str, object] = {name: answer for name, answer in answers.items() if not isinstance(answer, list)}
     for name, answer in answers.items():
-        for option in answer if isinstance(answer, list) else ():
-            made[f"{option} [{name}]" if option in made else option] = True
+        ticked = answer if isinstance(answer, list) else []
+        for option in dict.fromkeys([*options.get(name, ()), *ticked]) if isinstance(answer, list) else ():
+            made[f"{option} [{name}]" if option in made else option] = option in ticked
     return made
+
+
+def _options(document: str) -> dict[str, dict[str, list[str]]]:
+    """The options of each checklist by class and name, also of those below options."""
+    if not document:
+        return {}
+    classes = read_ontology(document.encode()).classes
+    return {key: dict(_checklists(one.attributes)) for key, one in classes.items()}
+
+
+def _checklists(attributes: Sequence[OntologyAttribute]) -> Iterator[tuple[str, list[str]]]:
+    for one in attributes:
+        if one.kind == "checklist":
+            yield one.name, [option.label for option in one.options]
+        for option in one.options:
+            yield from _checklists(option.attributes)
 
 
 def _category(one: Category) -> dict[str, object]:

@@ -32,8 +32,8 @@ LOSSES: dict[str, str] = {
     "encord_coco:classifications": "Classifications of images are left out, as there; the COCO file holds them.",
     "encord_coco:confidence": "Confidences other than 1 are left out, as there; the COCO file holds them.",
     "encord_coco:not_ticked": (
-        "Objects whose checklists tell what is ticked only, where Encord's file has false for the rest; "
-        "the COCO file holds no more of it."
+        "Without the ontology, options that are not ticked are left out instead of false; "
+        "the COCO file leaves them out too."
     ),
     "mot:frame_sizes": "Sequences whose frames differ in size have the size of the first; the COCO file has each.",
     "mot:no_box": "Points and lines have no box, and are left out; the COCO file holds them.",

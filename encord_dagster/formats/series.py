@@ -37,14 +37,14 @@ class Series:
     """Finds the volumes, and keeps the list of what became of each series."""
 
     def __init__(self, kind: str, chosen: Chosen) -> None:
-        if chosen.dicom_headers is None:
+        if chosen.given.dicom_headers is None:
             raise UsageError(
                 f"{kind}: where slices lie is not in an export; name the folder of your DICOM files (--dicom-headers)"
             )
         if chosen.selection.frame_step != 1:
             raise UsageError(f"{kind}: a volume has all slices; leave frame_step out")
         self.kind, self.lost = kind, chosen.lost
-        self._headers = read_headers(chosen.dicom_headers)
+        self._headers = read_headers(chosen.given.dicom_headers)
         self.listed: list[dict[str, object]] = []
 
     def volumes(self, images: Sequence[Labelled]) -> Iterator[Volume]:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ from encord_dagster.formats.labelled import Labelled, merged
 from encord_dagster.formats.selected_tables import SelectedTables
 from encord_dagster.formats.selection import Selecting, Selection
 from encord_dagster.formats.split_lists import SplitLists
-from encord_dagster.formats.writing import Chosen
+from encord_dagster.formats.writing import Chosen, Given
 from encord_dagster.label_set.labelled import together
 
 if TYPE_CHECKING:
@@ -39,8 +38,7 @@ def write_chosen(
     selection: Selection,
     files: Files,
     progress: Callable[[str], None],
-    *,
-    dicom_headers: Path | None = None,
+    given: Given,
 ) -> Mapping[str, int]:
     """Write the formats, the splits, and what was chosen; returns what the formats could not hold, by code."""
     selecting = Selecting(selection, version.root.categories)
@@ -51,7 +49,7 @@ def write_chosen(
             selection=selection,
             lost=lost,
             held=held,
-            dicom_headers=dicom_headers,
+            given=given,
         )
         writers = [WRITTEN[name](chosen) for name in formats if name in WRITTEN]
         writers += [SplitLists(chosen)] if selection.splits else []
