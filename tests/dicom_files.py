@@ -86,7 +86,7 @@ def write_series(
                 delattr(one, name)
             else:
                 setattr(one, name, value)
-        one.save_as(folder / f"slice-{(number * 7) % 11:02}.dcm", enforce_file_format=True)  # in no order by name
+        one.save_as(folder / f"slice-{number * 389 % 1009:04}.dcm", enforce_file_format=True)  # in no order by name
 
 
 def slice_labels(number: int, *objects: Json, series: str = SERIES, **more: Any) -> Json:

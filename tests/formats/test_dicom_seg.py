@@ -69,7 +69,7 @@ def test_each_object_has_its_pixels_on_its_slices(tmp_path: Path) -> None:
 def test_patient_study_and_place_are_those_of_the_headers(tmp_path: Path) -> None:
     """So that the file lies beside its series in an archive; series and instance are its own."""
     dicom.write_series(tmp_path / "headers", dicom.oblique())
-    source = pydicom.dcmread(tmp_path / "headers" / "slice-00.dcm")
+    source = pydicom.dcmread(tmp_path / "headers" / "slice-0000.dcm")
 
     seg = read(written(tmp_path, dicom.marked(range(5))[0]))
 
