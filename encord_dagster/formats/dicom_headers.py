@@ -3,18 +3,17 @@
 Reading needs pydicom, which is the extra `volumes`.
 """
 
+import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import msgspec
 
 from encord_dagster.errors import UsageError
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-_TAGS = (
+_DAMAGE = (AttributeError, EOFError, KeyError, NotImplementedError, TypeError, ValueError)  # as pydicom tells it
+_NAMES = (
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "NumberOfFrames", "Rows", "Columns"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
 )
@@ -38,7 +37,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 class Headers:
     """The DICOM files of a folder, by SOP instance uid and by series."""
 
-    def __init__(self, found: Sequence[Header]) -> None:
+    def __init__(self, found: Sequence[Header], unreadable: int = 0) -> None:
+        self.unreadable = unreadable  # files that begin as DICOM does, and are damaged behind that
         self.by_uid: dict[str, Header] = {}
         self.doubled: set[str] = set()  # uids of files that say different things of one instance
         self.by_series: dict[str, list[Header]] = {}
@@ -58,52 +58,66 @@ def read_headers(folder: Path) -> Headers:
     """
     if not folder.is_dir():
         raise UsageError(f"DICOM headers: {folder} is no folder; name the one that holds your DICOM files")
-    found = [header for path in sorted(folder.rglob("*")) if path.is_file() and (header := _read(path)) is not None]
+    found: list[Header] = []
+    unreadable = 0
+    for path in sorted(folder.rglob("*")):
+        try:
+            header = _read(path) if path.is_file() else None
+        except (TypeError, ValueError, OverflowError):  # of an element, or of a value that is no number
+            unreadable += 1
+            continue
+        if header is not None:
+            found.append(header)
     if not found:
         raise UsageError(f"DICOM headers: {folder} holds no DICOM file; name the folder of your series")
-    return Headers(found)
+    return Headers(found, unreadable)
 
 
-def dataset(path: Path | str, tags: Sequence[str] = ()) -> "Dataset | None":
-    """A DICOM file without its pixels, or some elements of it; None where the file is none of DICOM.
+def elements(path: Path | str, names: Sequence[str]) -> dict[str, Any] | None:
+    """The values of some elements of a DICOM file, by keyword, of those that it has; None where it is no DICOM file.
 
     Raises:
+        ValueError: the file is damaged.
         UsageError: pydicom is not installed.
     """
     try:
         from pydicom import dcmread
-        from pydicom.errors import InvalidDicomError
+        from pydicom.errors import BytesLengthException, InvalidDicomError
     except ImportError as error:
         text = "DICOM headers are read by pydicom, which is not installed: pip install 'encord-dagster[volumes]'"
         raise UsageError(text) from error
     try:
-        return dcmread(path, stop_before_pixels=True, specific_tags=list(tags) or None)
+        one = dcmread(path, stop_before_pixels=True, specific_tags=list(names))
+        return {name: one[name].value for name in names if name in one}
     except InvalidDicomError:
         return None
+    except (BytesLengthException, struct.error, *_DAMAGE) as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _read(path: Path) -> Header | None:
-    """The header of a file; None where it is no DICOM file, or one without an instance, as DICOMDIR."""
-    one = dataset(path, _TAGS)
-    uid = str(one.get("SOPInstanceUID", "")) if one is not None else ""
-    if one is None or not uid:
+    """The header of a file; None where it is no DICOM file, or one without an instance, as DICOMDIR.
+
+    Raises:
+        TypeError, ValueError, OverflowError: the file is damaged.
+    """
+    given = elements(path, _NAMES)
+    if not given or not given.get("SOPInstanceUID"):
         return None
     return Header(
         path=str(path),
-        uid=uid,
-        sop_class=str(one.get("SOPClassUID", "")),
-        series=str(one.get("SeriesInstanceUID", "")),
-        frames=int(one.get("NumberOfFrames") or 1),
-        rows=int(one.get("Rows") or 0),
-        columns=int(one.get("Columns") or 0),
-        position=_numbers(one, "ImagePositionPatient", 3),
-        orientation=_numbers(one, "ImageOrientationPatient", 6),
-        spacing=_numbers(one, "PixelSpacing", 2),
+        uid=str(given["SOPInstanceUID"]),
+        sop_class=str(given.get("SOPClassUID", "")),
+        series=str(given.get("SeriesInstanceUID", "")),
+        frames=int(given.get("NumberOfFrames") or 1),
+        rows=int(given.get("Rows") or 0),
+        columns=int(given.get("Columns") or 0),
+        position=_numbers(given.get("ImagePositionPatient"), 3),
+        orientation=_numbers(given.get("ImageOrientationPatient"), 6),
+        spacing=_numbers(given.get("PixelSpacing"), 2),
     )
 
 
-def _numbers(one: "Dataset", name: str, count: int) -> tuple[float, ...]:
+def _numbers(given: object, count: int) -> tuple[float, ...]:
     """The numbers of an element, () where there are not as many."""
-    given = one.get(name)
-    values = tuple(map(float, given)) if isinstance(given, Sequence) else ()
-    return values if len(values) == count else ()
+    return tuple(map(float, given)) if isinstance(given, Sequence) and len(given) == count else ()

@@ -1,13 +1,14 @@
 """DICOM SEG: one file for each DICOM series, with a segment of bits for each object, so that none covers another."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from encord_dagster import rle
 from encord_dagster.formats.coco import Annotation
-from encord_dagster.formats.dicom_headers import dataset
+from encord_dagster.formats.dicom_headers import elements
 from encord_dagster.formats.labelled import Labelled
 from encord_dagster.formats.repaint import counts_of, has_pixels
 from encord_dagster.formats.seg_document import COPIED, MOST, NEEDED, Segment, document, uid_of
@@ -27,9 +28,9 @@ class DicomSeg:
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
         """The segments of each series that has any: a SEG without one is not allowed."""
         for volume in self._series.volumes(images):
-            first = dataset(volume.stack.slices[0].path, COPIED)
-            if first is None or not all(first.get(name) for name in NEEDED):
-                reason = f"its first header has no {' or no '.join(NEEDED)}"
+            first = _reference(volume)
+            if first is None:
+                reason = f"its first header has no {' or no '.join(NEEDED)}, or is damaged"
                 self._series.refuse(list(volume.frames.values()), Refused("no_study", reason))
             elif segments := self._segments(volume):
                 yield f"{FOLDER}/{quote(volume.data_hash, safe='')}.dcm", document(first, volume.stack, segments)
@@ -58,6 +59,15 @@ class DicomSeg:
     def end(self) -> Iterator[File]:
         """series.json."""
         yield f"{FOLDER}/series.json", msgspec.json.format(msgspec.json.encode(self._series.listed)) + b"\n"
+
+
+def _reference(volume: Volume) -> dict[str, Any] | None:
+    """What is copied out of the first header; None where it does not say what the file must."""
+    try:
+        found = elements(volume.stack.slices[0].path, COPIED)
+    except ValueError:
+        return None
+    return found if found and all(found.get(name) for name in NEEDED) else None
 
 
 def _runs(item: Annotation, one: Labelled) -> Sequence[int]:

@@ -9,8 +9,8 @@ Source: DICOM PS3.3 A.51 (segmentation IOD), C.8.20 (its modules), C.7.6.16 (mul
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -51,8 +51,8 @@ def uid_of(*parts: str) -> str:
     return f"2.25.{int(hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32], 16)}"
 
 
-def document(first: "Dataset", stack: Stack, segments: Sequence[Segment]) -> bytes:
-    """The file. `first` is the header of a slice; each segment has pixels."""
+def document(first: Mapping[str, Any], stack: Stack, segments: Sequence[Segment]) -> bytes:
+    """The file. `first` holds what is copied of a slice's header, by keyword; each segment has pixels."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
 

@@ -84,8 +84,9 @@ def match(frames: Sequence[Labelled], headers: Headers) -> tuple[dict[int, Label
     if any(header.frames > 1 for _, header in there):
         return Refused("multiframe", "a file holds several frames, whose numbers in exports are not documented")
     if len(there) < len(frames):
-        missing = len(frames) - len(there)
-        return Refused("no_header", f"{missing} of {len(frames)} slices have no header in the folder")
+        text = f"{len(frames) - len(there)} of {len(frames)} slices have no header in the folder"
+        damaged = f", where {headers.unreadable} files are damaged" if headers.unreadable else ""
+        return Refused("no_header", text + damaged)
     used = {header.uid for _, header in there}
     if len(used) < len(there):
         return Refused("geometry", "two slices of the export have one header")

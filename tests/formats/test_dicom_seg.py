@@ -1,6 +1,8 @@
 """DICOM SEG as pydicom reads it; highdicom and dcmqi read it in `test_readers.py`."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +167,19 @@ def test_objects_beyond_the_last_number_are_counted(tmp_path: Path, monkeypatch:
 
     assert len(read(folder).SegmentSequence) == 3
     assert losses(folder) == {"dicom_seg:object_above_65535": 4}
+
+
+def test_dciodvfy_finds_no_error(tmp_path: Path) -> None:
+    """The validator of dicom3tools knows the modules and elements that the standard wants of a segmentation."""
+    if not shutil.which("dciodvfy"):
+        pytest.skip("dciodvfy is not installed; apt: dicom3tools")
+    one, two = dicom.pixel_box(2, 2, 10, 8), dicom.pixel_box(6, 4, 10, 8, "object02", manualAnnotation=False)
+    dicom.write_series(tmp_path / "headers", dicom.oblique())
+    folder = written(tmp_path, {0: dicom.slice_labels(0, one, two), 3: dicom.slice_labels(3, one)})
+
+    command = ["dciodvfy", str(folder / "dicom_seg" / "dicom-0.dcm")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    told = done.stderr.splitlines()
+    assert "Segmentation" in told
+    assert [line for line in told if line != "Segmentation" and "<99ENCORD>" not in line] == []

@@ -261,3 +261,23 @@ def test_the_extra_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
     with pytest.raises(UsageError, match=r"encord-dagster\[volumes\]"):
         checked_out(tmp_path / "out", desk, "nifti", dicom_headers=tmp_path / "headers")
+
+
+@pytest.mark.parametrize("damage", ["cut", "no number"])
+def test_a_damaged_file_costs_its_series_and_no_other(damage: str, tmp_path: Path) -> None:
+    """It is no header, and the reason tells of it."""
+    dicom.write_series(tmp_path / "headers")
+    dicom.write_series(tmp_path / "headers" / "b", series="1.2.77")
+    path = next((tmp_path / "headers").glob("*.dcm"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if damage == "cut" else whole.replace(b"-120.25", b"-12O.25"))
+    two = {n: dicom.slice_labels(n, dicom.pixel_box(1, 1, 2, 2), series="1.2.77") for n in range(2)}
+    other = factories.changed(factories.dicom_row(two, label_hash="row-two"), "dicom-1", *_DATA_HASH)
+    desk = desk_of(factories.dicom_row(dicom.marked(range(5))[0]), other)
+
+    folder = checked_out(tmp_path / "out", desk, "nifti", dicom_headers=tmp_path / "headers")
+
+    assert losses(folder) == {"nifti:no_header": 5}
+    (refused,) = (one["refused"] for one in listed(folder) if "refused" in one)
+    assert refused == "1 of 5 slices have no header in the folder" + ", where 1 files are damaged" * (damage != "cut")
+    assert int(np.asarray(map_of(folder, "dicom-1").dataobj).sum()) == 8
