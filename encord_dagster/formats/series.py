@@ -90,14 +90,15 @@ def match(frames: Sequence[Labelled], headers: Headers) -> tuple[dict[int, Label
     used = {header.uid for _, header in there}
     if len(used) < len(there):
         return Refused("geometry", "two slices of the export have one header")
-    if used & headers.doubled:
-        return Refused("geometry", "two files in the folder say different things of one slice")
     if any((one.image.width, one.image.height) != (header.columns, header.rows) for one, header in there):
         return Refused("geometry", "a slice has another size in the export than in its header")
     series = {header.series for _, header in there}
-    if len(series) > 1:
-        return Refused("geometry", "its slices are of several series")
-    whole = stack(headers.by_series[series.pop()])
+    if len(series) > 1 or "" in series:
+        return Refused("geometry", "its slices are of several series, or their headers name none")
+    members = headers.by_series[series.pop()]
+    if any(header.uid in headers.doubled for header in members):
+        return Refused("geometry", "two files in the folder say different things of one slice")
+    whole = stack(members)
     if isinstance(whole, str):
         return Refused("geometry", whole)
     places = {header.uid: place for place, header in enumerate(whole.slices)}

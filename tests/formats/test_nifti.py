@@ -158,6 +158,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "several frames": ({"changes": {0: {"NumberOfFrames": 3}}}, "multiframe", "several frames"),
     "other uid": ({"changes": {0: {"SOPInstanceUID": "1.2.3"}}}, "no_header", "1 of 5 slices"),
     "two series": ({"changes": {0: {"SeriesInstanceUID": "1.2.3"}}}, "geometry", "several series"),
+    "no series": ({"changes": {n: {"SeriesInstanceUID": None} for n in range(5)}}, "geometry", "name none"),
     "one slice": ({"changes": {n: {"SeriesInstanceUID": f"1.2.{n}"} for n in range(5)}}, "geometry", "distance"),
 }
 
@@ -214,10 +215,12 @@ def test_copies_of_a_file_are_one_but_may_not_contradict(tmp_path: Path) -> None
     assert losses(made(tmp_path, labels)) == {}
 
     dicom.write_series(tmp_path / "headers" / "again", heights=range(5))
+    one = {0: labels[0]}  # whose own header, the first, is the same in both
     folder = checked_out(
-        tmp_path / "other", desk_of(factories.dicom_row(labels)), "nifti", dicom_headers=tmp_path / "headers"
+        tmp_path / "other", desk_of(factories.dicom_row(one)), "nifti", dicom_headers=tmp_path / "headers"
     )
-    assert losses(folder) == {"nifti:geometry": 5}
+    assert losses(folder) == {"nifti:geometry": 1}
+    assert "different things" in listed(folder)[0]["refused"]
 
 
 def test_other_files_and_other_series_in_the_folder_do_no_harm(tmp_path: Path) -> None:
