@@ -9,6 +9,7 @@ Source: DICOM PS3.3 A.51 (segmentation IOD), C.8.20 (its modules), C.7.6.16 (mul
 
 import hashlib
 import io
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ COPIED = (
 SCHEME = "99ENCORD"  # designators of private codes begin with 99
 NO_DAY = "19000101"  # where the headers do not say when the study was: an element that must not be empty
 MOST = 2**16 - 1  # segments, which are numbered in 16 bits
+_PIXEL_DATA = b"\xe0\x7f\x10\x00OB\0\0"  # the last element of the file: tag, kind, and before its length two bytes
 _LABEL, _CODE = 64, 16  # characters of a label, of a plain code
 
 
@@ -51,23 +53,23 @@ def uid_of(*parts: str) -> str:
     return f"2.25.{int(hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32], 16)}"
 
 
-def document(first: Mapping[str, Any], stack: Stack, segments: Sequence[Segment]) -> bytes:
-    """The file. `first` holds what is copied of a slice's header, by keyword; each segment has pixels."""
+def document(first: Mapping[str, Any], stack: Stack, segments: Sequence[Segment]) -> Iterator[bytes]:
+    """The file, in pieces. `first` holds what is copied of a slice's header, by keyword; each segment has pixels."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
 
     frames = [(number, place) for number, one in enumerate(segments, 1) for place in sorted(one.runs)]
-    bits = _packed(segments, stack)
-    digest = hashlib.sha256(bits).hexdigest()
-    made_of = [digest, *(one.uid for one in stack.slices), *(one.uid for one in segments)]
+    slices = [(one.uid, one.position, one.orientation, one.spacing) for one in stack.slices]
+    copied = [str(first.get(name, "")) for name in COPIED]
+    made_of = hashlib.sha256(msgspec.json.encode((slices, copied, segments))).hexdigest()
     one = Dataset()
     one.file_meta = FileMetaDataset()
     one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    one.SOPClassUID, one.SOPInstanceUID = SegmentationStorage, uid_of("instance", *made_of)
+    one.SOPClassUID, one.SOPInstanceUID = SegmentationStorage, uid_of("instance", made_of)
     one.SpecificCharacterSet = "ISO_IR 192"
     for name in COPIED:
         setattr(one, name, first.get(name, ""))
-    one.Modality, one.SeriesInstanceUID, one.SeriesNumber = "SEG", uid_of("series", *made_of), 1
+    one.Modality, one.SeriesInstanceUID, one.SeriesNumber = "SEG", uid_of("series", made_of), 1
     one.InstanceNumber, one.ImageType = 1, ["DERIVED", "PRIMARY"]
     one.ContentDate, one.ContentTime = first.get("StudyDate") or NO_DAY, first.get("StudyTime") or "000000"
     one.Manufacturer = one.ManufacturerModelName = "encord_dagster"
@@ -84,11 +86,14 @@ def document(first: Mapping[str, Any], stack: Stack, segments: Sequence[Segment]
     one.ReferencedSeriesSequence = [
         _item(SeriesInstanceUID=stack.slices[0].series, ReferencedInstanceSequence=references)
     ]
-    one.PixelData = bits
-    one["PixelData"].VR = "OB"
     file = io.BytesIO()
     one.save_as(file, enforce_file_format=True)
-    return file.getvalue()
+    yield file.getvalue()
+    columns, rows, _ = stack.shape
+    size = -(-len(frames) * rows * columns // 8)
+    yield _PIXEL_DATA + struct.pack("<I", size + size % 2)
+    yield from _packed(segments, stack)
+    yield bytes(size % 2)
 
 
 def _item(**elements: object) -> "Dataset":
@@ -174,18 +179,17 @@ def _decimals(values: Sequence[float]) -> list[str]:
     return [_decimal(value) for value in values]
 
 
-def _packed(segments: Sequence[Segment], stack: Stack) -> bytes:
-    """The bits of all frames, one behind the other without gaps, lowest first; an even number of bytes."""
+def _packed(segments: Sequence[Segment], stack: Stack) -> Iterator[bytes]:
+    """The bits of all frames, one behind the other without gaps, lowest first."""
     import numpy as np
 
-    made, rest = bytearray(), np.empty(0, dtype=np.bool_)
+    rest = np.empty(0, dtype=np.bool_)
     for pixels in _frames(segments, stack):
         bits = np.concatenate((rest, pixels))
         whole = len(bits) // 8 * 8
-        made += np.packbits(bits[:whole], bitorder="little").tobytes()
+        yield np.packbits(bits[:whole], bitorder="little").tobytes()
         rest = bits[whole:]
-    made += np.packbits(rest, bitorder="little").tobytes()
-    return bytes(made) + bytes(len(made) % 2)
+    yield np.packbits(rest, bitorder="little").tobytes()
 
 
 def _frames(segments: Sequence[Segment], stack: Stack) -> "Iterator[NDArray[np.bool_]]":

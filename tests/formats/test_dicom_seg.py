@@ -95,20 +95,23 @@ def test_patient_study_and_place_are_those_of_the_headers(tmp_path: Path) -> Non
 def test_equal_labels_and_headers_give_equal_files(tmp_path: Path) -> None:
     """And others other uids: an archive takes equal uids for one file."""
     dicom.write_series(tmp_path / "headers")
+    dicom.write_series(tmp_path / "elsewhere" / "copies")
     labels, _ = dicom.marked(range(5))
     desk = desk_of(factories.dicom_row(labels))
-    files = [
-        checked_out(tmp_path / name, desk, "dicom_seg", dicom_headers=tmp_path / "headers")
-        / "dicom_seg"
-        / "dicom-0.dcm"
-        for name in ("a", "b")
+    folders = [
+        checked_out(tmp_path / name, desk, "dicom_seg", dicom_headers=tmp_path / headers)
+        for name, headers in (("a", "headers"), ("b", "elsewhere"))
     ]
+    files = [folder / "dicom_seg" / "dicom-0.dcm" for folder in folders]
     assert files[0].read_bytes() == files[1].read_bytes()
 
     labels[2] = dicom.slice_labels(2, dicom.pixel_box(0, 0, 1, 1))
     other, first = read(written(tmp_path, labels)), pydicom.dcmread(files[0])
     assert other.SOPInstanceUID != first.SOPInstanceUID
     assert other.SegmentSequence[0].TrackingUID == first.SegmentSequence[0].TrackingUID
+    dicom.write_series(tmp_path / "named otherwise", changes=dict.fromkeys(range(5), {"PatientID": "0815"}))
+    folder = checked_out(tmp_path / "c", desk, "dicom_seg", dicom_headers=tmp_path / "named otherwise")
+    assert read(folder).SOPInstanceUID != first.SOPInstanceUID
 
 
 def test_frames_of_odd_sizes_follow_each_other_without_gaps(tmp_path: Path) -> None:
