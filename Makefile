@@ -83,7 +83,7 @@ croissant: setup .make/croissant/.setup-done ## the description of a version rea
 	.make/croissant/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-readers: setup .make/readers/.setup-done ## the formats for training read by supervision, datasets, motmetrics and TrackEval
+readers: setup .make/readers/.setup-done ## the formats for training read by supervision, datasets, motmetrics, TrackEval, SimpleITK, highdicom and dcmqi
 	$(BIN)/pytest -q -n 0 tests/formats/test_readers.py
 
 readers-torch: setup .make/readers/.setup-done .make/readers-torch/.setup-done ## the same by torchvision and Ultralytics too (6 GB)
@@ -155,7 +155,7 @@ lock-readers: ## write requirements/readers.txt and readers-torch.txt anew
 	echo "opencv-python; python_version < '0'" > .make/lock/override.txt
 	# motmetrics needs the numpy of before 2; torchvision is built for one release of torch
 	printf '%s\n' supervision datasets motmetrics trackeval pycocotools 'numpy<2' 'pandas<3' 'pyarrow<22' opencv-python-headless \
-		> .make/lock/readers.in
+		dcmqi highdicom nibabel simpleitk > .make/lock/readers.in
 	printf '%s\n' torch==2.14.1 torchvision==0.29.1 ultralytics pycocotools opencv-python-headless \
 		> .make/lock/readers-torch.in
 	for name in readers readers-torch; do \

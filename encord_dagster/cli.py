@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     checkout.add_argument("version", nargs="?", default="latest")
     checkout.add_argument("-o", "--output", type=Path, required=True, help="an empty or absent folder")
     _formats(checkout)
+    checkout.add_argument("--ontology", type=Path, help="the ontology's JSON, for what encord_coco has as not ticked")
     selected.add_arguments(checkout)
     replay = add("replay", _replay, "Read again what is in quarantine, and publish what can be used now.")
     replay.add_argument("export", nargs="*", help="ids of exports; none: all that is there")
@@ -138,7 +139,13 @@ def _formats(parser: argparse.ArgumentParser) -> None:
         type=lambda text: text.split(","),
         default=["coco", "masks", "tables"],
         help="coco,masks,tables; and coco_panoptic, coco_keypoints, yolo_detect, yolo_segment, yolo_pose, yolo_obb, "
-        "voc_masks, mot, youtube_vis",
+        "voc_masks, mot, youtube_vis, tao, encord_coco, nifti, dicom_seg",
+    )
+    parser.add_argument(
+        "--dicom-headers",
+        type=Path,
+        metavar="FOLDER",
+        help="your DICOM files, pixels or not: where slices lie, for nifti and dicom_seg",
     )
 
 
@@ -188,8 +195,12 @@ def _config(arguments: argparse.Namespace, name: str, *, masks: bool = True) -> 
         masks=masks,
         on_bad_object=arguments.on_bad_object,
         label_statuses=tuple(arguments.label_status),
-        ontology=arguments.ontology.read_text("utf-8") if arguments.ontology else "",
+        ontology=_ontology(arguments),
     )
+
+
+def _ontology(arguments: argparse.Namespace) -> str:
+    return str(arguments.ontology.read_text("utf-8")) if arguments.ontology else ""
 
 
 def _print(value: object) -> None:
@@ -253,6 +264,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         config=_published(arguments, "converted", masks="masks" in arguments.formats),
         progress=_say(arguments),
         processes=arguments.processes,
+        dicom_headers=arguments.dicom_headers,
     )
     if arguments.json:
         _print({"exports": batches, "files": [str(path) for path in paths]})
@@ -369,7 +381,13 @@ def _checkout(arguments: argparse.Namespace) -> int:
 
     version = open_label_set(arguments.lake, arguments.name).version(arguments.version)
     selection = selected.selection_of(arguments)
-    paths = version.checkout(arguments.output, formats=arguments.formats, selection=selection)
+    paths = version.checkout(
+        arguments.output,
+        formats=arguments.formats,
+        selection=selection,
+        dicom_headers=arguments.dicom_headers,
+        ontology=_ontology(arguments),
+    )
     if arguments.json:
         _print([str(path) for path in paths])
     else:

@@ -94,6 +94,7 @@ def convert_urls(
     progress: Progress,
     selection: Selection | None = None,
     processes: int = 0,
+    dicom_headers: Path | None = None,
 ) -> tuple[list[Batch], list[Path]]:
     """Convert exports into a folder: one plain file range by range, all else through a lake in memory."""
     catalogue.checked(formats)
@@ -106,7 +107,7 @@ def convert_urls(
             return [batch], [output.resolve() / path.relative_to(staging) for path in paths]
         except Unusual as reason:
             progress(f"{redact(asked.export.key)}: {reason}; converting it in memory")
-    return in_memory(urls, output, formats, config, progress, selection=chosen)
+    return in_memory(urls, output, formats, config, progress, selection=chosen, dicom_headers=dicom_headers)
 
 
 @contextlib.contextmanager
@@ -133,6 +134,7 @@ def in_memory(
     progress: Progress,
     *,
     selection: Selection | None = None,
+    dicom_headers: Path | None = None,
 ) -> tuple[list[Batch], list[Path]]:
     """Convert exports of any kind into a folder, through a lake in memory."""
     from encord_dagster.label_set.read import open_label_set
@@ -146,7 +148,11 @@ def in_memory(
     label_set = open_label_set(lake, config.name)
     if label_set.head.record is None or label_set.head.record.root is None:
         return batches, []
-    return batches, label_set.version().checkout(output, formats=formats, selection=selection)
+    version = label_set.version()
+    paths = version.checkout(
+        output, formats=formats, selection=selection, dicom_headers=dicom_headers, ontology=config.ontology
+    )
+    return batches, paths
 
 
 def _straight(

@@ -2,17 +2,20 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from encord_dagster.cli import main
-from encord_dagster.samples import bad_row
-from tests import factories
+from encord_dagster.formats.catalogue import FORMATS
+from encord_dagster.samples import bad_row, catalogue
+from tests import dicom_files, factories
 from tests.lakes import DAY, exported_again, images_export, project_export
 from tests.published import Json
 
@@ -598,3 +601,50 @@ def test_a_damaged_object_is_put_back(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def _size(path: Path) -> int:
     return path.stat().st_size
+
+
+@pytest.mark.parametrize("command", ["convert", "checkout"])
+def test_help_names_every_format(command: str, capsys: Capture) -> None:
+    """The parser cannot ask the catalogue, which imports every format: so the list stands in both."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+
+    listed = set(re.findall(r"[a-z_]+", capsys.readouterr().out))
+    assert set(FORMATS) <= listed
+
+
+def test_volumes_are_written_out_of_headers(tmp_path: Path, capsys: Capture) -> None:
+    """`convert` and `checkout` take the folder of DICOM files; without it they say what is missing."""
+    labels, _ = dicom_files.marked(range(5))
+    (tmp_path / "rows.json").write_bytes(factories.encode([factories.dicom_row(labels)]))
+    dicom_files.write_series(tmp_path / "dicom")
+    lake = ["--lake", str(tmp_path / "lake"), "--name", "ct"]
+    assert main(["ingest", str(tmp_path / "rows.json"), *lake, "-q"]) == 0
+    written = ["--formats", "nifti,dicom_seg", "--dicom-headers", str(tmp_path / "dicom")]
+
+    assert main(["convert", str(tmp_path / "rows.json"), "-o", str(tmp_path / "a"), *written, "-q"]) == 0
+    assert main(["checkout", "-o", str(tmp_path / "b"), *lake, *written]) == 0
+
+    names = ("nifti/labelsTr/dicom-0.nii.gz", "dicom_seg/dicom-0.dcm")
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    capsys.readouterr()
+    assert main(["checkout", "-o", str(tmp_path / "c"), *lake, "--formats", "nifti"]) == 2
+    assert "--dicom-headers" in capsys.readouterr().err
+
+
+def test_a_checkout_is_told_what_could_have_been_ticked(tmp_path: Path) -> None:
+    """By the ontology, which no version holds."""
+    lake = ["--lake", str(tmp_path / "lake"), "--name", "roads"]
+    (tmp_path / "rows.json").write_bytes(project_export(6))
+    (tmp_path / "project.txt").write_bytes(msgspec.json.encode(catalogue.document()))
+    ontology = ["--ontology", str(tmp_path / "project.txt")]
+    assert main(["ingest", str(tmp_path / "rows.json"), *lake, *ontology, "-q"]) == 0
+
+    assert main(["checkout", "-o", str(tmp_path / "with"), *lake, "--formats", "encord_coco", *ontology]) == 0
+    assert main(["checkout", "-o", str(tmp_path / "without"), *lake, "--formats", "encord_coco"]) == 0
+
+    said = {name: (tmp_path / name / "annotations" / "encord_coco.json").read_text() for name in ("with", "without")}
+    assert '"Wet":false' in said["with"]
+    assert '"Wet":true' in said["without"]
+    assert '"Wet":false' not in said["without"]

@@ -24,9 +24,13 @@ def desk_of(*rows: Json) -> Desk:
     return desk
 
 
-def checked_out(folder: Path, desk: Desk, *formats: str, **selection: Any) -> Path:
+def checked_out(
+    folder: Path, desk: Desk, *formats: str, dicom_headers: Path | None = None, ontology: str = "", **selection: Any
+) -> Path:
     """A folder with the newest version in these formats."""
-    desk.label_set().version().checkout(folder, formats=formats, selection=Selection(**selection))
+    version = desk.label_set().version()
+    chosen = Selection(**selection)
+    version.checkout(folder, formats=formats, selection=chosen, dicom_headers=dicom_headers, ontology=ontology)
     return folder
 
 

@@ -7,8 +7,12 @@ from encord_dagster.errors import UsageError
 from encord_dagster.formats.coco_instances import CocoInstances
 from encord_dagster.formats.coco_keypoints import CocoKeypoints
 from encord_dagster.formats.coco_panoptic import CocoPanoptic
+from encord_dagster.formats.dicom_seg import DicomSeg
+from encord_dagster.formats.encord_coco import EncordCoco
 from encord_dagster.formats.mot import Mot
+from encord_dagster.formats.nifti import Nifti
 from encord_dagster.formats.painted_masks import PaintedMasks
+from encord_dagster.formats.tao import Tao
 from encord_dagster.formats.voc_masks import VocMasks
 from encord_dagster.formats.writing import Chosen, Format
 from encord_dagster.formats.yolo import Yolo
@@ -28,6 +32,10 @@ WRITTEN: Mapping[str, Callable[[Chosen], Format]] = {
     "voc_masks": VocMasks,
     "mot": Mot,
     "youtube_vis": YoutubeVis,
+    "tao": Tao,
+    "encord_coco": EncordCoco,
+    "nifti": Nifti,
+    "dicom_seg": DicomSeg,
 }
 
 FORMATS = (*PUBLISHED, *(name for name in WRITTEN if name not in PUBLISHED))

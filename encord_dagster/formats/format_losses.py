@@ -8,10 +8,57 @@ LOSSES: dict[str, str] = {
     ),
     "coco_panoptic:covered": "Objects that others cover wholly are no segment; the COCO file holds them.",
     "coco_panoptic:frame_too_large": "Images of more than 2**28 pixels are left out; the COCO file has their objects.",
+    "dicom_seg:geometry": (
+        "Series whose headers are no even stack of parallel slices of one size are left out, and series.json says why; "
+        "the COCO file has their objects."
+    ),
+    "dicom_seg:multiframe": (
+        "Series in files of several frames are left out: how exports number those is not documented; "
+        "the COCO file has their objects."
+    ),
+    "dicom_seg:no_area": (
+        "Points, lines and skeletons have no voxels, nor have masks of another size than the slice; "
+        "the COCO file holds them."
+    ),
+    "dicom_seg:no_header": (
+        "Series of which a slice has no header in the folder are left out; the COCO file has their objects."
+    ),
+    "dicom_seg:no_series": "Objects on data other than DICOM series are left out; the COCO file holds them.",
+    "dicom_seg:no_study": (
+        "Series whose headers do not name their study or frame of reference are left out; "
+        "the COCO file has their objects."
+    ),
+    "dicom_seg:object_above_65535": "Objects beyond the 65,535th of a series are left out; the COCO file holds them.",
+    "encord_coco:classifications": "Classifications of images are left out, as there; the COCO file holds them.",
+    "encord_coco:confidence": "Confidences other than 1 are left out, as there; the COCO file holds them.",
+    "encord_coco:not_ticked": (
+        "Without the ontology, options that are not ticked are left out instead of false; "
+        "the COCO file leaves them out too."
+    ),
     "mot:frame_sizes": "Sequences whose frames differ in size have the size of the first; the COCO file has each.",
     "mot:no_box": "Points and lines have no box, and are left out; the COCO file holds them.",
     "mot:no_sequence": "Objects on single images have no track, and are left out; the COCO file holds them.",
     "mot:outline": "The box round a shape stands for it; the COCO file holds the shape.",
+    "nifti:covered": "Objects of which others cover a part, on a slice; the COCO file holds the whole.",
+    "nifti:geometry": (
+        "Series whose headers are no even stack of parallel slices of one size are left out, and series.json says why; "
+        "the COCO file has their objects."
+    ),
+    "nifti:multiframe": (
+        "Series in files of several frames are left out: how exports number those is not documented; "
+        "the COCO file has their objects."
+    ),
+    "nifti:no_area": (
+        "Points, lines and skeletons have no voxels, nor have masks of another size than the slice; "
+        "the COCO file holds them."
+    ),
+    "nifti:no_header": (
+        "Series of which a slice has no header in the folder are left out; the COCO file has their objects."
+    ),
+    "nifti:no_series": "Objects on data other than DICOM series are left out; the COCO file holds them.",
+    "tao:joints": "The box round the joints of a skeleton stands for it; the COCO file holds them.",
+    "tao:no_box": "Points and lines have no box, and are left out; the COCO file holds them.",
+    "tao:no_sequence": "Objects on single images have no track, and are left out; the COCO file holds them.",
     "voc_masks:no_area": (
         "Points, lines and skeletons have no pixels, nor have masks of another size than the image; "
         "the COCO file holds them."

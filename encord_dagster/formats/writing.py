@@ -4,6 +4,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -18,6 +19,13 @@ IN_MEMORY = 4 * 2**20  # bytes of a list that grows, beyond which it waits on th
 _STEP = 2**20  # bytes read at a time
 
 
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user hands in beside a label set, since no version holds it."""
+
+    dicom_headers: Path | None = None  # a folder of DICOM files, with pixels or without, which say where slices lie
+    ontology: str = ""  # the document, which says what could have been ticked
+
+
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     """What a format is to write, and where it counts what it cannot hold, by the names of `format_losses`."""
 
@@ -25,6 +33,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     selection: Selection
     lost: Counter[str]
     held: ExitStack  # closes what waits on the disk
+    given: Given = Given()
 
     def waiting(self) -> "tempfile.SpooledTemporaryFile[bytes]":
         """A place for what is written later: in memory, and on the disk where it is much."""

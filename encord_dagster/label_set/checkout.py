@@ -10,6 +10,7 @@ from encord_dagster.formats import catalogue, croissant, losses, masks, provenan
 from encord_dagster.formats.catalogue import PUBLISHED
 from encord_dagster.formats.png import size_of
 from encord_dagster.formats.selection import Selection
+from encord_dagster.formats.writing import Given
 from encord_dagster.label_set import document, objects, shards, tree
 from encord_dagster.label_set.cache import Cache, link_or_copy
 from encord_dagster.label_set.images import Described, described
@@ -33,6 +34,7 @@ def checkout(
     cache: Cache | None,
     link: bool,
     progress: Progress,
+    given: Given,
 ) -> list[Path]:
     """Write the files of a version; a folder that does not exist yet appears with all of them, or not at all.
 
@@ -46,7 +48,7 @@ def checkout(
         files = _Files(staging, cache, link=link)
         lost: Mapping[str, int] = {}
         if written or selection != Selection():
-            lost = write_chosen(version, written, selection, files, progress)
+            lost = write_chosen(version, written, selection, files, progress, given)
         files.write(losses.FILE, losses.report(losses.total([version.root.losses, lost])))
         for name in (provenance.FILE,) if selection.changes_files else (croissant.FILE, provenance.FILE):
             if ref := version.root.files.get(name):  # versions of older releases have none

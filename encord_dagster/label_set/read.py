@@ -17,6 +17,7 @@ from encord_dagster.formats import tables
 from encord_dagster.formats.catalogue import PUBLISHED
 from encord_dagster.formats.fragment import Category
 from encord_dagster.formats.selection import Selection
+from encord_dagster.formats.writing import Given
 from encord_dagster.label_set import document, events, history, objects, shards, sources
 from encord_dagster.label_set import which as which_version
 from encord_dagster.label_set.accounted import Accounted
@@ -262,10 +263,14 @@ class Version:
         cache: Path | None = None,
         link: bool = True,
         progress: Progress = lambda line: None,
+        dicom_headers: Path | None = None,
+        ontology: str = "",
     ) -> list[Path]:
         """Write the version's plain files into a folder that is empty or absent, and return their paths.
 
-        `formats` are those of `formats.catalogue`; `selection` says what of the version they hold.
+        `formats` are those of `formats.catalogue`; `selection` says what of the version they hold. `dicom_headers` is
+        a folder of DICOM files, with or without pixels, which `nifti` and `dicom_seg` take the geometry of series from;
+        `ontology` is the project's document, in which `encord_coco` finds what is not ticked.
 
         What a cache folder holds is not fetched again, and its files are linked into the checkout, read-only; with
         `link=False`, and on another file system, they are copied.
@@ -280,4 +285,5 @@ class Version:
             cache=kept,
             link=link,
             progress=progress,
+            given=Given(dicom_headers=dicom_headers, ontology=ontology),
         )

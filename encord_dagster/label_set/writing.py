@@ -15,7 +15,7 @@ from encord_dagster.formats.labelled import Labelled, merged
 from encord_dagster.formats.selected_tables import SelectedTables
 from encord_dagster.formats.selection import Selecting, Selection
 from encord_dagster.formats.split_lists import SplitLists
-from encord_dagster.formats.writing import Chosen
+from encord_dagster.formats.writing import Chosen, Given
 from encord_dagster.label_set.labelled import together
 
 if TYPE_CHECKING:
@@ -33,13 +33,24 @@ class Files(Protocol):
 
 
 def write_chosen(
-    version: "Version", formats: Sequence[str], selection: Selection, files: Files, progress: Callable[[str], None]
+    version: "Version",
+    formats: Sequence[str],
+    selection: Selection,
+    files: Files,
+    progress: Callable[[str], None],
+    given: Given,
 ) -> Mapping[str, int]:
     """Write the formats, the splits, and what was chosen; returns what the formats could not hold, by code."""
     selecting = Selecting(selection, version.root.categories)
     lost: Counter[str] = Counter()
     with ExitStack() as held:
-        chosen = Chosen(categories=selecting.map.categories, selection=selection, lost=lost, held=held)
+        chosen = Chosen(
+            categories=selecting.map.categories,
+            selection=selection,
+            lost=lost,
+            held=held,
+            given=given,
+        )
         writers = [WRITTEN[name](chosen) for name in formats if name in WRITTEN]
         writers += [SplitLists(chosen)] if selection.splits else []
         selected = SelectedTables(chosen)

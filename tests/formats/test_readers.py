@@ -18,6 +18,7 @@ from PIL import Image
 
 from encord_dagster.formats.catalogue import FORMATS
 from encord_dagster.formats.yolo import image_path
+from tests import dicom_files as dicom
 from tests import factories
 from tests.lakes import Desk, project_export
 from tests.published import Json
@@ -177,6 +178,112 @@ found = {"hota": float(numpy.mean(every["HOTA"]["HOTA"])), "ap": float(numpy.mea
 Path(sys.argv[2]).write_text(json.dumps(found | {"masks": int(every["Count"]["GT_Dets"])}))
 """
 
+TAO = """
+import contextlib, io, json, sys
+from pathlib import Path
+import numpy, trackeval
+given = json.loads(Path(sys.argv[1], "annotations", "tao.json").read_text())
+place = Path(sys.argv[2] + ".tao")
+truth, ours = place / "truth", place / "found" / "ours" / "data"
+for path in (truth, ours):
+    path.mkdir(parents=True)
+(truth / "truth.json").write_text(json.dumps(given))
+def result(one):
+    # a hair smaller: of equal boxes with fractions the intersection can be rounded above the union, which is refused
+    x, y, width, height = one["bbox"]
+    box = [x, y, width * (1 - 1e-9), height * (1 - 1e-9)]
+    return {"score": 1.0, "bbox": box} | {key: one[key] for key in ("image_id", "video_id", "track_id", "category_id")}
+(ours / "ours.json").write_text(json.dumps(list(map(result, given["annotations"]))))
+config = trackeval.datasets.TAO.get_default_dataset_config() | {
+    "GT_FOLDER": str(truth), "TRACKERS_FOLDER": str(place / "found"), "PRINT_CONFIG": False,
+}
+quiet = {"PRINT_RESULTS": False, "PRINT_CONFIG": False, "OUTPUT_SUMMARY": False, "OUTPUT_DETAILED": False}
+quiet |= {"PLOT_CURVES": False, "TIME_PROGRESS": False, "BREAK_ON_ERROR": True}
+with contextlib.redirect_stdout(io.StringIO()):
+    judge = trackeval.Evaluator(trackeval.Evaluator.get_default_eval_config() | quiet)
+    whole = {"USE_AREA_RANGES": False, "USE_TIME_RANGES": False}
+    metrics = [trackeval.metrics.TrackMAP(whole), trackeval.metrics.HOTA()]
+    results, _ = judge.evaluate([trackeval.datasets.TAO(config)], metrics)
+every = results["TAO"]["ours"]["COMBINED_SEQ"]["cls_comb_det_av"]
+found = {"hota": float(numpy.mean(every["HOTA"]["HOTA"])), "ap": float(numpy.mean(every["TrackMAP"]["AP_all"]))}
+Path(sys.argv[2]).write_text(json.dumps(found | {"boxes": int(every["Count"]["GT_Dets"])}))
+"""
+
+SIMPLEITK = """
+import json, sys
+from pathlib import Path
+import nibabel, numpy
+import SimpleITK as sitk
+found = {}
+for path in sorted(Path(sys.argv[1], "nifti", "labelsTr").glob("*.nii.gz")):
+    reader = sitk.ImageSeriesReader()
+    headers = Path(sys.argv[1]).parent / "headers" / path.name.removesuffix(".nii.gz")
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(headers)))
+    image, labels, affine = reader.Execute(), sitk.ReadImage(str(path)), nibabel.load(path).affine
+    size, apart = image.GetSize(), []
+    for i in (0, size[0] - 1):
+        for j in (0, size[1] - 1):
+            for k in (0, size[2] - 1):
+                here = numpy.array(image.TransformIndexToPhysicalPoint((i, j, k)))
+                apart.append(abs(here - labels.TransformIndexToPhysicalPoint((i, j, k))).max())
+                apart.append(abs(here - (affine @ [i, j, k, 1])[:3] * [-1, -1, 1]).max())
+    of_series, of_labels = sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(labels)
+    found[path.name.removesuffix(".nii.gz")] = {
+        "apart": max(apart),
+        "sizes": [size, labels.GetSize()],
+        "marked": int((of_series == 1).sum()),
+        "same": bool((of_series == of_labels).all()),
+    }
+Path(sys.argv[2]).write_text(json.dumps(found))
+"""
+HIGHDICOM = """
+import json, sys
+from pathlib import Path
+import highdicom, numpy
+found = {}
+for path in sorted(Path(sys.argv[1], "dicom_seg").glob("*.dcm")):
+    seg = highdicom.seg.segread(path)
+    volume, held = seg.get_volume(combine_segments=False), []
+    for number in seg.segment_numbers:
+        about = seg.get_segment_description(number)
+        voxels = numpy.argwhere(volume.array[..., number - 1])
+        points = voxels @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+        held.append({
+            "label": about.segment_label, "object": about.tracking_id, "code": about.segmented_property_type.value,
+            "points": points.tolist(),
+        })
+    found[path.stem] = held
+Path(sys.argv[2]).write_text(json.dumps(found))
+"""
+DCMQI = """
+import json, subprocess, sys
+from pathlib import Path
+import numpy
+import SimpleITK as sitk
+found, program = {}, Path(sys.executable).parent / "segimage2itkimage"
+for path in sorted(Path(sys.argv[1], "dicom_seg").glob("*.dcm")):
+    out = Path(sys.argv[2] + f".{path.stem}")
+    out.mkdir()
+    told = ["--inputDICOM", path, "--outputDirectory", out, "--outputType", "nrrd"]
+    done = subprocess.run([program, *told], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    groups = json.loads((out / "meta.json").read_text())["segmentAttributes"]
+    about = {one["labelID"]: one for group in groups for one in group}
+    points = {number: [] for number in about}
+    for picture in out.glob("*.nrrd"):
+        image = sitk.ReadImage(str(picture))
+        for z, y, x in numpy.argwhere(sitk.GetArrayFromImage(image)).tolist():
+            points[int(image[x, y, z])].append(image.TransformIndexToPhysicalPoint((x, y, z)))
+    found[path.stem] = [
+        {
+            "label": one["SegmentLabel"], "object": one["TrackingIdentifier"],
+            "code": one["SegmentedPropertyTypeCodeSequence"]["CodeValue"], "points": points[number],
+        }
+        for number, one in sorted(about.items())
+    ]
+Path(sys.argv[2]).write_text(json.dumps(found))
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -186,7 +293,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk.bring("shapes.json", factories.encode([factories.image_row(*every_shape())]))
     out = tmp_path_factory.mktemp("readers") / "out"
     splits = {"train": 0.7, "val": 0.3}
-    checked_out(out, desk, *FORMATS, splits=splits, file_name="{data_hash}_{frame:04}.png")
+    headers = tmp_path_factory.mktemp("headers")
+    dicom.write_series(headers)
+    checked_out(out, desk, *FORMATS, splits=splits, file_name="{data_hash}_{frame:04}.png", dicom_headers=headers)
     for image in document(out)["images"]:
         black = Image.new("RGB", (image["width"], image["height"]))
         for path in (
@@ -367,3 +476,55 @@ def test_trackeval_scores_perfect_masks_of_videos(folder: Path) -> None:
     masks = sum(shape is not None for one in vis for shape in one["segmentations"])
     assert found == {"hota": 1.0, "ap": 1.0, "masks": masks}
     assert masks > 50
+
+
+def test_trackeval_scores_perfect_tracks_of_tao(folder: Path) -> None:
+    """HOTA and average precision are 1 for the truth itself; every box of every track is there."""
+    found = read("readers", TAO, folder)
+
+    assert found == {"hota": 1.0, "ap": 1.0, "boxes": len(document(folder, "tao")["annotations"])}
+    assert found["boxes"] > 50
+
+
+HEIGHTS = [2.5 * number for number in (3, 0, 4, 1, 2)]
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout of a series in each orientation, whose own pixels are the marks that its labels describe."""
+    folder, desk = tmp_path_factory.mktemp("volumes"), Desk()
+    rows: list[Json] = []
+    for name, orientation in dicom.ORIENTATIONS.items():
+        data_hash = name.replace(" ", "-")
+        series = f"1.2.3.{len(rows)}"
+        labels, pixels = dicom.marked([2, 0, 4, 1, 3], series=series)
+        dicom.write_series(folder / "headers" / data_hash, orientation, heights=HEIGHTS, pixels=pixels, series=series)
+        row = factories.dicom_row(labels, label_hash=f"row-{data_hash}")
+        rows.append(factories.changed(row, data_hash, "data_units", "dicom-0", "data_hash"))
+    desk.bring("rows.json", factories.encode(rows))
+    return checked_out(folder / "out", desk, "nifti", "dicom_seg", dicom_headers=folder / "headers")
+
+
+def test_simpleitk_has_every_voxel_of_series_and_labels_in_one_place(volumes: Path) -> None:
+    """It reads the DICOM series and the NIfTI; nibabel's affine agrees, and the marks of the series are the labels."""
+    found = read("readers", SIMPLEITK, volumes)
+
+    assert len(found) == len(dicom.ORIENTATIONS)
+    for one in found.values():
+        assert one["apart"] < 1e-4
+        assert one["sizes"] == [[dicom.COLUMNS, dicom.ROWS, dicom.SLICES]] * 2
+        assert one["same"]
+        assert one["marked"] > 50
+
+
+@pytest.mark.parametrize("program", [HIGHDICOM, DCMQI], ids=["highdicom", "dcmqi"])
+def test_segments_lie_where_their_pixels_do(program: str, volumes: Path) -> None:
+    """By DICOM's equation, in each orientation, with class and object."""
+    found = read("readers", program, volumes)
+
+    _, pixels = dicom.marked(range(5))
+    for name, orientation in dicom.ORIENTATIONS.items():
+        (segment,) = found[name.replace(" ", "-")]
+        assert (segment["label"], segment["object"], segment["code"]) == ("a bounding_box", "object01", "BoxClas1")
+        expected = dicom.points(orientation, HEIGHTS, pixels)
+        assert dicom.ordered(segment["points"]) == pytest.approx(expected, abs=1e-3)

@@ -8,10 +8,12 @@ import pytest
 
 from encord_dagster.formats.catalogue import FORMATS
 from encord_dagster.formats.yolo import image_path, labels_path
+from tests.dicom_files import write_series
 from tests.factories import REAL_EXPORTS, real_export
 from tests.formats.test_coco_written import assert_panoptic_is_sound
 from tests.formats.test_selection import assert_all_is_counted
 from tests.lakes import Desk
+from tests.published import Json
 from tests.written import checked_out, document, drawn, losses, masks_of, overlap, report
 
 PLATFORM = "platform_rows.json"
@@ -23,7 +25,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The platform's six rows in every format."""
     desk = Desk()
     desk.bring("platform.json", real_export(PLATFORM))
-    return checked_out(tmp_path_factory.mktemp("real") / "out", desk, *FORMATS, splits={"train": 0.5, "val": 0.5})
+    folder = tmp_path_factory.mktemp("real")
+    write_series(folder / "headers")
+    splits = {"train": 0.5, "val": 0.5}
+    return checked_out(folder / "out", desk, *FORMATS, splits=splits, dicom_headers=folder / "headers")
 
 
 def test_panoptic_agrees_with_the_masks(folder: Path) -> None:
@@ -55,7 +60,7 @@ def test_outlines_are_the_masks_again(folder: Path) -> None:
 
 
 def test_what_a_format_does_not_hold_is_counted(folder: Path) -> None:
-    """Labels of YOLO, boxes of MOT, tracks of YouTube-VIS and keypoints, each with its losses, are all 64 objects."""
+    """Labels of YOLO, boxes of MOT and TAO, tracks of YouTube-VIS, keypoints: with losses, each all 64 objects."""
     lost = losses(folder)
 
     def lines(pattern: str) -> int:
@@ -70,6 +75,7 @@ def test_what_a_format_does_not_hold_is_counted(folder: Path) -> None:
         "keypoints": len(document(folder, "keypoints")["annotations"]) + lost["coco_keypoints:no_joints"],
         "youtube_vis": sum(box is not None for one in vis for box in one["bboxes"])
         + sum(lost.get(f"youtube_vis:{name}", 0) for name in ("no_area", "no_sequence", "frame_sizes")),
+        "tao": len(document(folder, "tao")["annotations"]) + lost["tao:no_box"] + lost["tao:no_sequence"],
     }
 
     assert held == dict.fromkeys(held, 64)
@@ -84,7 +90,9 @@ def test_rows_of_every_kind_are_written(name: str, tmp_path: Path) -> None:
     if head is None or head.root is None:
         pytest.skip("a row that cannot be published has no version to check out")
 
-    folder = checked_out(tmp_path / "out", desk, *FORMATS, min_side=3.0, manual_only=True, splits={"train": 1.0})
+    write_series(tmp_path / "headers")
+    chosen: Json = {"min_side": 3.0, "manual_only": True, "splits": {"train": 1.0}}
+    folder = checked_out(tmp_path / "out", desk, *FORMATS, dicom_headers=tmp_path / "headers", **chosen)
 
     assert_all_is_counted(report(folder))
     assert len(document(folder)["annotations"]) == report(folder)["written"]["annotations"]
