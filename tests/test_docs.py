@@ -62,8 +62,10 @@ def test_every_block_is_run_or_says_why_not() -> None:
         parse(block)
         handled = block.language in ("bash", "python") or block.file or block.text.startswith("type: encord_dagster.")
         assert handled or block.why_not_run, f"{block}: nothing checks this; name its file, or say why it is not run"
-    comments = re.findall(r"<!--.*?-->", "\n".join(PAGES.values()), re.DOTALL)
-    assert sum(len(block.marks) for block in EVERY) == len(comments), "a comment that is no mark above a block"
+    for page, text in PAGES.items():
+        comments = re.findall(r"<!--.*?-->", text, re.DOTALL)
+        marks = sum(len(block.marks) for block in blocks(page))
+        assert marks == len(comments), f"{page}: a comment is no mark above a block"
 
 
 def test_tests_that_run_a_block_instead_are_there() -> None:
