@@ -119,7 +119,7 @@ def parse(block: Block) -> None:
 def _check_component(document: Any) -> None:
     """What `dg check yaml` does with a component of ours."""
     if isinstance(document, dict) and document.get("type") == COMPONENT:
-        jsonschema.validate(document["attributes"], EncordLabelSetComponent.get_model_cls().model_json_schema())
+        jsonschema.validate(document["attributes"], EncordLabelSetComponent.model().model_json_schema())
 
 
 class Run:
