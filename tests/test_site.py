@@ -117,7 +117,7 @@ def test_every_page_is_in_the_site() -> None:
 
 
 def test_links_are_set_right() -> None:
-    """Pages move, anchors stay; what the site does not hold is text, what is not there is refused, code is left alone."""
+    """Pages move, anchors stay; what the site does not hold is text, what is not there is refused, code is left."""
     where = stage.places()
     text = "[a](docs/formats.md#masks), ![b](docs/pictures/overlay.png), [c](examples), `[d](docs/scale.md)`, [e](#f)"
 

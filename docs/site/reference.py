@@ -194,7 +194,7 @@ def _function(found: FunctionType | property, *, heading: str) -> str:
 def rules() -> str:
     """The registry of rules."""
     intro = (
-        f"{len(RULES)} rules. The severity of each can be set with `severities`; `error` turns a check red, and is where "
+        f"{len(RULES)} rules. The severity of each can be set with `severities`; `error` turns a check red, and there "
         "the command line exits with 1 (`--fail-at`).\n\n"
     )
     return intro + _table(
