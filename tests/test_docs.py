@@ -3,6 +3,7 @@
 What cannot run here says why, and is parsed; see `tests/documents.py` for the marks.
 """
 
+import json
 import re
 from collections.abc import Callable
 from functools import cache
@@ -17,6 +18,7 @@ from tests.documents import LANGUAGES, PAGES, ROOT, SHOWN, Block, BlockFailed, R
 RUN = [page for page in PAGES if any(not block.why_not_run and block.language != SHOWN for block in blocks(page))]
 ELSEWHERE = [(page, block.marks["runs in"]) for page in RUN for block in blocks(page) if "runs in" in block.marks]
 WITH_S3 = ("docs/s3.md",)
+COMMAND = re.compile(r"\$ |(encord-dagster|dg|dagster|make|python|pip|docker|kubectl|import|from) ")
 EVERY = [block for page in PAGES for block in blocks(page)]
 
 
@@ -37,8 +39,33 @@ def ran(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 
 @pytest.mark.parametrize("page", RUN)
 def test_blocks_run_in_order(page: str, ran: Callable[[str], Run]) -> None:
-    """Every block that is not marked, in the order of the page."""
-    ran(page)
+    """Every block that is not marked, in the order of the page; and what is there in the end."""
+    run = ran(page)
+
+    if page in ENDS:
+        ENDS[page](run.cwd)
+
+
+def _readme(folder: Path) -> None:
+    """A label set of two versions, a page, and data for training."""
+    assert open_label_set(str(folder / "lake"), "street").version().number == 2
+    assert (folder / "street.html").exists()
+    assert (folder / "street" / "annotations" / "instances.json").exists()
+    names = yaml.safe_load((folder / "training" / "yolo_detect" / "data.yaml").read_text())["names"]
+    assert names == {0: "vehicle", 1: "person"}
+    assert (folder / "training-2" / "yolo_segment" / "val.txt").exists()
+
+
+def _tutorial(folder: Path) -> None:
+    """The one run published one version, out of Dagster, and both splits have pictures."""
+    assert [record.op for record in open_label_set(str(folder / "lake"), "street").log()] == ["publish"]
+    for split in ("train", "val"):
+        described = json.loads((folder / "training" / "annotations" / f"instances_{split}.json").read_text())
+        assert all((folder / "training" / "media" / image["file_name"]).exists() for image in described["images"])
+        assert [one["name"] for one in described["categories"]] == ["vehicle", "person"]
+
+
+ENDS: dict[str, Callable[[Path], None]] = {"README.md": _readme, "docs/tutorial.md": _tutorial}
 
 
 @pytest.mark.parametrize(("page", "environment"), ELSEWHERE)
@@ -57,12 +84,13 @@ def test_every_block_is_run_or_says_why_not() -> None:
     for block in EVERY:
         assert block.language in (*LANGUAGES, SHOWN), f"{block}: say what this is: {', '.join((*LANGUAGES, SHOWN))}"
         if block.language == SHOWN:
-            assert not block.marks, f"{block}: nothing runs {SHOWN}"
+            assert not block.marks and not COMMAND.match(block.text), f"{block}: nothing runs {SHOWN}"
             continue
         parse(block)
         handled = block.language in ("bash", "python") or block.file or block.text.startswith("type: encord_dagster.")
         assert handled or block.why_not_run, f"{block}: nothing checks this; name its file, or say why it is not run"
     for page, text in PAGES.items():
+        assert "~~~" not in text, f"{page}: fences are backticks"
         comments = re.findall(r"<!--.*?-->", text, re.DOTALL)
         marks = sum(len(block.marks) for block in blocks(page))
         assert marks == len(comments), f"{page}: a comment is no mark above a block"
@@ -106,15 +134,3 @@ def test_a_block_that_fails_is_found(tmp_path: Path) -> None:
     ):
         with pytest.raises(BlockFailed):
             run.block(block(language, text, **marks))
-
-
-def test_readme_ends_where_it_says(ran: Callable[[str], Run]) -> None:
-    """Its commands and its Python leave a label set of two versions, a page, and data for training."""
-    folder = ran("README.md").cwd
-
-    assert open_label_set(str(folder / "lake"), "street").version().number == 2
-    assert (folder / "street.html").exists()
-    assert (folder / "street" / "annotations" / "instances.json").exists()
-    names = yaml.safe_load((folder / "training" / "yolo_detect" / "data.yaml").read_text())["names"]
-    assert names == {0: "vehicle", 1: "person"}
-    assert (folder / "training-2" / "yolo_segment" / "val.txt").exists()
