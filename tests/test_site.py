@@ -139,9 +139,15 @@ def test_the_reference_holds_all_of_the_code() -> None:
 
     assert all(f"| `{field}` |" in text["component"] for field in LabelSetOptions.model_fields)
     assert "UNSET" not in text["component"]
-    assert (
-        "| `hold_back` | list of `class_vanished`, `annotations_dropped`, `class_share_shifted` |" in text["component"]
-    )
+    for row in (
+        "| `landing` | text | required |",
+        "| `hold_back` | list of `class_vanished` or `annotations_dropped` or `class_share_shifted` | `class_",
+        "| `severities` | name: `info` or `warning` or `error` |  |",
+        "| `running` | `true` or `false` | `false` |",
+        "| `s3` | [fields](#s3) |  |",
+        "| `annotations_dropped` | number from 0 to 1 | `0.2` |",
+    ):
+        assert row in text["component"]
     assert all(f"| `{rule.name}` | {rule.severity} |" in text["rules"] for rule in RULES)
     assert all(f"## {name}\n" in text["formats"] for name in FORMATS)
     for name in ("EncordLabelSetComponent", "build_label_set_definitions", "open_label_set", "LabelSet", "Version"):

@@ -21,6 +21,8 @@ from encord_dagster.orchestration.choices import LabelSetOptions
 from encord_dagster.validation import RULES
 
 HANDED_OUT = (LabelSet, Version)  # by the public names: promised with them
+_LIMITS = (("minimum", "from"), ("maximum", "to"))
+_UNSET = "__DAGSTER"  # how Dagster's schema says that a default is empty
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -51,52 +53,64 @@ def pages() -> dict[str, Page]:
 
 
 def component() -> str:
-    """A table of the fields, out of the JSON schema that `dg check yaml` uses."""
+    """Tables of the fields, out of the JSON schema that `dg check yaml` uses."""
     schema = encord_dagster.EncordLabelSetComponent.model().model_json_schema()
     defaults = {name: field.default for name, field in LabelSetOptions.model_fields.items()}
     intro = (
         "What may stand below `attributes` of `type: encord_dagster.EncordLabelSetComponent`. Every value may be a "
-        'template, such as `"{{ env.LANDING }}"`.\n\n'
+        'template, such as `"{{ env.LANDING }}"`.'
     )
-    return intro + _table(("Field", "Type", "Default", "Description"), _fields(schema, defaults))
+    return "\n\n".join([intro, *_fields(schema, defaults)])
 
 
-def _fields(schema: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, ...]]:
-    for name, field in schema["properties"].items():
-        needed = "default" not in field
-        default = "required" if needed else _value(defaults.get(name, field["default"]))
-        yield f"`{prefix}{name}`", _type(field), default, field["description"]
-        if "properties" in field:
-            yield from _fields(field, {}, f"{name}.")
+def _fields(schema: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterator[str]:
+    """A table, and behind it one for each field that has fields of its own."""
+    fields = schema["properties"].items()
+    rows = (
+        (
+            f"`{name}`",
+            _type(name, field),
+            _value(defaults.get(name, field["default"])) if "default" in field else "required",
+            field["description"],
+        )
+        for name, field in fields
+    )
+    yield _table(("Field", "Type", "Default", "Description"), rows)
+    for name, field in fields:
+        if inner := _inner(field):
+            yield f"## {name}"
+            yield from _fields(inner, {})
 
 
-def _type(field: Mapping[str, Any]) -> str:
-    if "properties" in field:
-        return "fields:"
+def _inner(field: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The fields of a field, or of each item of a list."""
+    return next((one for one in (field, field.get("items", {})) if "properties" in one), None)
+
+
+def _type(name: str, field: Mapping[str, Any]) -> str:
+    if _inner(field):
+        return f"[fields](#{name})" if "properties" in field else f"list of [fields](#{name})"
     kinds = [one for one in field.get("anyOf", [field]) if one.get("type") != "null"]
-    if len(kinds) > 1:  # a text is there for templates only
+    if len(kinds) > 1 and "pattern" in field:  # a text is there for templates only
         kinds = [one for one in kinds if one != {"type": "string"}]
-    (kind,) = kinds
-    within = ", ".join(
-        f"{word} {field[limit]}" for limit, word in (("minimum", "from"), ("maximum", "to")) if limit in field
-    )
-    return f"{_kind(kind, field)} {within}".rstrip()
+    limits = {name: field[name] for name in ("items", "additionalProperties", "minimum", "maximum") if name in field}
+    return " or ".join(_kind(kind | limits) for kind in kinds)
 
 
-def _kind(kind: Mapping[str, Any], field: Mapping[str, Any]) -> str:
+def _kind(kind: Mapping[str, Any]) -> str:
     match kind:
         case {"enum": choices}:
             return " or ".join(f"`{choice}`" for choice in choices)
         case {"type": "array"}:
-            choices = field.get("items", {}).get("enum")
-            return f"list of {', '.join(f'`{one}`' for one in choices)}" if choices else "list of texts"
+            return f"list of {_kind(kind.get('items') or {'type': 'string'})}"
         case {"type": "object"}:
-            choices = field.get("additionalProperties", {}).get("enum")
-            return f"name: {' or '.join(f'`{one}`' for one in choices)}" if choices else "name: text"
+            return f"name: {_kind(kind['additionalProperties'])}"
         case {"type": "boolean"}:
             return "`true` or `false`"
         case _:
-            return {"string": "text", "integer": "whole number", "number": "number"}[kind["type"]]
+            words = {"string": "text", "integer": "whole number", "number": "number"}
+            limits = (f" {word} {kind[limit]}" for limit, word in _LIMITS if limit in kind)
+            return words[kind.get("type", "string")] + "".join(limits)
 
 
 def _value(value: object) -> str:
@@ -104,7 +118,7 @@ def _value(value: object) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
         return ", ".join(f"`{one}`" for one in value)
-    return "" if value in (None, "", {}) else f"`{value}`"
+    return "" if value in (None, "", {}) or str(value).startswith(_UNSET) else f"`{value}`"
 
 
 # --- the command line ---------------------------------------------------------------------------------------------
