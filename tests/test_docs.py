@@ -86,6 +86,7 @@ def test_every_block_is_run_or_says_why_not() -> None:
         if block.language == SHOWN:
             assert not block.marks and not COMMAND.match(block.text), f"{block}: nothing runs {SHOWN}"
             continue
+        assert all(block.marks.values()), f"{block}: a mark without a reason"
         parse(block)
         handled = block.language in ("bash", "python") or block.file or block.text.startswith("type: encord_dagster.")
         assert handled or block.why_not_run, f"{block}: nothing checks this; name its file, or say why it is not run"
