@@ -14,8 +14,8 @@ PROFILES ?=
 PICTURES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 dev test test-all lint format bench browser oracle croissant readers readers-torch smoke fuzz \
-	lock lock-oracle lock-croissant lock-readers lock-deploy clean
+.PHONY: help setup demo demo-s3 dev test test-all lint format bench browser oracle croissant readers readers-torch smoke fuzz docs \
+	lock lock-docs lock-oracle lock-croissant lock-readers lock-deploy clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,18 @@ readers-torch: setup .make/readers/.setup-done .make/readers-torch/.setup-done #
 	.make/reader$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
+docs: setup .make/docs/.setup-done ## the documentation as pages that open offline: .make/site/index.html
+	rm -rf .make/site .make/pages
+	$(BIN)/python -m docs.site.stage .make/pages
+	.make/docs/bin/python -m sphinx -q -W --keep-going -n -c docs/site -d .make/pages/.doctrees .make/pages .make/site
+	$(BIN)/pytest -q -n 0 tests/test_site.py
+
+.make/docs/.setup-done: requirements/docs.txt
+	rm -rf .make/docs
+	$(PYTHON) -m venv .make/docs
+	.make/docs/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
 smoke: setup .make/deploy/.setup-done ## what deploy/ starts: PostgreSQL (apt: postgresql), an S3 server and Dagster's processes
 	$(BIN)/pytest -q -s -n 0 tests/deploy
 
@@ -136,6 +148,16 @@ lock-oracle: ## write requirements/oracle-*.txt anew
 			--universal --python-version 3.11 --generate-hashes --no-strip-extras \
 			--no-annotate --no-header --output-file requirements/oracle-$$version.txt || exit 1; \
 	done
+	rm -rf .make/lock
+
+lock-docs: ## write requirements/docs.txt anew
+	rm -rf .make/lock
+	$(PYTHON) -m venv .make/lock
+	.make/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	printf '%s\n' sphinx myst-parser furo > .make/lock/docs.in
+	.make/lock/bin/uv pip compile .make/lock/docs.in --upgrade --quiet --no-config \
+		--universal --python-version 3.11 --generate-hashes --no-strip-extras \
+		--no-annotate --no-header --output-file requirements/docs.txt
 	rm -rf .make/lock
 
 lock-croissant: ## write requirements/croissant.txt anew

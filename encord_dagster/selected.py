@@ -22,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     def add(name: str, field: str, text: str, **more: object) -> None:
+        if more.get("action") != "store_true":
+            more["metavar"] = name.lstrip("-").replace("-", "_").upper()  # argparse would take the field's name
         group.add_argument(name, dest=f"selected_{field}", default=None, help=text, **more)  # type: ignore[arg-type]
 
     group.add_argument("--select", type=Path, metavar="FILE", help="JSON or YAML with these fields; options decide")

@@ -1,52 +1,12 @@
-"""The README does not promise what is not there: its commands and its code run, its names exist."""
+"""The README does not promise what is not there: its names exist. Its blocks run in `test_docs.py`."""
 
 import re
-import shlex
 from pathlib import Path
 
-import pytest
-import yaml
-
-from encord_dagster import cli
-from encord_dagster.label_set.read import open_label_set
 from encord_dagster.validation import RULES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-
-
-def test_its_commands_run_in_the_order_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each line of the command section does what it says; validate and ingest report the sample's bad files."""
-    monkeypatch.chdir(tmp_path)
-    lines = re.findall(r"^encord-dagster (.*?)(?: {2,}#.*)?$", README, re.MULTILINE)
-
-    codes = {line: cli.main([*shlex.split(line)]) for line in lines}
-
-    commands = [line.split()[0] for line in codes]
-    written = ["checkout", "report", "checkout"]
-    assert commands == ["sample", "validate", "convert", "ingest", "log", "show", "verify", *written]
-    assert {line.split()[0]: code for line, code in codes.items() if code} == {"ingest": 1}
-    assert open_label_set("lake", "street").version().number == 2
-    assert (tmp_path / "street.html").exists()
-    assert (tmp_path / "street" / "annotations" / "instances.json").exists()
-    names = yaml.safe_load((tmp_path / "training" / "yolo_detect" / "data.yaml").read_text())["names"]
-    assert names == {0: "vehicle", 1: "person"}
-
-
-def test_its_reader_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Python block reads a label set that the commands made."""
-    monkeypatch.chdir(tmp_path)
-    cli.main(["sample", "exports", "--days", "1", "--no-bad"])
-    cli.main(["ingest", "exports/day1", "--lake", "lake", "--name", "street", "-q"])
-    block = next(text for text in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "open_label_set" in text)
-    names: dict[str, object] = {}
-
-    exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - our own README
-
-    assert len(names["frame"]) > 0  # type: ignore[arg-type]  # a pandas frame
-    chosen = next(text for text in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "Selection" in text)
-    exec(compile(chosen, "README.md", "exec"), names)  # noqa: S102 - our own README
-    assert (tmp_path / "training-2" / "yolo_segment" / "val.txt").exists()
 
 
 def test_its_make_targets_exist() -> None:
