@@ -261,6 +261,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         output=arguments.output,
         formats=arguments.formats,
         selection=selected.selection_of(arguments),
+        splits_from=arguments.splits_from,
         config=_published(arguments, "converted", masks="masks" in arguments.formats),
         progress=_say(arguments),
         processes=arguments.processes,
@@ -387,6 +388,7 @@ def _checkout(arguments: argparse.Namespace) -> int:
         selection=selection,
         dicom_headers=arguments.dicom_headers,
         ontology=_ontology(arguments),
+        splits_from=arguments.splits_from,
     )
     if arguments.json:
         _print([str(path) for path in paths])
