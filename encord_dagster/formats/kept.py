@@ -5,12 +5,9 @@ from collections.abc import Mapping
 import msgspec
 
 from encord_dagster.errors import UsageError
-from encord_dagster.formats.selection import FILE, Selection
+from encord_dagster.formats.selection import Selection
+from encord_dagster.formats.selection_report import FILE, Report
 from encord_dagster.formats.split_lists import GROUPS, Assigned
-
-
-class _Earlier(msgspec.Struct):
-    selection: Selection
 
 
 def kept(selection: Selection, report: bytes | None, groups: bytes | None, *, where: str) -> Mapping[str, str]:
@@ -24,7 +21,7 @@ def kept(selection: Selection, report: bytes | None, groups: bytes | None, *, wh
     if report is None or groups is None:
         raise UsageError(f"{where} has no splits: {FILE if report is None else GROUPS} is not there")
     try:
-        earlier = msgspec.json.decode(report, type=_Earlier).selection
+        earlier = msgspec.json.decode(report, type=Report).selection
         found = [msgspec.json.decode(line, type=Assigned) for line in groups.splitlines()]
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"{where}: {FILE} or {GROUPS} cannot be read: {error}") from error

@@ -13,7 +13,6 @@ from encord_dagster.formats.class_map import ClassMap
 from encord_dagster.formats.fragment import Category
 from encord_dagster.formats.labelled import Labelled, Row
 
-FILE = "selection.json"
 STILL = ("image", "img_group")  # data types whose images are no frames that one could leave some out of
 WITHOUT_SIZE = frozenset({"point", "polyline"})
 
@@ -196,36 +195,3 @@ class Selecting:
             return one if same else msgspec.structs.replace(one, category_id=category)
         self._removed(reason).annotations += 1
         return None
-
-
-def report(selecting: Selecting, *, version: int, content_digest: str) -> bytes:
-    """What was chosen, as a file, and what became of everything that was read."""
-    described = {
-        "version": version,
-        "content_digest": content_digest,
-        "selection": selecting.selection,
-        "classes": [
-            {
-                "id": one.id,
-                "name": one.name,
-                "from": selecting.map.sources[one.id],
-                **_divided(one.id, selecting),
-            }
-            for one in selecting.map.categories
-        ],
-        "read": selecting.read,
-        "removed": dict(sorted(selecting.removed.items())),
-        "written": selecting.written,
-        **({"splits": selecting.in_splits} if selecting.selection.splits else {}),
-    }
-    return msgspec.json.format(msgspec.json.encode(described)) + b"\n"
-
-
-def _divided(category: int, selecting: Selecting) -> dict[str, object]:
-    """How many objects of a class there are, and how many in each split; `off` is how far that is from its share."""
-    counts = {split: held[category] for split, held in selecting.classes.items()}
-    total, shares = sum(counts.values()), selecting.selection.splits
-    if not shares:
-        return {"annotations": total}
-    off = {split: round(counts[split] / total - share, 4) for split, share in shares.items()} if total else {}
-    return {"annotations": total, "splits": counts, "off": off}

@@ -10,7 +10,8 @@ from encord_dagster.formats import catalogue, croissant, losses, masks, provenan
 from encord_dagster.formats.catalogue import PUBLISHED
 from encord_dagster.formats.kept import kept as splits_kept
 from encord_dagster.formats.png import size_of
-from encord_dagster.formats.selection import FILE, Selection
+from encord_dagster.formats.selection import Selection
+from encord_dagster.formats.selection_report import FILE
 from encord_dagster.formats.writing import Given
 from encord_dagster.label_set import document, objects, shards, tree
 from encord_dagster.label_set.cache import Cache, link_or_copy

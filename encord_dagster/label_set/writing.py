@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from encord_dagster.formats import selection as selections
 from encord_dagster.formats import tables
 from encord_dagster.formats.catalogue import WRITTEN
 from encord_dagster.formats.labelled import Labelled, merged
 from encord_dagster.formats.selected_tables import SelectedTables
 from encord_dagster.formats.selection import Selecting, Selection
+from encord_dagster.formats.selection_report import FILE, report
 from encord_dagster.formats.split_lists import SplitLists
 from encord_dagster.formats.stratify import groups_in, stratified
 from encord_dagster.formats.writing import Chosen, Given
@@ -67,8 +67,8 @@ def write_chosen(
         for name, table in _tables(version, selected, selecting) if "tables" in formats else ():
             files.add(f"tables/{name}.parquet", tables.to_parquet(table))
     if selection != Selection():
-        about = selections.report(selecting, version=version.number, content_digest=version.root.content_digest)
-        files.add(selections.FILE, about)
+        about = report(selecting, version=version.number, content_digest=version.root.content_digest)
+        files.add(FILE, about.encoded())
     return {code: count for code, count in lost.items() if count}
 
 
