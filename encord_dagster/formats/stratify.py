@@ -2,7 +2,8 @@
 
 Iterative stratification for several labels: Sechidis, Tsoumakas and Vlahavas, "On the Stratification of Multi-Label
 Data", ECML PKDD 2011, LNCS 6913, pp. 145-158, algorithm 1. Other than there, a group counts with all of its objects,
-groups that have a split are counted in it beforehand, and the seeded hash decides ties instead of chance.
+groups that have a split are counted in it beforehand, and ties are decided by all classes of the group, then by images,
+and at last by the seeded hash instead of chance.
 """
 
 from collections import Counter
@@ -51,7 +52,7 @@ def stratified(
     left = {category: len(members) for category, members in having.items()}
 
     def give(group: str, category: int | None) -> None:
-        chosen = missing.most(category, split_of(group, shares, seed))
+        chosen = missing.most(category, groups[group], split_of(group, shares, seed))
         made[group] = chosen
         missing.fill(chosen, groups[group])
         for other in groups[group].objects:
@@ -88,13 +89,17 @@ class _Missing:
         self._held_images[split] += group.images
         self._held[split].update(group.objects)
 
-    def most(self, category: int | None, else_split: str) -> str:
-        """The split that lacks most of a class, then most images, then the one of the hash."""
+    def most(self, category: int | None, group: Group, else_split: str) -> str:
+        """The split that lacks most of a class; of several that of all classes of the group, of images, or by hash."""
 
-        def lacking(split: str) -> tuple[float, float, bool]:
-            share = self._shares[split]
-            objects = 0.0 if category is None else share * self._objects[category] - self._held[split][category]
-            return objects, share * self._images - self._held_images[split], split == else_split
+        def objects(split: str, one: int) -> float:
+            return self._shares[split] * self._objects[one] - self._held[split][one]
+
+        def lacking(split: str) -> tuple[float, float, float, bool]:
+            first = 0.0 if category is None else round(objects(split, category), 6)
+            together = round(sum(objects(split, one) for one in group.objects), 6)
+            images = round(self._shares[split] * self._images - self._held_images[split], 6)
+            return first, together, images, split == else_split
 
         return max(self._shares, key=lacking)
 
