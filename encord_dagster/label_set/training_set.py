@@ -43,7 +43,8 @@ class TrainingSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def digest(self, content_digest: str = "") -> str:
         """Equal where the files would be: for the same labels, selection, formats and release of this package."""
-        made_of = (content_digest, self.selection, sorted(set(self.formats)), __version__)
+        chosen = msgspec.convert(msgspec.to_builtins(self.selection), Selection)  # 4 in Python is 4.0 in YAML
+        made_of = (content_digest, msgspec.structs.asdict(chosen), sorted(set(self.formats)), __version__)
         return hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()
 
 

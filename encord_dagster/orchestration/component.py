@@ -42,11 +42,11 @@ class EncordLabelSetComponent(dg.Component, LabelSetOptions):
             component.configuration()
         except UsageError as error:
             raise _placed(context, model, component._culprit(), str(error)) from None
-        for place, one in enumerate(component.training_sets):
+        for number, one in enumerate(component.training_sets):
             try:
-                one.chosen()
+                one.refuse_unusable(component.training_sets[:number], landing=component.landing)
             except UsageError as error:
-                raise _placed(context, model, ["training_sets", place], str(error)) from None
+                raise _placed(context, model, ["training_sets", number], str(error)) from None
         return component
 
     def configuration(self) -> "LabelSetConfig":

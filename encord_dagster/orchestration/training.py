@@ -88,12 +88,13 @@ def _new_version() -> "dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]":
 
 
 def training_metadata(made: "Made") -> Metadata:
-    """Version, digests, where the files are; classes and splits; what the formats could not hold."""
+    """Version, digests, where the files are; classes and splits; what these formats could not hold."""
     manifest, report = made.manifest, made.manifest.report
+    lost = {code: n for code, n in manifest.losses.items() if code.partition(":")[0] in manifest.formats}
     return {
         "dagster/uri": dg.MetadataValue.text(made.uri),
         "encord/version": dg.MetadataValue.int(made.record.version),
-        **readable.fitted([_splits(report), _classes(report), readable.losses(manifest.losses)], ROOM),
+        **readable.fitted([_splits(report), _classes(report), readable.losses(lost)], ROOM),
         "encord/images": dg.MetadataValue.int(report.written.images),
         "encord/annotations": dg.MetadataValue.int(report.written.annotations),
         "encord/formats": dg.MetadataValue.text(", ".join(manifest.formats)),

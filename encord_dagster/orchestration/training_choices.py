@@ -4,11 +4,11 @@ Every Dagster project that has the package installed imports this, so defaults a
 them beside `formats.selection` and `formats.catalogue`.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import dagster as dg
 import msgspec
-from pydantic import ConfigDict
 
 from encord_dagster.config import NAME
 from encord_dagster.errors import UsageError
@@ -67,8 +67,6 @@ class SelectionOptions(dg.Model, dg.Resolvable):
 class TrainingSetOptions(dg.Model, dg.Resolvable):
     """A training set: the asset NAME/training/<name>."""
 
-    model_config = ConfigDict(coerce_numbers_to_str=True)  # `version: 7`
-
     name: Annotated[
         str, field("Name: letters, digits, _ and -, at most 63; the last part of its asset.", text=f"^{NAME.pattern}$")
     ]
@@ -77,7 +75,15 @@ class TrainingSetOptions(dg.Model, dg.Resolvable):
     selection: Annotated[
         SelectionOptions | None, nested("What it holds of the version; without it all.", SelectionOptions)
     ] = None
-    version: Annotated[str, field("latest, which follows new versions, or a number, a tag, an export hash.")] = "latest"
+    version: Annotated[int | str, field("latest, which follows new versions, or a number, a tag, an export hash.")] = (
+        "latest"
+    )
+
+    def refuse_unusable(self, before: "Sequence[TrainingSetOptions]", *, landing: str) -> None:
+        """UsageError for what cannot be chosen, by itself or behind those before it."""
+        from encord_dagster.label_set.training_set import checked
+
+        checked([one.chosen() for one in (*before, self)], landing=landing)
 
     def chosen(self) -> "TrainingSet":
         """The training set. UsageError for what cannot be chosen."""

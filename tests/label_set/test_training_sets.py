@@ -310,3 +310,24 @@ def test_sets_in_each_others_way_are_refused(other: dict[str, Any], says: str) -
     """Or in that of exports."""
     with pytest.raises(UsageError, match=says):
         checked([wanted(url="s3://b/one"), wanted(**other)], landing="s3://b/in")
+
+
+def test_a_number_is_the_same_however_it_is_written() -> None:
+    """YAML makes 4.0 of what is 4 in Python, and names every default."""
+    short = Selection(splits={"a": 1}, min_side=4)
+    long = msgspec.convert({**msgspec.structs.asdict(short), "min_side": 4.0, "frame_rate": 30.0}, Selection)
+
+    assert wanted(selection=short).digest() == wanted(selection=long).digest()
+    assert wanted(selection=short).digest() != wanted(selection=Selection(splits={"a": 1}, min_side=5)).digest()
+
+
+def test_large_files_are_uploaded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same objects."""
+    desk = desk_of(*rarely(6))
+    one, other = MemoryStore(), MemoryStore()
+    made_of(desk, one)
+    monkeypatch.setattr(training_sets, "LARGE", 100)
+
+    made_of(desk, other)
+
+    assert keys(one) == keys(other)
