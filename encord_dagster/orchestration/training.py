@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from encord_dagster.label_set.training_set import Made
 
 ROOM = 2600  # bytes of all tables together
+NAME = 20  # letters of a class
 KINDS = 2  # of formats, since Dagster shows three in all
 
 
@@ -94,6 +95,7 @@ def training_metadata(made: "Made") -> Metadata:
     return {
         "dagster/uri": dg.MetadataValue.text(made.uri),
         "encord/version": dg.MetadataValue.int(made.record.version),
+        "encord/files_uri": dg.MetadataValue.text(made.uri),  # Dagster's overview leaves the other one out
         **readable.fitted([_splits(report), _classes(report), readable.losses(lost)], ROOM),
         "encord/images": dg.MetadataValue.int(report.written.images),
         "encord/annotations": dg.MetadataValue.int(report.written.annotations),
@@ -110,21 +112,24 @@ def training_metadata(made: "Made") -> Metadata:
 def _splits(report: Report) -> readable.Section:
     shares = report.selection.splits
     rows = [
-        (held.images, held.annotations, held.kept, f"{shares[name]:.0%}", markdown.code(name))
+        (markdown.code(name), held.images, held.kept, f"{shares[name]:.0%}", held.annotations)
         for name, held in report.splits.items()
     ]
-    columns = ("images", "objects", "kept images", "share asked", "split")
+    columns = ("split", "images", "of them kept", "share", "objects")
     return readable.Section("encord/splits", columns, rows, 700, "more splits: see selection.json")
 
 
 def _classes(report: Report) -> readable.Section:
-    """Objects by class, most first, and by split, with how many percent of the class that is off the share."""
+    """Objects by class, most first, and by split, with how many percent of the class that is off the share.
+
+    The page cuts what is wide: the names are short here and come first.
+    """
     ranked = sorted(report.classes, key=lambda one: (-one.annotations, one.id))
-    columns = ("objects", *(markdown.code(split) for split in report.splits), "class")
+    columns = ("class", *(markdown.code(split) for split in report.splits), "objects")
     rows = [_cells(one) for one in ranked]
     return readable.Section("encord/classes", columns, rows, 900, "more classes: see selection.json")
 
 
 def _cells(one: ClassLine) -> list[str | int]:
-    splits = [f"{count:,} ({one.off.get(split, 0):+.1%})" for split, count in one.splits.items()]
-    return [one.annotations, *splits, markdown.code(one.name, most=readable.NAME)]
+    splits = [f"{count:,} {one.off.get(split, 0):+.1%}" for split, count in one.splits.items()]
+    return [markdown.code(one.name, most=NAME), *splits, one.annotations]
