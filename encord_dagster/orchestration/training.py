@@ -83,9 +83,11 @@ def _spec(config: LabelSetConfig, wanted: TrainingSet, ownership: specs.Ownershi
 
 
 def _new_version() -> "dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]":
-    """Eager, but for exports that changed no label: they are accounted for, and the content digest is the same."""
+    """Eager, but for exports that changed no label, and at once where there is a version and no training set yet."""
     changed = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
-    return dg.AutomationCondition.eager().replace("any_deps_updated", changed)
+    # Dagster's own also forgets what is missing when it looks for the first time.
+    handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
+    return dg.AutomationCondition.eager().replace("any_deps_updated", changed).replace("handled", handled)
 
 
 def training_metadata(made: "Made") -> Metadata:

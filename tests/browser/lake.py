@@ -55,7 +55,7 @@ defs = dg.Definitions.merge(
         training_sets=[
             TrainingSet(
                 name="detector",
-                url=f"{FOLDER}/training/detector",
+                url="memory://training/street/detector",
                 formats=("yolo_detect", "coco"),
                 selection=Selection(splits={"train": 0.6, "val": 0.2, "test": 0.2}, stratify=True, min_side=4),
             )

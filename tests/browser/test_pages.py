@@ -121,7 +121,7 @@ def test_a_training_set_shows_its_splits_and_classes(pages: Site, page: Page, tm
     page.open(f"{pages.url}/assets/street/training/detector?view=overview", until="encord/splits")
 
     page.wait_for("of them kept", "train", "60%", "Lane marking", "encord/written", "encord/splits_from")
-    page.wait_for("yolo_detect, coco", "perception", f"{pages.folder.as_uri()}/training/detector/00000{WEEKS}-")
+    page.wait_for("yolo_detect, coco", "perception", f"memory://training/street/detector/00000{WEEKS}-")
     keep(page, tmp_path, "dagster-training-set")
 
 

@@ -290,6 +290,21 @@ def test_the_sensor_follows_new_versions_only(ticking: World) -> None:
     assert asked == [0, 1, 0, 1]
 
 
+def test_a_set_that_is_added_later_is_made_at_once(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    """Once; one that is there already is left alone by a daemon that looks for the first time."""
+    landing, lake = tmp_path / "in", tmp_path / "lake"
+    wanted = [msgspec.structs.replace(WANTED, url=str(tmp_path / "sets"))]
+    defs = build_label_set_definitions(landing=str(landing), lake=str(lake), name="street", training_sets=wanted)
+    assert run(defs, instance, landing=landing, lake=lake)
+
+    first = dg.evaluate_automation_conditions(defs, instance)
+    again = dg.evaluate_automation_conditions(defs, instance, cursor=first.cursor)
+    assert train(defs, instance, "street", "detector")
+    anew = dg.evaluate_automation_conditions(defs, instance)
+
+    assert (first.total_requested, again.total_requested, anew.total_requested) == (1, 0, 0)
+
+
 def test_a_set_of_a_tag_follows_nothing(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     """A tag never moves; a person materializes it, and a newer version does not matter."""
     landing, lake = tmp_path / "in", tmp_path / "lake"
