@@ -30,6 +30,7 @@ class TrainingSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     formats: tuple[str, ...]
     selection: Selection = Selection()
     version: int | str = "latest"  # or a number, a tag, the hash of an export
+    dicom_headers: str = ""  # a folder of DICOM files, which `nifti` and `dicom_seg` take the geometry of series from
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -41,10 +42,15 @@ class TrainingSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise UsageError(f"training set {self.name}: it has no formats; there are {', '.join(catalogue.FORMATS)}")
         catalogue.checked(self.formats)
 
-    def digest(self, content_digest: str = "") -> str:
-        """Equal where the files would be: for the same labels, selection, formats and release of this package."""
+    def digest(self, content_digest: str = "", ontology: str = "") -> str:
+        """Equal where the files would be: for the same labels, selection, formats and release of this package.
+
+        The ontology counts where `encord_coco` takes from it what could have been ticked; of DICOM files the folder.
+        """
         chosen = msgspec.convert(msgspec.to_builtins(self.selection), Selection)  # 4 in Python is 4.0 in YAML
-        made_of = (content_digest, msgspec.structs.asdict(chosen), sorted(set(self.formats)), __version__)
+        used = ontology if "encord_coco" in self.formats else ""
+        fields, formats = msgspec.structs.asdict(chosen), sorted(set(self.formats))
+        made_of = (content_digest, fields, formats, used, self.dicom_headers, __version__)
         return hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()
 
 

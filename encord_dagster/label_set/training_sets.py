@@ -19,6 +19,7 @@ from encord_dagster.formats import losses, split_lists
 from encord_dagster.formats.kept import kept
 from encord_dagster.formats.selection import Counted
 from encord_dagster.formats.selection_report import FILE, ClassLine, Report
+from encord_dagster.formats.writing import Given
 from encord_dagster.label_set.checkout import Progress, checkout
 from encord_dagster.label_set.staging import staged
 from encord_dagster.label_set.training_set import (
@@ -46,21 +47,26 @@ LARGE = 32 * 2**20  # bytes: files that are uploaded one at a time, as each is i
 Kind = TypeVar("Kind", Record, Manifest)
 
 
-def publish(version: "Version", wanted: TrainingSet, store: ObjectStore, *, progress: Progress) -> Made:
+def publish(
+    version: "Version", wanted: TrainingSet, store: ObjectStore, *, progress: Progress, ontology: str = ""
+) -> Made:
     """Write a version as a training set into a folder of a store, unless the same is there; record it in any case.
+
+    `ontology` is the project's document.
 
     Raises:
         UsageError: the store holds another training set, or the splits of those before cannot be kept.
     """
     if not isinstance(store, LocalStore):
         refuse_unsafe(store, prefix=PROBE)
-    digest = wanted.digest(version.root.content_digest)
+    digest = wanted.digest(version.root.content_digest, ontology)
+    given = Given(dicom_headers=Path(wanted.dicom_headers) if wanted.dicom_headers else None, ontology=ontology)
     for _ in range(ATTEMPTS):
         head = _head(store, version, wanted)
         known = _known(store, digest, head)
         if known and head and known.seq == head.seq:
             return _made(store, head, written=False)
-        folder = known.folder if known else _write(version, wanted, store, head, progress)
+        folder = known.folder if known else _write(version, wanted, store, head, digest, given, progress)
         earlier = head.splits if head else None
         record = Record(
             seq=head.seq + 1 if head else 1,
@@ -101,25 +107,35 @@ def _known(store: ObjectStore, digest: str, head: Record | None) -> Record | Non
     return None
 
 
-def _write(version: "Version", wanted: TrainingSet, store: ObjectStore, head: Record | None, progress: Progress) -> str:
+def _write(
+    version: "Version",
+    wanted: TrainingSet,
+    store: ObjectStore,
+    head: Record | None,
+    digest: str,
+    given: Given,
+    progress: Progress,
+) -> str:
     """Write the files, the manifest last, and return their folder. A run that goes on after a crash finds the same."""
     splits_from = head.splits if head and wanted.selection.stratify else None
-    given = (wanted.digest(version.root.content_digest), splits_from, version.record.seq)
-    folder = f"{version.number:06d}-{hashlib.sha256(msgspec.json.encode(given)).hexdigest()[:12]}"
+    made_of = (digest, splits_from, version.record.seq)
+    folder = f"{version.number:06d}-{hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()[:12]}"
     if store.head(f"{folder}/{MANIFEST}"):
         return folder
-    splits = _kept(store, splits_from, wanted) if splits_from else {}
+    if splits_from:
+        given = msgspec.structs.replace(given, kept=_kept(store, splits_from, wanted))
+    fill = partial(_fill, version, wanted, digest=digest, given=given, splits_from=splits_from, progress=progress)
     if isinstance(store, LocalStore):
         try:
             with staged(store.root / folder) as place:
-                _fill(place, version, wanted, splits, splits_from, progress)
+                fill(place)
         except OSError:
             if not store.head(f"{folder}/{MANIFEST}"):  # else another run finished the same folder meanwhile
                 raise
         os.sync()  # a record that survives a power cut is of files that do
     else:
         with tempfile.TemporaryDirectory(prefix="training-set-") as name:
-            _fill(Path(name), version, wanted, splits, splits_from, progress)
+            fill(Path(name))
             _upload(store, Path(name), folder, progress)
     return folder
 
@@ -130,10 +146,12 @@ def _kept(store: ObjectStore, folder: str, wanted: TrainingSet) -> Mapping[str, 
 
 
 def _fill(
-    place: Path,
     version: "Version",
     wanted: TrainingSet,
-    splits: Mapping[str, str],
+    place: Path,
+    *,
+    digest: str,
+    given: Given,
     splits_from: str | None,
     progress: Progress,
 ) -> None:
@@ -145,7 +163,7 @@ def _fill(
         cache=None,
         link=False,
         progress=progress,
-        kept=splits,
+        given=given,
     )
     sizes = [path.stat().st_size for path in _files(place)]
     manifest = Manifest(
@@ -153,7 +171,7 @@ def _fill(
         training_set=wanted.name,
         version=version.number,
         content_digest=version.root.content_digest,
-        digest=wanted.digest(version.root.content_digest),
+        digest=digest,
         formats=wanted.formats,
         splits_from=splits_from,
         files=len(sizes),

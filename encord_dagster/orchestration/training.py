@@ -62,7 +62,8 @@ def _asset(
 
         stores: LabelSetStores = getattr(context.resources, resource)
         version = open_label_set(stores.lake(), config.name).version(wanted.version)
-        made = publish(version, wanted, stores.at(wanted.url), progress=context.log.info)
+        store, told = stores.at(wanted.url), context.log.info
+        made = publish(version, wanted, store, progress=told, ontology=config.ontology)
         yield dg.MaterializeResult(metadata=training_metadata(made), data_version=dg.DataVersion(made.record.digest))
 
     return training_set

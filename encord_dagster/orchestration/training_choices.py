@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FORMATS = (
     *("coco", "masks", "tables", "coco_panoptic", "coco_keypoints", "yolo_detect", "yolo_segment", "yolo_pose"),
-    *("yolo_obb", "voc_masks", "mot", "youtube_vis"),
+    *("yolo_obb", "voc_masks", "mot", "youtube_vis", "tao", "encord_coco", "nifti", "dicom_seg"),
 )
 _SplitBy = Literal["data_hash", "label_hash", "dataset_hash", "title"]
 _TEMPLATE_FIELDS = "fields as {data_hash}, {frame:06}, {ext}: docs/formats.md"
@@ -78,6 +78,10 @@ class TrainingSetOptions(dg.Model, dg.Resolvable):
     version: Annotated[int | str, field("latest, which follows new versions, or a number, a tag, an export hash.")] = (
         "latest"
     )
+
+    dicom_headers: Annotated[
+        str, place("Folder of DICOM files that nifti and dicom_seg take the geometry of series from.")
+    ] = ""
 
     def refuse_unusable(self, before: "Sequence[TrainingSetOptions]", *, landing: str) -> None:
         """UsageError for what cannot be chosen, by itself or behind those before it."""

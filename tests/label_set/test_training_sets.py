@@ -13,6 +13,7 @@ from encord_dagster.label_set import training_sets
 from encord_dagster.label_set.operations import rollback
 from encord_dagster.label_set.training_set import LATEST, MANIFEST, Made, Record, TrainingSet, checked, record_key
 from encord_dagster.label_set.training_sets import publish
+from encord_dagster.samples import Project, ontology
 from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.memory import MemoryStore
 from encord_dagster.storage.protocol import Create, ObjectStore
@@ -331,3 +332,18 @@ def test_large_files_are_uploaded_one_at_a_time(monkeypatch: pytest.MonkeyPatch)
     made_of(desk, other)
 
     assert keys(one) == keys(other)
+
+
+def test_formats_get_what_they_need_beside_the_labels(tmp_path: Path) -> None:
+    """The ontology, which counts as part of what makes the files, and the folder of DICOM files."""
+    desk = desk_of(*rarely(4))
+    version, store = desk.label_set().version(), MemoryStore()
+    sample = ontology(Project(seed=1)).decode()
+    encord = wanted(formats=("encord_coco",))
+
+    made = [publish(version, encord, store, progress=lambda line: None, ontology=text) for text in ("", sample)]
+
+    assert [one.written for one in made] == [True, True]
+    assert made_of(desk, MemoryStore(), dicom_headers=str(tmp_path)).record.digest != wanted().digest()
+    with pytest.raises(UsageError, match="dicom"):
+        made_of(desk, MemoryStore(), formats=("nifti",))
