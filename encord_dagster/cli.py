@@ -381,11 +381,10 @@ def _checkout(arguments: argparse.Namespace) -> int:
     from encord_dagster.label_set.read import open_label_set
 
     version = open_label_set(arguments.lake, arguments.name).version(arguments.version)
-    selection = selected.selection_of(arguments)
     paths = version.checkout(
         arguments.output,
         formats=arguments.formats,
-        selection=selection,
+        selection=selected.selection_of(arguments),
         dicom_headers=arguments.dicom_headers,
         ontology=_ontology(arguments),
         splits_from=arguments.splits_from,
