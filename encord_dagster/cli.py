@@ -261,6 +261,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         output=arguments.output,
         formats=arguments.formats,
         selection=selected.selection_of(arguments),
+        splits_from=arguments.splits_from,
         config=_published(arguments, "converted", masks="masks" in arguments.formats),
         progress=_say(arguments),
         processes=arguments.processes,
@@ -380,13 +381,13 @@ def _checkout(arguments: argparse.Namespace) -> int:
     from encord_dagster.label_set.read import open_label_set
 
     version = open_label_set(arguments.lake, arguments.name).version(arguments.version)
-    selection = selected.selection_of(arguments)
     paths = version.checkout(
         arguments.output,
         formats=arguments.formats,
-        selection=selection,
+        selection=selected.selection_of(arguments),
         dicom_headers=arguments.dicom_headers,
         ontology=_ontology(arguments),
+        splits_from=arguments.splits_from,
     )
     if arguments.json:
         _print([str(path) for path in paths])

@@ -93,13 +93,14 @@ def convert_urls(
     config: LabelSetConfig,
     progress: Progress,
     selection: Selection | None = None,
+    splits_from: Path | None = None,
     processes: int = 0,
     dicom_headers: Path | None = None,
 ) -> tuple[list[Batch], list[Path]]:
     """Convert exports into a folder: one plain file range by range, all else through a lake in memory."""
     catalogue.checked(formats)
     chosen = selection or Selection()
-    if chosen == Selection() and (straight := _straight(urls, formats, config, processes)):
+    if chosen == Selection() and not splits_from and (straight := _straight(urls, formats, config, processes)):
         landing, asked = straight
         try:
             with staged(output.resolve()) as staging, _on_disk(landing, asked, staging.parent, progress) as asked:
@@ -107,7 +108,16 @@ def convert_urls(
             return [batch], [output.resolve() / path.relative_to(staging) for path in paths]
         except Unusual as reason:
             progress(f"{redact(asked.export.key)}: {reason}; converting it in memory")
-    return in_memory(urls, output, formats, config, progress, selection=chosen, dicom_headers=dicom_headers)
+    return in_memory(
+        urls,
+        output,
+        formats,
+        config,
+        progress,
+        selection=chosen,
+        dicom_headers=dicom_headers,
+        splits_from=splits_from,
+    )
 
 
 @contextlib.contextmanager
@@ -135,6 +145,7 @@ def in_memory(
     *,
     selection: Selection | None = None,
     dicom_headers: Path | None = None,
+    splits_from: Path | None = None,
 ) -> tuple[list[Batch], list[Path]]:
     """Convert exports of any kind into a folder, through a lake in memory."""
     from encord_dagster.label_set.read import open_label_set
@@ -150,7 +161,12 @@ def in_memory(
         return batches, []
     version = label_set.version()
     paths = version.checkout(
-        output, formats=formats, selection=selection, dicom_headers=dicom_headers, ontology=config.ontology
+        output,
+        formats=formats,
+        selection=selection,
+        dicom_headers=dicom_headers,
+        ontology=config.ontology,
+        splits_from=splits_from,
     )
     return batches, paths
 

@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--splits", "splits", "for instance train=0.8,val=0.1,test=0.1; new data moves no old image")
     add("--split-by", "split_by", "data_hash (default), label_hash, dataset_hash or title")
     add("--split-seed", "split_seed", "another text gives another division")
+    add("--stratify", "stratify", "each class has its share in each split", action="store_true")
+    text = "an earlier checkout: what it has in a split stays there, and only what is new is divided"
+    group.add_argument("--splits-from", type=Path, metavar="DIR", help=text)
     add("--coco-per-split", "coco_per_split", "a COCO file for each split", action="store_true")
     add("--class", "classes", "NEW=OLD,OLD[attribute=option],...: again for the next class", action="append")
     add("--drop-class", "drop_classes", "a class to leave out; may be given again", action="append")

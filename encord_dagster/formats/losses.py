@@ -60,6 +60,10 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
     description: str
 
 
+class _File(msgspec.Struct, frozen=True):
+    losses: list[Reported]
+
+
 def losses(row: LabelRow, *, masks: bool = True) -> dict[str, int]:
     """What the formats cannot hold of a row, by code; only what does occur. `masks`: whether there are any."""
     counted = {loss.code: loss.count(row) for loss in LOSSES if masks or loss.format != "masks"}
@@ -78,6 +82,11 @@ def reported(counts: Mapping[str, int]) -> list[Reported]:
 def report(counts: Mapping[str, int]) -> bytes:
     """The loss report as a file; without any loss it says so by an empty list."""
     return msgspec.json.format(msgspec.json.encode({"losses": reported(counts)})) + b"\n"
+
+
+def counts(report: bytes) -> dict[str, int]:
+    """The counts of a loss report by code."""
+    return {line.code: line.count for line in msgspec.json.decode(report, type=_File).losses}
 
 
 def total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """What of a version is written at checkout, and how it is called there. Defaults leave all as it is published."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -12,7 +13,6 @@ from encord_dagster.formats.class_map import ClassMap
 from encord_dagster.formats.fragment import Category
 from encord_dagster.formats.labelled import Labelled, Row
 
-FILE = "selection.json"
 STILL = ("image", "img_group")  # data types whose images are no frames that one could leave some out of
 WITHOUT_SIZE = frozenset({"point", "polyline"})
 
@@ -35,6 +35,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     splits: dict[str, float] = {}  # name -> share
     split_by: division.SplitBy = "data_hash"
     split_seed: str = ""  # another one gives another division
+    stratify: bool = False  # each class has its share in each split, as far as groups that have a split allow
     coco_per_split: bool = False  # one COCO file for each split instead of one for all
     frame_rate: float = 30.0  # of videos in seqinfo.ini: label sets do not hold it
 
@@ -49,16 +50,20 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise UsageError(f"min_confidence: {self.min_confidence} is no confidence; use 0 to 1")
         if self.min_side < 0 or self.frame_rate <= 0:
             raise UsageError("min_side and frame_rate: use positive numbers")
-        if self.coco_per_split and not self.splits:
-            raise UsageError("coco_per_split: there are no splits; choose some, as in train=0.8,val=0.1,test=0.1")
+        for name in ("coco_per_split", "stratify"):
+            if getattr(self, name) and not self.splits:
+                raise UsageError(f"{name}: there are no splits; choose some, as in train=0.8,val=0.1,test=0.1")
 
     @property
     def changes_files(self) -> bool:
         """Whether plain files of the version would be others: all but the splits beside them."""
-        beside = Selection(
-            splits=self.splits, split_by=self.split_by, split_seed=self.split_seed, frame_rate=self.frame_rate
-        )
-        return self != beside
+        beside = ("splits", "split_by", "split_seed", "stratify", "frame_rate")
+        return self != Selection(**{name: getattr(self, name) for name in beside})
+
+    @property
+    def undivided(self) -> "Selection":
+        """The same without splits."""
+        return msgspec.structs.replace(self, splits={}, stratify=False, coco_per_split=False)
 
 
 class Counted(msgspec.Struct):
@@ -80,13 +85,29 @@ class InSplit(msgspec.Struct):
 
     images: int = 0
     annotations: int = 0
+    kept: int = 0  # images that an earlier checkout had there, or others of their group
+
+    def add(self, one: Labelled, *, kept: bool) -> None:
+        """Count an image."""
+        self.images += 1
+        self.annotations += len(one.annotations)
+        self.kept += kept
 
 
 class Selecting:
     """Applies a selection, row by row and then image by image, and counts what each filter removed."""
 
-    def __init__(self, selection: Selection, categories: tuple[Category, ...]) -> None:
+    def __init__(
+        self,
+        selection: Selection,
+        categories: tuple[Category, ...],
+        *,
+        kept: Mapping[str, str] | None = None,
+        stratified: Mapping[str, str] | None = None,
+    ) -> None:
+        """`kept` are splits by group of an earlier checkout, `stratified` those of new groups; else hashes decide."""
         self.selection = selection
+        self._kept, self._stratified = kept or {}, stratified or {}
         self.map = ClassMap(
             categories, selection.classes, drop=selection.drop_classes, keep_others=selection.other_classes == "keep"
         )
@@ -96,7 +117,7 @@ class Selecting:
         self.read = Counted()
         self.removed: dict[str, Counted] = {}
         self.written = Counted()
-        self.classes: Counter[int] = Counter()  # annotations written, by category
+        self.classes: dict[str, Counter[int]] = {name: Counter() for name in selection.splits or ("",)}  # by category
         self.in_splits = {name: InSplit() for name in selection.splits}
 
     def row(self, row: Row) -> Row | None:
@@ -128,12 +149,13 @@ class Selecting:
         self._refuse_twice(one.image.file_name)
         split = ""
         if chosen.splits:
-            split = division.split_of(division.group_of(one, chosen.split_by), chosen.splits, chosen.split_seed)
-            self.in_splits[split].images += 1
-            self.in_splits[split].annotations += len(one.annotations)
+            group = division.group_of(one, chosen.split_by)
+            earlier = self._kept.get(group) or self._stratified.get(group)
+            split = earlier or division.split_of(group, chosen.splits, chosen.split_seed)
+            self.in_splits[split].add(one, kept=group in self._kept)
         self.written.images += descriptions
         self.written.annotations += len(one.annotations)
-        self.classes.update(annotation.category_id for annotation in one.annotations)
+        self.classes[split].update(annotation.category_id for annotation in one.annotations)
         return msgspec.structs.replace(one, split=split) if split else one
 
     def _refuse_twice(self, file_name: str) -> None:
@@ -173,26 +195,3 @@ class Selecting:
             return one if same else msgspec.structs.replace(one, category_id=category)
         self._removed(reason).annotations += 1
         return None
-
-
-def report(selecting: Selecting, *, version: int, content_digest: str) -> bytes:
-    """What was chosen, as a file, and what became of everything that was read."""
-    described = {
-        "version": version,
-        "content_digest": content_digest,
-        "selection": selecting.selection,
-        "classes": [
-            {
-                "id": one.id,
-                "name": one.name,
-                "from": selecting.map.sources[one.id],
-                "annotations": selecting.classes[one.id],
-            }
-            for one in selecting.map.categories
-        ],
-        "read": selecting.read,
-        "removed": dict(sorted(selecting.removed.items())),
-        "written": selecting.written,
-        **({"splits": selecting.in_splits} if selecting.selection.splits else {}),
-    }
-    return msgspec.json.format(msgspec.json.encode(described)) + b"\n"

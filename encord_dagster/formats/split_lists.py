@@ -1,24 +1,52 @@
-"""The images of each split by name: written beside the formats wherever there are splits."""
+"""The images of each split by name, and what they were divided by: written wherever there are splits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from encord_dagster.formats.labelled import Labelled
+from encord_dagster.formats.splits import group_of
 from encord_dagster.formats.writing import Chosen, File, GrowingText
+
+GROUPS = "splits/groups.jsonl"
+
+
+class Assigned(msgspec.Struct, frozen=True):
+    """A line of `splits/groups.jsonl`: all images of the group lie in the split. A group may be there again."""
+
+    group: str
+    split: str
 
 
 class SplitLists:
-    """Writes splits/NAME.txt, a file name of the COCO file on each line."""
+    """Writes splits/NAME.txt, a file name of the COCO file on each line, and splits/groups.jsonl.
+
+    Groups of the checkout that gave the splits are in the latter also where no image of them is left: one that comes
+    back goes where it was.
+    """
 
     def __init__(self, chosen: Chosen) -> None:
+        self._selection = chosen.selection
         self._lists = {split: GrowingText(chosen) for split in chosen.selection.splits}
+        self._groups = GrowingText(chosen)
+        self._absent = dict(chosen.given.kept)
 
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
         """Nothing is finished before the end."""
         for one in images:
             self._lists[one.split].add([one.image.file_name])
+        found = {group_of(one, self._selection.split_by): one.split for one in images}
+        self._add(found.items())
+        for group in found:
+            self._absent.pop(group, None)
         yield from ()
 
     def end(self) -> Iterator[File]:
         """The lists."""
+        self._add(self._absent.items())
         for split, held in self._lists.items():
             yield f"splits/{split}.txt", held.pieces()
+        yield GROUPS, self._groups.pieces()
+
+    def _add(self, groups: Iterable[tuple[str, str]]) -> None:
+        self._groups.add(msgspec.json.encode(Assigned(group, split)).decode() for group, split in groups)

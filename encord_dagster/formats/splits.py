@@ -1,8 +1,7 @@
 """Which images train, validate and test: decided by a hash of what they belong to, so new data moves no old image.
 
 A group lies in the split whose part of the line from 0 to 1 its hash falls on. Nothing but its own name decides, so
-shares are those asked for only on average. To even out classes one would have to look at the other groups, and a new
-one could then move an old one: there is no stratification.
+shares are those asked for only on average. Evening out classes takes a look at the other groups: see `stratify`.
 """
 
 import hashlib
@@ -72,11 +71,15 @@ def split_of(group: str, shares: Mapping[str, float], seed: str = "") -> str:
     """The split of a group: the same whatever else there is. "" where nothing is split."""
     if not shares:
         return ""
-    digest = hashlib.sha256(f"split\0{seed}\0{group}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / _LARGEST
+    place = place_of(group, seed) / _LARGEST
     reached = 0.0
     for name, share in shares.items():
         reached += share
         if place < reached:
             return name
     return list(shares)[-1]  # the shares add up to a little less than 1
+
+
+def place_of(group: str, seed: str = "") -> int:
+    """Where the hash of a group falls: 0 to 2**64 - 1."""
+    return int.from_bytes(hashlib.sha256(f"split\0{seed}\0{group}".encode()).digest()[:8], "big")

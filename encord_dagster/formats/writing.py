@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +24,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 
     dicom_headers: Path | None = None  # a folder of DICOM files, with pixels or without, which say where slices lie
     ontology: str = ""  # the document, which says what could have been ticked
+    kept: Mapping[str, str] = {}  # group -> split, of an earlier checkout
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from encord_dagster.errors import UsageError
-from encord_dagster.formats import catalogue, croissant, losses, masks, provenance, tables
+from encord_dagster.formats import catalogue, croissant, losses, masks, provenance, split_lists, tables
 from encord_dagster.formats.catalogue import PUBLISHED
+from encord_dagster.formats.kept import kept as splits_kept
 from encord_dagster.formats.png import size_of
 from encord_dagster.formats.selection import Selection
+from encord_dagster.formats.selection_report import FILE
 from encord_dagster.formats.writing import Given
 from encord_dagster.label_set import document, objects, shards, tree
 from encord_dagster.label_set.cache import Cache, link_or_copy
@@ -114,6 +116,14 @@ class _Files:
         path.unlink(missing_ok=True)
         self.written[name] = None
         return path
+
+
+def kept_in(folder: Path, selection: Selection) -> Mapping[str, str]:
+    """The splits by group of an earlier checkout in a folder. UsageError where they cannot be kept."""
+    report, groups = (
+        (folder / name).read_bytes() if (folder / name).is_file() else None for name in (FILE, split_lists.GROUPS)
+    )
+    return splits_kept(selection, report, groups, where=str(folder))
 
 
 def _write_masks(version: "Version", files: _Files, progress: Progress) -> None:

@@ -22,7 +22,7 @@ from encord_dagster.label_set import document, events, history, objects, shards,
 from encord_dagster.label_set import which as which_version
 from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.cache import Cache, Through
-from encord_dagster.label_set.checkout import Progress, checkout
+from encord_dagster.label_set.checkout import Progress, checkout, kept_in
 from encord_dagster.label_set.manifest import Bucket, BucketRow, ExportEntry, LogRecord, Root
 from encord_dagster.label_set.pixels import Kind, Pixels
 from encord_dagster.label_set.seen import remembered_head
@@ -265,25 +265,32 @@ class Version:
         progress: Progress = lambda line: None,
         dicom_headers: Path | None = None,
         ontology: str = "",
+        splits_from: Path | None = None,
     ) -> list[Path]:
         """Write the version's plain files into a folder that is empty or absent, and return their paths.
 
         `formats` are those of `formats.catalogue`; `selection` says what of the version they hold. `dicom_headers` is
         a folder of DICOM files, with or without pixels, which `nifti` and `dicom_seg` take the geometry of series from;
-        `ontology` is the project's document, in which `encord_coco` finds what is not ticked.
+        `ontology` is the project's document, in which `encord_coco` finds what is not ticked. What an earlier checkout,
+        in the folder `splits_from`, has in a split stays in it.
 
         What a cache folder holds is not fetched again, and its files are linked into the checkout, read-only; with
         `link=False`, and on another file system, they are copied.
         """
-        kept = Cache(cache) if cache else None
-        version = Version(self.label_set, self.record, lake=Through(self.lake, kept)) if kept else self
+        held = Cache(cache) if cache else None
+        version = Version(self.label_set, self.record, lake=Through(self.lake, held)) if held else self
+        chosen = selection or Selection()
         return checkout(
             version,
             folder,
             formats=formats,
-            selection=selection or Selection(),
-            cache=kept,
+            selection=chosen,
+            cache=held,
             link=link,
             progress=progress,
-            given=Given(dicom_headers=dicom_headers, ontology=ontology),
+            given=Given(
+                dicom_headers=dicom_headers,
+                ontology=ontology,
+                kept=kept_in(splits_from, chosen) if splits_from else {},
+            ),
         )

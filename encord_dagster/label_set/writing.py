@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from encord_dagster.formats import selection as selections
 from encord_dagster.formats import tables
 from encord_dagster.formats.catalogue import WRITTEN
 from encord_dagster.formats.labelled import Labelled, merged
 from encord_dagster.formats.selected_tables import SelectedTables
 from encord_dagster.formats.selection import Selecting, Selection
+from encord_dagster.formats.selection_report import FILE, report
 from encord_dagster.formats.split_lists import SplitLists
+from encord_dagster.formats.stratify import groups_in, stratified
 from encord_dagster.formats.writing import Chosen, Given
 from encord_dagster.label_set.labelled import together
 
@@ -41,7 +42,8 @@ def write_chosen(
     given: Given,
 ) -> Mapping[str, int]:
     """Write the formats, the splits, and what was chosen; returns what the formats could not hold, by code."""
-    selecting = Selecting(selection, version.root.categories)
+    new = _stratified(version, selection, given.kept) if selection.stratify else {}
+    selecting = Selecting(selection, version.root.categories, kept=given.kept, stratified=new)
     lost: Counter[str] = Counter()
     with ExitStack() as held:
         chosen = Chosen(
@@ -65,9 +67,16 @@ def write_chosen(
         for name, table in _tables(version, selected, selecting) if "tables" in formats else ():
             files.add(f"tables/{name}.parquet", tables.to_parquet(table))
     if selection != Selection():
-        about = selections.report(selecting, version=version.number, content_digest=version.root.content_digest)
-        files.add(selections.FILE, about)
+        about = report(selecting, version=version.number, content_digest=version.root.content_digest)
+        files.add(FILE, about.encoded())
     return {code: count for code, count in lost.items() if count}
+
+
+def _stratified(version: "Version", selection: Selection, kept: Mapping[str, str]) -> dict[str, str]:
+    """The splits of new groups: all labels are read once before they are written."""
+    selecting = Selecting(selection.undivided, version.root.categories)
+    groups = groups_in(chain.from_iterable(_images(version, selecting)), selection.split_by)
+    return stratified(groups, selection.splits, seed=selection.split_seed, kept=kept)
 
 
 def _tables(version: "Version", selected: SelectedTables, selecting: Selecting) -> Iterator[tuple[str, pa.Table]]:

@@ -42,6 +42,11 @@ class EncordLabelSetComponent(dg.Component, LabelSetOptions):
             component.configuration()
         except UsageError as error:
             raise _placed(context, model, component._culprit(), str(error)) from None
+        for number, one in enumerate(component.training_sets):
+            try:
+                one.refuse_unusable(component.training_sets[:number], landing=component.landing)
+            except UsageError as error:
+                raise _placed(context, model, ["training_sets", number], str(error)) from None
         return component
 
     def configuration(self) -> "LabelSetConfig":
@@ -92,6 +97,7 @@ class EncordLabelSetComponent(dg.Component, LabelSetOptions):
             size_classes=read_size_classes(self.size_classes),
             alerts=Alerts(notifier(self.alerts), self.alert_at),
             readers=Readers(engine(self.elsewhere), self.processes),
+            training_sets=[one.chosen() for one in self.training_sets],
             hooks=Hooks(asset_spec=self.get_asset_spec, execute=self.execute),
         )
 

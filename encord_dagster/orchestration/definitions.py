@@ -10,6 +10,7 @@ import dagster as dg
 from encord_dagster.config import LabelSetConfig, Publish, Thresholds
 from encord_dagster.errors import UsageError
 from encord_dagster.findings import Severity
+from encord_dagster.label_set.training_set import TrainingSet, checked
 from encord_dagster.orchestration import names
 from encord_dagster.orchestration.alerts import NOBODY, Alerts, Notify, build_alert_sensor, notifier
 from encord_dagster.orchestration.assets import NO_HOOKS, Hooks, build_ingest_assets, build_latest_asset
@@ -21,6 +22,7 @@ from encord_dagster.orchestration.sensor import build_export_sensor
 from encord_dagster.orchestration.size_classes import SizeClass, read_size_classes
 from encord_dagster.orchestration.specs import Backfill, Ownership
 from encord_dagster.orchestration.stores import NO_VALUES, EnvironmentS3, LabelSetStores
+from encord_dagster.orchestration.training import build_training_assets, build_training_sensors
 from encord_dagster.validation import RULES
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ def build_label_set_definitions(
     alert_at: Severity = "error",
     processes: int = 0,
     elsewhere: Elsewhere | str | None = None,
+    training_sets: Sequence[TrainingSet] = (),
     **options: Unpack[Options],
 ) -> dg.Definitions:
     """Everything that turns exports in `landing` into versions of label set `name` in `lake`.
@@ -88,8 +91,9 @@ def build_label_set_definitions(
     `fresh_within_hours` is how old the newest version may become before Dagster shows it as stale. `alerts` is
     called with an `Alert` where a run failed, a version is held back, or an export has findings of severity
     `alert_at` or worse: a function, or its Python path. `processes` is how many read the rows of a large export, 0 as
-    many as are of use; `elsewhere` is an engine that does it for giant ones, or its Python path. UsageError for a name
-    that cannot be used. Definitions of several sets merge with `dg.Definitions.merge`.
+    many as are of use; `elsewhere` is an engine that does it for giant ones, or its Python path. `training_sets` are
+    written for each new version, or for the version that they name, in formats and a selection of their own. UsageError
+    for a name that cannot be used. Definitions of several sets merge with `dg.Definitions.merge`.
     """
     return label_set_definitions(
         configuration(name=name, ontology=ontology, exports=exports, **options),
@@ -109,6 +113,7 @@ def build_label_set_definitions(
         size_classes=read_size_classes(size_classes),
         alerts=Alerts(notifier(alerts), alert_at),
         readers=Readers(engine(elsewhere), processes),
+        training_sets=training_sets,
     )
 
 
@@ -136,8 +141,10 @@ def label_set_definitions(
     alerts: Alerts = NOBODY,
     readers: Readers = Readers(),  # noqa: B008 - a tuple
     partition_by: PartitionBy = "export",
+    training_sets: Sequence[TrainingSet] = (),
 ) -> dg.Definitions:
     """The definitions of a label set whose choices are made."""
+    checked(training_sets, landing=stores.landing_url)
     if stores.queue_url and not stores.landing_url.startswith("s3://"):
         raise UsageError(f"queue {stores.queue_url!r}: only buckets send notifications; {stores.landing_url} is none")
     exports = build_ingest_assets(
@@ -152,7 +159,11 @@ def label_set_definitions(
     )
     telling = [build_alert_sensor(config, alerts.notify, running=running)] if alerts.notify else []
     return dg.Definitions(
-        assets=[exports, build_latest_asset(config, ownership=ownership, hooks=hooks)],
+        assets=[
+            exports,
+            build_latest_asset(config, ownership=ownership, hooks=hooks),
+            *build_training_assets(config, training_sets, ownership=ownership, hooks=hooks),
+        ],
         jobs=[job, *build_operation_jobs(config)],
         sensors=[
             build_export_sensor(
@@ -163,6 +174,7 @@ def label_set_definitions(
                 partition_by=partition_by,
             ),
             *telling,
+            *build_training_sensors(config, training_sets, running=running),
         ],
         schedules=[
             build_reconcile_schedule(

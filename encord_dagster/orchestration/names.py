@@ -36,6 +36,21 @@ def asset_key(name: str, asset: str) -> dg.AssetKey:
     return dg.AssetKey([name, asset])
 
 
+def training_key(name: str, training_set: str) -> dg.AssetKey:
+    """The key of a training set."""
+    return dg.AssetKey([name, "training", training_set])
+
+
+def training_step(name: str, training_set: str) -> str:
+    """The step that writes a training set."""
+    return f"{identifier(name)}_training_{identifier(training_set)}"
+
+
+def training_sensor(name: str) -> str:
+    """The sensor that follows new versions with training sets."""
+    return f"{identifier(name)}_training"
+
+
 def check_name(rule: str) -> str:
     """The asset check that stands for a validation rule."""
     return re.sub(r"[^A-Za-z0-9_]", "_", rule)

@@ -107,16 +107,42 @@ def partitioned_specs(
 
 def latest_spec(config: LabelSetConfig, ownership: Ownership) -> dg.AssetSpec:
     """The asset that stands for the newest version."""
-    return dg.AssetSpec(
-        names.asset_key(config.name, names.LATEST),
-        deps=[names.asset_key(config.name, "label_set")],
+    return unpartitioned(
+        config,
+        ownership,
+        key=names.asset_key(config.name, names.LATEST),
+        after="label_set",
         description="The newest version: what it changed, classes, lineage. One check for each validation rule.",
+        kinds={"encord", "coco"},
+        freshness_policy=_freshness(ownership.fresh_within_hours),
+    )
+
+
+def unpartitioned(
+    config: LabelSetConfig,
+    ownership: Ownership,
+    *,
+    key: dg.AssetKey,
+    after: str,
+    description: str,
+    kinds: set[str],
+    code_version: str | None = None,
+    automation_condition: "dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey] | None" = None,
+    freshness_policy: dg.FreshnessPolicy | None = None,
+) -> dg.AssetSpec:
+    """An asset of the label set that has no partitions, behind another one."""
+    return dg.AssetSpec(
+        key,
+        deps=[names.asset_key(config.name, after)],
+        description=description,
         group_name=ownership.group or names.identifier(config.name),
         owners=ownership.owners,
         tags=_tags(config, ownership),
-        kinds={"encord", "coco"},
+        kinds=kinds,
         metadata=_defined_at(ownership),
-        freshness_policy=_freshness(ownership.fresh_within_hours),
+        code_version=code_version,
+        automation_condition=automation_condition,
+        freshness_policy=freshness_policy,
     ).with_io_manager_key(names.NO_VALUES)
 
 

@@ -47,11 +47,11 @@ class LabelSetStores(dg.ConfigurableResource[object]):
 
     def landing(self) -> ObjectStore:
         """The prefix that exports arrive in."""
-        return self._open(self.landing_url)
+        return self.at(self.landing_url)
 
     def lake(self) -> ObjectStore:
         """The prefix that the label set is written to."""
-        return self._open(self.lake_url)
+        return self.at(self.lake_url)
 
     def queue(self) -> "Queue | None":
         """The SQS queue that notifications of the landing prefix come to, if there is one."""
@@ -61,7 +61,8 @@ class LabelSetStores(dg.ConfigurableResource[object]):
 
         return Queue(self.queue_url)
 
-    def _open(self, url: str) -> ObjectStore:
+    def at(self, url: str) -> ObjectStore:
+        """Any other place, with the same client."""
         from encord_dagster.storage.open import open_store
 
         return open_store(url, client=self.s3.get_client() if url.startswith("s3://") else None)

@@ -33,6 +33,8 @@ DEFINITIONS = """\
 import os
 import dagster as dg
 from encord_dagster import build_label_set_definitions
+from encord_dagster.formats.selection import Selection
+from encord_dagster.label_set.training_set import TrainingSet
 
 FOLDER = os.environ["BROWSER_FOLDER"]
 
@@ -50,6 +52,14 @@ defs = dg.Definitions.merge(
         tags={"domain": "driving"},
         fresh_within_hours=24,
         alerts=tell,
+        training_sets=[
+            TrainingSet(
+                name="detector",
+                url="memory://training/street/detector",
+                formats=("yolo_detect", "coco"),
+                selection=Selection(splits={"train": 0.6, "val": 0.2, "test": 0.2}, stratify=True, min_side=4),
+            )
+        ],
     ),
     build_label_set_definitions(landing=f"{FOLDER}/unruly/in", lake=f"{FOLDER}/lake", name="unruly"),
 )
@@ -112,12 +122,23 @@ def _history(folder: Path) -> Site:
             files = {f"week-{week + 1}.json": export} | (bad_exports() if week == 1 else {})
             run = _arrive(made, instance, "street", files)
             made.red_run = run if week == 1 else made.red_run
+            _train(folder, instance)
             later = FIRST_DAY + timedelta(days=7 * (week + 1))
             export = next_export(export, seed=week + 5, exported_at=later, changed=3, added=2)
         named = _hostile(first_export(Project(5, 16), exported_at=FIRST_DAY))
         _arrive(made, instance, "unruly", {"names.json": named})
         _complain(instance, made.keys["unruly"][0])
     return made
+
+
+def _train(folder: Path, instance: dg.DagsterInstance) -> None:
+    """The training set of the newest version, as the sensor would ask for it."""
+    found: dict[str, dg.Definitions] = {}
+    os.environ["BROWSER_FOLDER"] = str(folder)
+    exec((folder / "labels.py").read_text(), found)  # noqa: S102 - what the web server loads
+    job = found["defs"].resolve_implicit_global_asset_job_def()
+    key = names.training_key("street", "detector")
+    assert job.execute_in_process(instance=instance, asset_selection=[key]).success
 
 
 def _hostile(export: bytes) -> bytes:

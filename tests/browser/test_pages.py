@@ -114,6 +114,17 @@ def test_partitions_tell_good_exports_from_bad_ones(pages: Site, page: Page, tmp
     keep(page, tmp_path, "dagster-partitions")
 
 
+def test_a_training_set_shows_its_splits_and_classes(pages: Site, page: Page, tmp_path: Path) -> None:
+    """What stayed where it was, how far each class is from its share, and where the files are."""
+    page.resize(1560, 1240)
+
+    page.open(f"{pages.url}/assets/street/training/detector?view=overview", until="encord/splits")
+
+    page.wait_for("of them kept", "train", "60%", "Lane marking", "encord/written", "encord/splits_from")
+    page.wait_for("yolo_detect, coco", "perception", f"memory://training/street/detector/00000{WEEKS}-")
+    keep(page, tmp_path, "dagster-training-set")
+
+
 def test_every_rule_is_a_check_that_says_what_it_means(pages: Site, page: Page, tmp_path: Path) -> None:
     """With its severity, and where to look first when it fires."""
     rule = next(rule for rule in RULES if rule.name == "unlabelled_frame")

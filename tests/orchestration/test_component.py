@@ -40,15 +40,30 @@ def specs(defs: dg.Definitions) -> dict[str, dg.AssetSpec]:
     return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
 
 
-def run(defs: dg.Definitions, instance: dg.DagsterInstance, *, landing: Path, lake: Path, name: str = "street") -> bool:
+def run(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    *,
+    landing: Path,
+    lake: Path,
+    name: str = "street",
+    data: bytes = EXPORT,
+) -> bool:
     """Deliver a sample export to a folder and run the job for it, as the sensor would ask. Whether it succeeded."""
     landing.mkdir(parents=True, exist_ok=True)
-    (landing / "week-1.json").write_bytes(EXPORT)
+    (landing / "week-1.json").write_bytes(data)
     (export,) = exports_in(open_store(str(landing)))
     record_source(open_store(str(lake)), name, export)
     instance.add_dynamic_partitions(names.exports_partitions(name), [export.id])
     job = defs.resolve_job_def(names.ingest_job(name))
     return job.execute_in_process(instance=instance, partition_key=export.id, raise_on_error=False).success
+
+
+def train(defs: dg.Definitions, instance: dg.DagsterInstance, name: str, training_set: str) -> bool:
+    """Materialize a training set, as the sensor or a person would ask. Whether it succeeded."""
+    job = defs.resolve_implicit_global_asset_job_def()
+    key = names.training_key(name, training_set)
+    return job.execute_in_process(instance=instance, asset_selection=[key], raise_on_error=False).success
 
 
 def test_its_fields_are_the_arguments_of_the_python_builder() -> None:

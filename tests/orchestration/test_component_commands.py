@@ -13,7 +13,7 @@ import pytest
 
 from encord_dagster import open_label_set
 from tests.orchestration.projects import COMPONENT, FIVE_LINES, Project
-from tests.orchestration.test_component import run, specs
+from tests.orchestration.test_component import run, specs, train
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "component"
@@ -178,7 +178,8 @@ def test_the_example_project_is_what_its_files_say(example: Project) -> None:
 
     assert [answer.code for answer in (*checked, components, defs)] == [0] * 4, checked
     assert "labels.components.TimedLabelSet" in components.text
-    assert all(key in defs.text for key in ("street/label_set_latest", "parking/label_set_latest", "parking_ingest"))
+    keys = ("street/label_set_latest", "street/training/detector", "parking/label_set_latest", "parking_ingest")
+    assert all(key in defs.text for key in keys)
 
 
 def test_the_example_project_publishes(
@@ -188,6 +189,7 @@ def test_the_example_project_publishes(
     monkeypatch.setenv("STREET_LANDING", str(tmp_path / "street"))
     monkeypatch.setenv("PARKING_LANDING", str(tmp_path / "parking"))
     monkeypatch.setenv("LABEL_SET_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("STREET_DETECTOR", str(tmp_path / "detector"))
     defs = example.load()
 
     done = [
@@ -197,5 +199,7 @@ def test_the_example_project_publishes(
 
     numbers = [open_label_set(str(tmp_path / "lake"), name).version().number for name in ("street", "parking")]
     assert (done, numbers) == ([True, True], [1, 1])
+    assert train(defs, instance, "street", "detector")
+    assert len(list((tmp_path / "detector").glob("*/yolo_detect/data.yaml"))) == 1
     published = {key for key, spec in specs(defs).items() if spec.tags.get("published")}
     assert published == {"parking/label_set", "parking/label_set_latest"}

@@ -142,3 +142,29 @@ def test_a_backfill_from_the_page_publishes_the_good_and_names_the_bad(
         assert [run.status for run in place.runs()] == [dg.DagsterRunStatus.FAILURE]
         assert {exports[key] for key in shown} == set(exports.values()) - {"bad.json"}
         assert set(ends(place).values()) == {1}
+
+
+TRAINING = """training_sets=[
+        __import__("encord_dagster.label_set.training_set", fromlist=["TrainingSet"]).TrainingSet(
+            name="detector", url={url!r}, formats=("coco",)
+        )
+    ],"""
+
+
+def test_the_daemon_makes_a_training_set_of_each_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a first export, of none that changes nothing, and of another one; nobody switches anything on."""
+    sets = tmp_path / "sets"
+    with site(tmp_path / "site", cron=NEVER, more=TRAINING.format(url=str(sets))) as place:
+        monkeypatch.setenv("DAGSTER_HOME", str(place.home))
+        place.daemon()
+        for number, data in enumerate((FIRST, FIRST + b"\n", images_export(2, seed=2)), start=1):
+            place.deliver(**{f"export-{number}": data})
+            place.wait(f"export {number} is done", lambda: at_rest(place))
+            version = open_label_set(str(place.lake), "street").version().number
+            place.wait("its training set", lambda wanted=version: len(list(sets.glob("0*"))) == wanted)  # type: ignore[misc]  # bound now
+
+        place.wait("all runs are done", lambda: at_rest(place))
+        trained = [run for run in place.runs() if run.asset_selection == {names.training_key("street", "detector")}]
+        assert [path.name[:6] for path in sorted(sets.glob("0*"))] == ["000001", "000002"]
+        assert [run.status for run in trained] == [dg.DagsterRunStatus.SUCCESS] * 2
+        assert all(run.tags[names.LABEL_SET_TAG] == "street" for run in trained)
