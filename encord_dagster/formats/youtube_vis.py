@@ -4,15 +4,18 @@ Masks are runs that are not compressed, as in YouTube-VIS itself: not all reader
 label row. Videos are videos, series, stacks and groups of images; single images are none.
 """
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import count
 
 from encord_dagster import identity, rle
 from encord_dagster.formats.coco import ABOUT, Annotation, Image
 from encord_dagster.formats.forms import Rle
 from encord_dagster.formats.labelled import Labelled, sequences
 from encord_dagster.formats.repaint import counts_of, has_pixels
-from encord_dagster.formats.writing import Chosen, File, Growing
+from encord_dagster.formats.writing import Chosen, File, Growing, Held
 
+_NO_ID = re.compile(rb'\{"id":0,"track_id"')
 FILE = "annotations/youtube_vis.json"
 
 
@@ -24,7 +27,6 @@ class YoutubeVis:
         self._files = {split: Growing(chosen, "videos", "annotations") for split in self._names}
         self._categories = [{"id": one.id, "name": one.name, "supercategory": one.shape} for one in chosen.categories]
         self._lost = chosen.lost
-        self._count = 0  # of annotations: TrackEval makes an array as long as their highest id
 
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
         """Nothing is finished before the end."""
@@ -66,8 +68,7 @@ class YoutubeVis:
         made: list[object] = []
         for (track, category), at in found.items():
             items = [at.get(place) for place in range(len(frames))]
-            self._count += 1
-            about = {"id": self._count, "track_id": track, "video_id": video, "category_id": category, "iscrowd": 0}
+            about = {"id": 0, "track_id": track, "video_id": video, "category_id": category, "iscrowd": 0}
             first = frames[0].image
             made.append(
                 about
@@ -85,7 +86,13 @@ class YoutubeVis:
         """The files."""
         head = ABOUT | {"categories": self._categories}
         for split, file in self._files.items():
-            yield self._names[split], file.document(head)
+            yield self._names[split], file.document(head, {"annotations": _numbered})
+
+
+def _numbered(held: Held) -> Iterator[bytes]:
+    """Annotations with ids from 1 on in their file: TrackEval makes an array as long as the highest of them."""
+    numbers = count(1)
+    return (_NO_ID.sub(lambda _: b'{"id":%d,"track_id"' % next(numbers), line) for line in held.lines())
 
 
 def _mask(item: Annotation, image: Image) -> dict[str, object]:
