@@ -8,6 +8,8 @@ where Ultralytics looks for them: the last `/images/` of a path becomes `/labels
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,12 +23,20 @@ from encord_dagster.formats.repaint import NEAR, counts_of, is_upright
 from encord_dagster.formats.writing import Chosen, File, GrowingText
 from encord_dagster.geometry import LARGEST_FRAME, Ring
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from encord_dagster.formats.outlines import Points
+
 PICTURES = (".bmp", ".dng", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp", ".pfm", ".heic")
 READ = ("train", "val", "test")  # splits that data.yaml can name
 _DECIMALS = 6
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
-Line = Callable[[Annotation, Image], list[float] | None]
+_LONGEST = 2**15  # pixels of a side whose fractions are held as texts
+
+Line = Callable[[Annotation, Image], list[float] | bytes | None]
 
 
 class Yolo:
@@ -44,7 +54,7 @@ class Yolo:
             "yolo_obb": self._corners,
         }
         self._line = lines[name]
-        self._runs: dict[int, Sequence[int] | None] = {}  # of the image at hand, by annotation
+        self._rings: dict[int, list[Points]] = {}  # of pixels on the image at hand, by annotation
         self._lists = {split: GrowingText(chosen) for split in chosen.selection.splits or ("images",)}
 
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
@@ -54,10 +64,10 @@ class Yolo:
             self._lists[one.split or "images"].add([f"./{path}"])
             held: list[bytes] = []
             if self.name == "yolo_segment":
-                self._runs = _runs(one)
+                self._rings = _rings(one)
             for item in one.annotations:
-                if numbers := self._line(item, one.image):
-                    text = msgspec.json.encode(numbers)[1:-1].replace(b",", b" ")
+                if (found := self._line(item, one.image)) is not None:
+                    text = found if isinstance(found, bytes) else _text(found)
                     held.append(b"%d %b\n" % (self._places[item.category_id], text))
             yield f"{self.name}/{labels_path(path)}", b"".join(held)
 
@@ -97,24 +107,26 @@ class Yolo:
         numbers = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
         return [round(number / image_side(image, place), _DECIMALS) for place, number in enumerate(numbers)]
 
-    def _outline(self, item: Annotation, image: Image) -> list[float] | None:
+    def _outline(self, item: Annotation, image: Image) -> list[float] | bytes | None:
         import numpy as np
 
-        shape = item.segmentation
+        shape, of_pixels = item.segmentation, False
         if item.polyline is not None or item.keypoints is not None:
             self._lose("no_area")
             return None
         if isinstance(shape, tuple) and len(shape) == 1:
             rings = [np.array(clipped(shape[0], width=image.width, height=image.height)).reshape(-1, 2)]
         else:
-            runs = self._runs.get(item.id)
-            rings = rings_of(runs, height=image.height) if runs else []
+            rings = self._rings.get(item.id, [])
             self.lost["yolo_segment:outline_of_pixels"] += bool(rings)
             self.lost["yolo_segment:rings_joined"] += len(rings) > 1
+            of_pixels = True
         if not rings or len(rings[0]) < FEWEST // 2:
             self._lose("no_area")
             return None
         points = joined(rings) if len(rings) > 1 else rings[0]
+        if of_pixels and max(image.width, image.height) <= _LONGEST:
+            return _corners_text(points, image)
         numbers: list[float] = np.round(points / (image.width, image.height), _DECIMALS).reshape(-1).tolist()
         return numbers
 
@@ -182,8 +194,8 @@ def yaml_text(name: str) -> str:
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _runs(one: Labelled) -> dict[int, Sequence[int] | None]:
-    """The runs of annotations that are no single ring, all at once; None of a mask of another size than the image."""
+def _rings(one: Labelled) -> "dict[int, list[Points]]":
+    """The outlines of annotations that are no single ring, all at once; none of masks of other sizes than the image."""
     width, height = one.image.width, one.image.height
     if width * height > LARGEST_FRAME:
         return {}
@@ -192,7 +204,30 @@ def _runs(one: Labelled) -> dict[int, Sequence[int] | None]:
         for item in one.annotations
         if isinstance(item.segmentation, Rle) or len(item.segmentation) > 1
     }
-    return dict(zip(found, decode_all(list(found.values()), [width * height] * len(found)), strict=True))
+    runs = [one or () for one in decode_all(list(found.values()), [width * height] * len(found))]
+    return dict(zip(found, rings_of(runs, width=width, height=height), strict=True))
+
+
+def _text(numbers: Sequence[float]) -> bytes:
+    return msgspec.json.encode(numbers)[1:-1].replace(b",", b" ")
+
+
+def _corners_text(points: "Points", image: Image) -> bytes:
+    """The same of corners of pixels: they lie at few places, whose texts are looked up."""
+    import numpy as np
+
+    places = points.astype(np.int64)
+    x, y = (_texts(side)[places[:, axis]] for axis, side in enumerate((image.width, image.height)))
+    return np.stack((x, y), axis=1).tobytes().translate(None, b"\0")[:-1]
+
+
+@lru_cache(maxsize=16)
+def _texts(side: int) -> "NDArray[np.bytes_]":
+    """The text of each place from 0 to a side as a fraction of it, a blank behind it."""
+    import numpy as np
+
+    numbers = np.round(np.arange(side + 1) / side, _DECIMALS).tolist()
+    return np.array([b"%b " % text for text in _text(numbers).split(b" ")])
 
 
 def is_rectangle(ring: Ring) -> bool:
