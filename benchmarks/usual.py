@@ -1,4 +1,4 @@
-"""`python -m benchmarks.usual FORMAT COCO OUT`: the script that one usually writes, out of a COCO file.
+"""`python -m benchmarks.usual FORMAT COCO OUT IMAGES`: the script that one usually writes, out of a COCO file.
 
 `json.load`, pycocotools for masks, numpy and Pillow for pictures, a file for each image; later objects lie on top.
 """
@@ -21,7 +21,7 @@ def main() -> None:
     on_image: dict[int, list[Json]] = defaultdict(list)
     for item in held["annotations"]:
         on_image[item["image_id"]].append(item)
-    for image in held["images"]:
+    for image in held["images"][: int(sys.argv[4])]:
         FORMATS[name](image, on_image[image["id"]], places, out)
 
 
