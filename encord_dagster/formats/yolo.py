@@ -8,33 +8,25 @@ where Ultralytics looks for them: the last `/images/` of a path becomes `/labels
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from encord_dagster.codes_at_once import decode_all
 from encord_dagster.formats.coco import Annotation, Image
-from encord_dagster.formats.forms import Rle
 from encord_dagster.formats.labelled import Labelled
-from encord_dagster.formats.outlines import clipped, joined, rings_of
+from encord_dagster.formats.outlines import clipped, joined
 from encord_dagster.formats.raster import FEWEST
-from encord_dagster.formats.repaint import NEAR, counts_of, is_upright
+from encord_dagster.formats.repaint import NEAR, is_upright
 from encord_dagster.formats.writing import Chosen, File, GrowingText
-from encord_dagster.geometry import LARGEST_FRAME, Ring
+from encord_dagster.formats.yolo_outlines import DECIMALS, LONGEST, corners_text, fractions_within, rings_on, text_of
+from encord_dagster.geometry import Ring
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from encord_dagster.formats.outlines import Points
 
 PICTURES = (".bmp", ".dng", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp", ".pfm", ".heic")
 READ = ("train", "val", "test")  # splits that data.yaml can name
-_DECIMALS = 6
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-
-_LONGEST = 2**15  # pixels of a side whose fractions are held as texts
 
 Line = Callable[[Annotation, Image], list[float] | bytes | None]
 
@@ -54,7 +46,9 @@ class Yolo:
             "yolo_obb": self._corners,
         }
         self._line = lines[name]
-        self._rings: dict[int, list[Points]] = {}  # of pixels on the image at hand, by annotation
+        # of the image at hand, by annotation:
+        self._rings: dict[int, list[Points]] = {}  # of pixels
+        self._fractions: dict[int, list[float]] = {}  # of single rings, where all of them lie within the image
         self._lists = {split: GrowingText(chosen) for split in chosen.selection.splits or ("images",)}
 
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
@@ -64,10 +58,10 @@ class Yolo:
             self._lists[one.split or "images"].add([f"./{path}"])
             held: list[bytes] = []
             if self.name == "yolo_segment":
-                self._rings = _rings(one)
+                self._rings, self._fractions = rings_on(one), fractions_within(one)
             for item in one.annotations:
                 if (found := self._line(item, one.image)) is not None:
-                    text = found if isinstance(found, bytes) else _text(found)
+                    text = found if isinstance(found, bytes) else text_of(found)
                     held.append(b"%d %b\n" % (self._places[item.category_id], text))
             yield f"{self.name}/{labels_path(path)}", b"".join(held)
 
@@ -105,9 +99,11 @@ class Yolo:
         if self.name == "yolo_detect" and not is_upright(item):
             self._lose("outline")
         numbers = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
-        return [round(number / image_side(image, place), _DECIMALS) for place, number in enumerate(numbers)]
+        return [round(number / image_side(image, place), DECIMALS) for place, number in enumerate(numbers)]
 
     def _outline(self, item: Annotation, image: Image) -> list[float] | bytes | None:
+        if (within := self._fractions.get(item.id)) is not None:
+            return within
         import numpy as np
 
         shape, of_pixels = item.segmentation, False
@@ -125,9 +121,9 @@ class Yolo:
             self._lose("no_area")
             return None
         points = joined(rings) if len(rings) > 1 else rings[0]
-        if of_pixels and max(image.width, image.height) <= _LONGEST:
-            return _corners_text(points, image)
-        numbers: list[float] = np.round(points / (image.width, image.height), _DECIMALS).reshape(-1).tolist()
+        if of_pixels and max(image.width, image.height) <= LONGEST:
+            return corners_text(points, image)
+        numbers: list[float] = np.round(points / (image.width, image.height), DECIMALS).reshape(-1).tolist()
         return numbers
 
     def _pose(self, item: Annotation, image: Image) -> list[float] | None:
@@ -183,8 +179,8 @@ def image_side(image: Image, place: int) -> int:
 def _fractions(numbers: Sequence[float], image: Image) -> list[float]:
     width, height = image.width, image.height
     made = [0.0] * len(numbers)
-    made[0::2] = [round(x / width, _DECIMALS) for x in numbers[0::2]]
-    made[1::2] = [round(y / height, _DECIMALS) for y in numbers[1::2]]
+    made[0::2] = [round(x / width, DECIMALS) for x in numbers[0::2]]
+    made[1::2] = [round(y / height, DECIMALS) for y in numbers[1::2]]
     return made
 
 
@@ -192,42 +188,6 @@ def yaml_text(name: str) -> str:
     """A JSON string, which is one of YAML where it holds no character that YAML folds or refuses."""
     text = msgspec.json.encode(name).decode()
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def _rings(one: Labelled) -> "dict[int, list[Points]]":
-    """The outlines of annotations that are no single ring, all at once; none of masks of other sizes than the image."""
-    width, height = one.image.width, one.image.height
-    if width * height > LARGEST_FRAME:
-        return {}
-    found = {
-        item.id: counts_of(item, width=width, height=height)
-        for item in one.annotations
-        if isinstance(item.segmentation, Rle) or len(item.segmentation) > 1
-    }
-    runs = [one or () for one in decode_all(list(found.values()), [width * height] * len(found))]
-    return dict(zip(found, rings_of(runs, width=width, height=height), strict=True))
-
-
-def _text(numbers: Sequence[float]) -> bytes:
-    return msgspec.json.encode(numbers)[1:-1].replace(b",", b" ")
-
-
-def _corners_text(points: "Points", image: Image) -> bytes:
-    """The same of corners of pixels: they lie at few places, whose texts are looked up."""
-    import numpy as np
-
-    places = points.astype(np.int64)
-    x, y = (_texts(side)[places[:, axis]] for axis, side in enumerate((image.width, image.height)))
-    return np.stack((x, y), axis=1).tobytes().translate(None, b"\0")[:-1]
-
-
-@lru_cache(maxsize=16)
-def _texts(side: int) -> "NDArray[np.bytes_]":
-    """The text of each place from 0 to a side as a fraction of it, a blank behind it."""
-    import numpy as np
-
-    numbers = np.round(np.arange(side + 1) / side, _DECIMALS).tolist()
-    return np.array([b"%b " % text for text in _text(numbers).split(b" ")])
 
 
 def is_rectangle(ring: Ring) -> bool:
