@@ -48,17 +48,18 @@ class Yolo:
         self._line = lines[name]
         # of the image at hand, by annotation:
         self._rings: dict[int, list[Points]] = {}  # of pixels
-        self._fractions: dict[int, list[float]] = {}  # of single rings, where all of them lie within the image
+        self._fractions: dict[int, list[float]] = {}  # of single rings within the image
         self._lists = {split: GrowingText(chosen) for split in chosen.selection.splits or ("images",)}
 
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
         """The labels of each image; an image without any has an empty file."""
+        fractions = fractions_within(images) if self.name == "yolo_segment" else None
         for one in images:
             path = image_path(one.image.file_name)
             self._lists[one.split or "images"].add([f"./{path}"])
             held: list[bytes] = []
-            if self.name == "yolo_segment":
-                self._rings, self._fractions = rings_on(one), fractions_within(one)
+            if fractions is not None:
+                self._rings, self._fractions = rings_on(one), next(fractions)
             for item in one.annotations:
                 if (found := self._line(item, one.image)) is not None:
                     text = found if isinstance(found, bytes) else text_of(found)

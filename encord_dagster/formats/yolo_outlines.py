@@ -1,20 +1,20 @@
 """Outlines as YOLO's segments have them, for all objects of an image at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from encord_dagster.codes_at_once import decode_all
-from encord_dagster.formats.coco import Image
+from encord_dagster.formats.coco import Annotation, Image
 from encord_dagster.formats.forms import Rle
 from encord_dagster.formats.labelled import Labelled
 from encord_dagster.formats.outlines import rings_of
 from encord_dagster.formats.raster import FEWEST
 from encord_dagster.formats.repaint import counts_of
-from encord_dagster.geometry import LARGEST_FRAME
+from encord_dagster.geometry import LARGEST_FRAME, Ring
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from encord_dagster.formats.outlines import Points
 
 DECIMALS = 6
+AT_ONCE = 64  # images whose numbers are held
 LONGEST = 2**15  # pixels of a side whose fractions are held as texts
 
 
@@ -42,26 +43,40 @@ def rings_on(one: Labelled) -> "dict[int, list[Points]]":
     return dict(zip(found, rings_of(runs, width=width, height=height), strict=True))
 
 
-def fractions_within(one: Labelled) -> dict[int, list[float]]:
-    """The numbers of single rings, all at once; of none where one of them leaves the image."""
+def fractions_within(images: Sequence[Labelled]) -> Iterator[dict[int, list[float]]]:
+    """For each image the numbers of its single rings, by annotation; of those alone that do not leave the image."""
+    for first in range(0, len(images), AT_ONCE):
+        yield from _fractions_within(images[first : first + AT_ONCE])
+
+
+def _fractions_within(images: Sequence[Labelled]) -> Iterator[dict[int, list[float]]]:
     import numpy as np
 
-    rings = {
-        item.id: shape[0]
-        for item in one.annotations
-        if isinstance(shape := item.segmentation, tuple)
-        and len(shape) == 1
-        and len(shape[0]) >= FEWEST
-        and item.polyline is None
-        and item.keypoints is None
-    }
-    ends = list(accumulate(map(len, rings.values()), initial=0))
-    points = np.fromiter(chain.from_iterable(rings.values()), np.float64, count=ends[-1]).reshape(-1, 2)
-    sides = (one.image.width, one.image.height)
-    if not rings or points.min() < 0 or (points > sides).any():
-        return {}
-    numbers: list[float] = np.round(points / sides, DECIMALS).reshape(-1).tolist()
-    return {key: numbers[start:end] for key, (start, end) in zip(rings, pairwise(ends), strict=True)}
+    rings = [{item.id: ring for item in one.annotations if (ring := _ring(item))} for one in images]
+    flat = list(chain.from_iterable(held.values() for held in rings))
+    sizes = [len(ring) for ring in flat]
+    ends = list(accumulate(sizes, initial=0))
+    points = np.fromiter(chain.from_iterable(flat), np.float64, count=ends[-1]).reshape(-1, 2)
+    sides = np.array([(one.image.width, one.image.height) for one in images])
+    of_points = np.repeat(np.repeat(sides, [len(held) for held in rings], axis=0), np.array(sizes, int) // 2, axis=0)
+    outside = ((points < 0) | (points > of_points)).any(axis=1)
+    numbers = np.round(points / of_points, DECIMALS).reshape(-1).tolist()
+    leaves = set(np.searchsorted(np.array(ends) // 2, np.flatnonzero(outside), side="right").tolist())
+    place = 0
+    for held in rings:
+        found: dict[int, list[float]] = {}
+        for key in held:
+            place += 1
+            if place not in leaves:
+                found[key] = numbers[ends[place - 1] : ends[place]]
+        yield found
+
+
+def _ring(item: Annotation) -> Ring | None:
+    shape = item.segmentation
+    if item.polyline is not None or item.keypoints is not None or not isinstance(shape, tuple) or len(shape) != 1:
+        return None
+    return shape[0] if len(shape[0]) >= FEWEST else None
 
 
 def text_of(numbers: Sequence[float]) -> bytes:
