@@ -174,11 +174,11 @@ def in_memory(
 def _straight(
     urls: Sequence[str], formats: Sequence[str], config: LabelSetConfig, processes: int
 ) -> tuple[ObjectStore, Asked] | None:
-    """What can be converted without a lake: one export into all formats but tables.
+    """What can be converted without a lake: one export, into formats that need none.
 
-    These need fingerprints, which cost more than all the rest.
+    Tables hold fingerprints, which cost more than all the rest.
     """
-    able = "tables" not in formats and config.on_bad_object != "fail_export" and not config.publish
+    able = catalogue.NEED_A_LAKE.isdisjoint(formats) and config.on_bad_object != "fail_export" and not config.publish
     if not able or len(urls) != 1 or config.content != "join" or config.name_pattern:
         return None
     landing, exports = exports_at(urls[0])
