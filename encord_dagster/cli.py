@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from encord_dagster import process, selected, upkeep
+from encord_dagster import media, process, selected, upkeep
 from encord_dagster.errors import EncordDagsterError, HistoryDamaged, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -105,18 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     _formats(checkout)
     checkout.add_argument("--ontology", type=Path, help="the ontology's JSON, for what encord_coco has as not ticked")
     selected.add_arguments(checkout)
-    media = add("media", _media, "Look for the pictures of a checkout: missing, of another size, surplus.")
-    media.add_argument("folder", type=Path, help="a folder that checkout or convert wrote, with coco among its formats")
-    media.add_argument(
-        "--images", type=Path, required=True, metavar="FOLDER", help="below it each file_name is looked up"
-    )
-    media.add_argument(
-        "--link",
-        nargs="?",
-        const="symbolic",
-        choices=("symbolic", "hard"),
-        help="link pictures where COCO and YOLO look for them; copies nothing",
-    )
+    media.add_command(add)
     replay = add("replay", _replay, "Read again what is in quarantine, and publish what can be used now.")
     replay.add_argument("export", nargs="*", help="ids of exports; none: all that is there")
     replay.add_argument("--no-masks", action="store_true", help="make no mask PNGs")
@@ -406,23 +395,6 @@ def _checkout(arguments: argparse.Namespace) -> int:
     else:
         sys.stdout.write(f"version {version.number}: {len(paths)} files in {arguments.output}\n")
     return 0
-
-
-def _media(arguments: argparse.Namespace) -> int:
-    from encord_dagster.media import report
-    from encord_dagster.media.link import link
-    from encord_dagster.media.look import look
-    from encord_dagster.media.records import images_of
-
-    looked = look(images_of(arguments.folder), arguments.images)
-    linked = None
-    if arguments.link:
-        linked = link(looked.paths, folder=arguments.images, checkout=arguments.folder, way=arguments.link)
-    if arguments.json:
-        _print({"linked": linked, "found": looked})
-    else:
-        sys.stdout.write(report.text(looked, arguments.images, linked))
-    return int(bool(looked.faults))
 
 
 if __name__ == "__main__":
