@@ -114,7 +114,7 @@ def _of_rings_and_shapes(
 
     upright = [(number, ring) for number, ring in rings if _is_upright(ring)]
     others = [(number, ring) for number, ring in rings if len(ring) >= FEWEST and not _is_upright(ring)]
-    ends = _of_shapes([*_filled_rings(others, width, height), *codes], width, height)
+    ends = _of_shapes([*filled_rings(others, width, height), *codes], width, height)
     if ends is None or not upright:
         return ends
     both: Ints = np.concatenate((_of_boxes(upright, width, height), ends))
@@ -150,7 +150,7 @@ def _of_boxes(rings: Sequence[tuple[int, Ring]], width: int, height: int) -> "In
     return ends
 
 
-def _filled_rings(rings: Sequence[tuple[int, Ring]], width: int, height: int) -> Iterator[tuple[int, bytes]]:
+def filled_rings(rings: Sequence[tuple[int, Ring]], width: int, height: int) -> Iterator[tuple[int, bytes]]:
     """The compressed column-major runs of many rings, as `filled` gives them of one."""
     import numpy as np
     import pycocotools.mask
