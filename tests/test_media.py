@@ -1,4 +1,7 @@
-"""Pictures beside labels: what is missing or otherwise than recorded is found, linked where readers look, extracted."""
+"""Pictures beside labels: what is missing or otherwise than recorded is found, linked where readers look, extracted.
+
+Among it the command that docs/media.md shows for frames.
+"""
 
 import json
 import os
