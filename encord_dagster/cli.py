@@ -92,7 +92,6 @@ def _parser() -> argparse.ArgumentParser:
     validate = add("validate", _validate, "Read exports and list what is wrong with them; write nothing.")
     validate.add_argument("url", nargs="+")
     _reading(validate)
-
     log = add("log", _log, "List the records of a label set.")
     log.add_argument("--last", type=int, metavar="N", help="only the newest N; default: 100 as text, all as JSON")
     show = add("show", _show, "Describe one version.")
