@@ -71,27 +71,27 @@ def _sections(size: str, results: Results) -> Iterator[str]:
     yield f"# Benchmarks, size {size}"
     yield _machine(size, results)
     yield "## One export to COCO"
-    yield _table(("profile", "MB", "images", "annotations", *_CONVERT), [_converted(results, one) for one in profiles])
+    yield table(("profile", "MB", "images", "annotations", *_CONVERT), [_converted(results, one) for one in profiles])
     yield f"![CPU seconds by profile]({size}.svg)"
     if any(results.cpu(one, r.OURS_TWO) for one in profiles):
         yield "## Two processes"
         names = ["profile", "wall s, one", "wall s, two", "speed-up", "CPU, two / one", "MB, two"]
-        yield _table(names, [_two(results, one) for one in profiles])
+        yield table(names, [_two(results, one) for one in profiles])
     yield "## Into a lake: the first export, and the next ones"
-    yield _table(("profile", *_NEXT), [_next(results, one) for one in profiles])
+    yield table(("profile", *_NEXT), [_next(results, one) for one in profiles])
     masked = [one for one in profiles if results.cpu(one, r.MASKS)]
     if masked:
         yield "## With mask PNGs"
         names = ["profile", "CPU s, coco and masks", "CPU s, coco", "ms/image for masks", "peak MB"]
-        yield _table(names, [_masked(results, one) for one in masked])
+        yield table(names, [_masked(results, one) for one in masked])
     if growing:
         yield "## Growth: boxes, rows x1, x4, x16"
         names = ["images", "SDK s", "SDK by row s", "ours s", "SDK / ours", "peak MB, SDK", "peak MB, ours"]
-        yield _table(names, [_growth(results, one) for one in growing])
+        yield table(names, [_growth(results, one) for one in growing])
     if results.figures:
         yield "## Small figures"
         rows = [[one.name, f"{one.value:,.4g}", one.unit, one.note] for one in results.figures]
-        yield _table(("what", "", "unit", ""), rows)
+        yield table(("what", "", "unit", ""), rows)
 
 
 def _machine(size: str, results: Results) -> str:
@@ -167,7 +167,8 @@ def _ratio(one: float | None, other: float | None) -> str:
     return f"{one / other:.2f}" if one and other else ""
 
 
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as Markdown, numbers to the right."""
     lines = [names, ["---", *["--:"] * (len(names) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -49,14 +49,18 @@ def make_inputs(profile: str, size: str) -> Inputs:
     """The exports of a project, made where they are not there yet."""
     ontology = DATA / "ontology" / "ontology.json"  # not beside the exports: our reader would find it there
     write_ontology(ontology)
-    paths: list[Path] = []
-    for number, changed in ((1, 0.0), (2, 0.0), (3, 0.01)):
-        path = DATA / f"{profile}-{size}-{_version()}-{number}.json"
-        if not path.exists():
-            command = (sys.executable, "-m", "benchmarks.generate", profile, size, str(path))
-            subprocess.run((*command, "--number", str(number), "--changed", str(changed)), check=True, cwd=ROOT)
-        paths.append(path)
+    paths = [make_input(profile, size, number, changed) for number, changed in ((1, 0.0), (2, 0.0), (3, 0.01))]
     return Inputs(first=paths[0], unchanged=paths[1], changed=paths[2], ontology=ontology)
+
+
+def make_input(profile: str, size: str, number: int = 1, changed: float = 0.0) -> Path:
+    """One export of a project, made where it is not there yet."""
+    DATA.mkdir(exist_ok=True)
+    path = DATA / f"{profile}-{size}-{_version()}-{number}.json"
+    if not path.exists():
+        command = (sys.executable, "-m", "benchmarks.generate", profile, size, str(path))
+        subprocess.run((*command, "--number", str(number), "--changed", str(changed)), check=True, cwd=ROOT)
+    return path
 
 
 def measure_profile(

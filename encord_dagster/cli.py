@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from encord_dagster import process, selected, upkeep
+from encord_dagster import media, process, selected, upkeep
 from encord_dagster.errors import EncordDagsterError, HistoryDamaged, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -92,7 +92,6 @@ def _parser() -> argparse.ArgumentParser:
     validate = add("validate", _validate, "Read exports and list what is wrong with them; write nothing.")
     validate.add_argument("url", nargs="+")
     _reading(validate)
-
     log = add("log", _log, "List the records of a label set.")
     log.add_argument("--last", type=int, metavar="N", help="only the newest N; default: 100 as text, all as JSON")
     show = add("show", _show, "Describe one version.")
@@ -105,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     _formats(checkout)
     checkout.add_argument("--ontology", type=Path, help="the ontology's JSON, for what encord_coco has as not ticked")
     selected.add_arguments(checkout)
+    media.add_command(add)
     replay = add("replay", _replay, "Read again what is in quarantine, and publish what can be used now.")
     replay.add_argument("export", nargs="*", help="ids of exports; none: all that is there")
     replay.add_argument("--no-masks", action="store_true", help="make no mask PNGs")

@@ -104,8 +104,8 @@ def convert_urls(
         landing, asked = straight
         try:
             with staged(output.resolve()) as staging, _on_disk(landing, asked, staging.parent, progress) as asked:
-                batch, paths = convert(asked, staging, progress)
-            return [batch], [output.resolve() / path.relative_to(staging) for path in paths]
+                batch, names = convert(asked, staging, progress)
+            return [batch], list(map(output.resolve().joinpath, names))
         except Unusual as reason:
             progress(f"{redact(asked.export.key)}: {reason}; converting it in memory")
     return in_memory(
@@ -174,11 +174,11 @@ def in_memory(
 def _straight(
     urls: Sequence[str], formats: Sequence[str], config: LabelSetConfig, processes: int
 ) -> tuple[ObjectStore, Asked] | None:
-    """What can be converted without a lake: one export into COCO and masks.
+    """What can be converted without a lake: one export, into formats that need none.
 
-    Tables need fingerprints, which cost more than all the rest.
+    Tables hold fingerprints, which cost more than all the rest.
     """
-    able = set(formats) <= {"coco", "masks"} and config.on_bad_object != "fail_export" and not config.publish
+    able = catalogue.NEED_A_LAKE.isdisjoint(formats) and config.on_bad_object != "fail_export" and not config.publish
     if not able or len(urls) != 1 or config.content != "join" or config.name_pattern:
         return None
     landing, exports = exports_at(urls[0])

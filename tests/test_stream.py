@@ -12,8 +12,13 @@ from hypothesis import strategies as st
 from encord_dagster import commands
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.container import RowSlice
+from encord_dagster.errors import UsageError
+from encord_dagster.formats import yolo
+from encord_dagster.formats.catalogue import FORMATS, NEED_A_LAKE, PUBLISHED
 from encord_dagster.outcomes import Batch, ExportOutcome
-from encord_dagster.stream import cut, large
+from encord_dagster.stream import cut, large, training, worker
+from encord_dagster.stream.job import Job
+from encord_dagster.stream.training import Writing
 from encord_dagster.stream.work import Work
 from tests import factories as make
 from tests.effort import examples
@@ -23,6 +28,7 @@ from tests.stream_exports import compact, export, files_below, named, objects, t
 
 DESCRIPTIONS = {"croissant.json", "prov.jsonld"}  # of versions, which a conversion without a lake has none of
 CONFIG = LabelSetConfig(name="converted", masks=False)
+TRAINING = tuple(name for name in FORMATS if name not in PUBLISHED and name not in NEED_A_LAKE)
 
 
 def converted(
@@ -71,7 +77,9 @@ def counts(outcome: ExportOutcome) -> Json:
     return told
 
 
-@pytest.mark.parametrize("formats", [("coco",), ("coco", "masks"), ("masks",)])
+@pytest.mark.parametrize(
+    "formats", [("coco",), ("coco", "masks"), ("masks",), TRAINING, ("coco", "masks", "coco_panoptic")]
+)
 def test_files_and_counts_are_those_of_a_lake(tmp_path: Path, formats: tuple[str, ...]) -> None:
     """Of rows of all kinds, good, odd, bad, deleted and on other branches."""
     data = compact(export(64))
@@ -84,7 +92,7 @@ def test_files_and_counts_are_those_of_a_lake(tmp_path: Path, formats: tuple[str
 
 
 @pytest.mark.parametrize("processes", [2, 3])
-@pytest.mark.parametrize("formats", [("coco",), ("coco", "masks")])
+@pytest.mark.parametrize("formats", [("coco",), ("coco", "masks"), ("coco", *TRAINING)])
 def test_any_number_of_processes_makes_the_same_files(tmp_path: Path, processes: int, formats: tuple[str, ...]) -> None:
     """Also where each range brings classes of its own, whose numbers depend on the ranges before."""
     data = compact(export(96))
@@ -92,6 +100,55 @@ def test_any_number_of_processes_makes_the_same_files(tmp_path: Path, processes:
     assert several[1] == one[1]
     assert several[2] == []
     assert counts(several[0]) == counts(one[0])
+
+
+def test_any_number_of_records_at_once_makes_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Down to those of one row."""
+    data = compact(export(24))
+    expected = converted(data, tmp_path, *TRAINING)
+    monkeypatch.setattr(training, "AT_ONCE", 1)
+    assert converted(data, tmp_path, *TRAINING)[1] == expected[1]
+
+
+def test_two_images_with_one_file_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which hashes as names rule out, and so is made up here; whichever process meets the second of them."""
+    data = compact([named(make.image_row(make.box()), number) for number in range(2)])
+    monkeypatch.setattr(yolo, "labels_path", lambda _: "labels/same.txt")
+    monkeypatch.setattr(worker, "start", _run_here)
+    for processes in (1, 2):
+        with pytest.raises(UsageError, match=r"two images would have the file yolo_detect/labels/same.txt"):
+            converted(data, tmp_path, "yolo_detect", processes=processes)
+
+
+def test_a_process_that_dies_ends_the_conversion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder is left that lacks the files of some rows."""
+    data = compact([named(make.image_row(make.box()), number) for number in range(20)])
+    monkeypatch.setattr(training, "__name__", "no.such.module")
+    with pytest.raises(RuntimeError, match="run again with one process"):
+        converted(data, tmp_path, "yolo_detect", processes=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["landing"]
+
+
+def _run_here(job: Writing | Job, _module: str = "") -> "_Ended":
+    path = Path(job.folder, "job")
+    path.write_bytes(msgspec.json.encode(job))
+    return _Ended(training.main(path) if isinstance(job, Writing) else worker.main(path))
+
+
+class _Ended:
+    """A process that has done its job."""
+
+    def __init__(self, returncode: int) -> None:
+        self.returncode = returncode
+
+    def poll(self) -> int:
+        """Its exit code."""
+        return self.returncode
+
+    wait = poll
+
+    def kill(self) -> None:
+        """It is gone already."""
 
 
 @pytest.mark.parametrize("chunk", [1, 700, 5000])

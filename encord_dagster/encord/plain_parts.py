@@ -58,6 +58,7 @@ class Parts:
             raise Odd
         self._piece, self._reader = piece, reader
         self.event = event_of(row, piece, "")
+        self.data_type = row.data_type
         self._answers = PlainAnswers(row.object_answers, row.object_actions, reader.known)
         self._keys = self._around = LabelReader(*self._about(self._part({})), answers=self._answers).keys
         self._seen, self._identities = set[str](), set[str]()

@@ -38,6 +38,10 @@ WRITTEN: Mapping[str, Callable[[Chosen], Format]] = {
     "dicom_seg": DicomSeg,
 }
 
+# These count over all images, or need what records do not hold: a lake, though in memory. Others can be written by
+# several processes, as nothing of them goes on from image to image but what `Chosen.hold` gives.
+NEED_A_LAKE = frozenset({"tables", "tao", "encord_coco", "nifti", "dicom_seg"})
+
 FORMATS = (*PUBLISHED, *(name for name in WRITTEN if name not in PUBLISHED))
 
 

@@ -7,6 +7,13 @@ import msgspec
 from encord_dagster.errors import IdClash
 from encord_dagster.formats import coco
 
+KINDS = ("image", "img_group", "video")  # data types told apart here; all others are films, as videos are
+
+
+def kind_of(data_type: str) -> int:
+    """Which of `KINDS` stands for a data type."""
+    return KINDS.index(data_type) if data_type in KINDS else KINDS.index("video")
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A label row of a version, in COCO's records, and what its table of images says of all of it."""

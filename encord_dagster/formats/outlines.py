@@ -16,59 +16,124 @@ if TYPE_CHECKING:
 MOST_NEAR = 200  # rings whose nearest vertices are looked for; of more, first vertices are joined
 
 
-def rings_of(runs: Sequence[int], *, height: int) -> list["Points"]:
-    """Rings along the edges of the pixels that column-major runs set, as points [n, 2].
+def rings_of(masks: Sequence[Sequence[int]], *, width: int, height: int) -> list[list["Points"]]:
+    """Rings along the edges of the pixels that each mask's column-major runs set, as points [n, 2].
 
     Filled even-odd, they are the mask. Parts that touch at a corner only are apart.
     """
     import numpy as np
 
-    ends = np.array(runs, dtype=np.int64).cumsum()
-    starts, stops = ends[0:-1:2], ends[1::2]
-    if not len(starts):
-        return []
-    # one piece a column: its upper and its lower edge are sides of the outline
-    first, last = starts // height, (stops - 1) // height
-    columns = last - first + 1
-    until = columns.cumsum()
-    column = np.repeat(first - until + columns, columns) + np.arange(until[-1])
-    edges = np.zeros((len(column), 2), dtype=np.int64)
-    edges[:, 1] = height
-    edges[until - columns, 0] = starts - first * height
-    edges[until - 1, 1] = stops - last * height
-    # each side has an end at its column's left and one at its right, named 2 * side and 2 * side + 1
-    y = np.repeat(edges.reshape(-1), 2)
-    x = np.repeat(column, 4)
-    x[1::2] += 1
-    # along one border between columns, ends in order are joined in pairs: there the two columns differ
-    order = np.argsort(x * (height + 1) + y, kind="stable")
-    partner = np.empty(len(order), dtype=np.int64)
-    partner[order[0::2]], partner[order[1::2]] = order[1::2], order[0::2]
-    after = partner[np.arange(len(partner)) ^ 1]  # through a side from one end to the other, and to the next side
-    return [_points(np.array(ends) ^ 1, partner, x, y) for ends in _followed(after.tolist())]
-
-
-def _followed(after: Sequence[int]) -> list[list[int]]:
-    """The ends through which each ring enters its sides."""
-    rings: list[list[int]] = []
-    seen = bytearray(len(after))
-    for start in range(0, len(after), 2):
-        if seen[start] or seen[start + 1]:
-            continue
-        ring: list[int] = []
-        add, end = ring.append, start
-        while True:
-            add(end)
-            seen[end] = 1
-            end = after[end]
-            if end == start:
-                break
-        rings.append(ring)
+    rings: list[list[Points]] = [[] for _ in masks]
+    column, sides = _pieces(masks, width, height)
+    if len(column):
+        # each side has an end at its column's left and one at its right, named 2 * side and 2 * side + 1
+        y = np.repeat(sides, 2)
+        x = np.repeat(column, 4)
+        x[1::2] += 1
+        partner = _partners(x, y, height)
+        leaves, stops = _followed(partner)
+        for ring in _points(leaves, stops, partner, x, y):
+            owner = int(ring[0, 0]) // (width + 1)
+            ring[:, 0] -= owner * (width + 1)
+            rings[owner].append(ring)
     return rings
 
 
-def _points(leaves: "Ints", partner: "Ints", x: "Ints", y: "Ints") -> "Points":
-    """The corners of a ring by the ends through which it leaves its sides: the two ends of each step behind a side."""
+def _pieces(masks: Sequence[Sequence[int]], width: int, height: int) -> "tuple[Ints, Ints]":
+    """The column of each piece that runs leave in columns, and its upper and its lower side: y of one after the other.
+
+    A mask's columns are counted on from those of the mask before, with one border more: no two masks share one.
+    """
+    import numpy as np
+
+    starts, stops, befores = [], [], []
+    for number, runs in enumerate(masks):
+        ends = np.array(runs, dtype=np.int64).cumsum()
+        starts.append(ends[0:-1:2])
+        stops.append(ends[1::2])
+        befores.append(np.full(len(starts[-1]), number * (width + 1)))
+    start, stop, before = (np.concatenate(some) if some else np.empty(0, np.int64) for some in (starts, stops, befores))
+    first, last = start // height, (stop - 1) // height
+    columns = last - first + 1
+    until = columns.cumsum()
+    total = int(until[-1]) if len(until) else 0
+    column = np.repeat(before + first - until + columns, columns) + np.arange(total)
+    edges = np.zeros((total, 2), dtype=np.int64)
+    edges[:, 1] = height
+    edges[until - columns, 0] = start - first * height
+    edges[until - 1, 1] = stop - last * height
+    return column, edges.reshape(-1)
+
+
+def _partners(x: "Ints", y: "Ints", height: int) -> "Ints":
+    """The end that each end is joined with: along a border, those in order in pairs, as the columns differ there."""
+    import numpy as np
+
+    order = np.argsort(x * (height + 1) + y, kind="stable")
+    partner = np.empty_like(order)
+    partner[order[0::2]], partner[order[1::2]] = order[1::2], order[0::2]
+    return partner
+
+
+def _followed(partner: "Ints") -> "tuple[Ints, Ints]":
+    """The ends through which rings leave their sides, ring after ring, and where each ring ends.
+
+    Sides that go on from column to column make a chain, which a ring takes as a whole: to the right, and the next one
+    to the left. So only chains are followed one by one.
+    """
+    import numpy as np
+
+    sides = np.arange(len(partner) // 2)
+    before = partner[0::2] >> 1
+    is_head = partner[0::2] & 1 == 0
+    before[is_head] = sides[is_head]
+    rank = 1 - is_head.astype(np.int64)
+    while ((further := before[before]) != before).any():
+        rank += rank[before]
+        before = further  # each time twice as far
+    heads = np.flatnonzero(is_head)
+    chain = np.zeros_like(sides)
+    chain[heads] = np.arange(len(heads))
+    chain = chain[before]  # of each side
+    lengths = np.bincount(chain, minlength=len(heads))
+    firsts = lengths.cumsum() - lengths
+    ordered = np.empty_like(sides)
+    ordered[firsts[chain] + rank] = sides
+    tails = ordered[firsts + lengths - 1]
+    lefts = chain[partner[2 * heads] >> 1].tolist()  # the chain that goes on at the left of each
+    rights = chain[partner[2 * tails + 1] >> 1].tolist()
+    taken, counts = _chained(lefts, rights)
+    # chains at even places go to the right, the others to the left
+    length, first = lengths[taken], firsts[taken]
+    backward = np.arange(len(taken)) & 1
+    step = np.arange(int(length.sum())) - np.repeat(length.cumsum() - length, length)
+    turned = np.repeat(backward, length)
+    place = np.repeat(first + backward * (length - 1), length) + np.where(turned, -step, step)
+    return 2 * ordered[place] + 1 - turned, length.cumsum()[np.cumsum(counts) - 1]
+
+
+def _chained(lefts: Sequence[int], rights: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The chains of each ring, ring after ring, and how many each has: always an even number."""
+    taken: list[int] = []
+    counts: list[int] = []
+    seen = bytearray(len(lefts))
+    for start in range(len(lefts)):
+        if seen[start]:
+            continue
+        size, one = len(taken), start
+        while True:
+            other = rights[one]
+            seen[one] = seen[other] = 1
+            taken += (one, other)
+            one = lefts[other]
+            if one == start:
+                break
+        counts.append(len(taken) - size)
+    return taken, counts
+
+
+def _points(leaves: "Ints", stops: "Ints", partner: "Ints", x: "Ints", y: "Ints") -> "list[Points]":
+    """The corners of rings by the ends through which they leave their sides: both ends of the step behind a side."""
     import numpy as np
 
     enters = partner[leaves]  # of the next side each
@@ -76,7 +141,8 @@ def _points(leaves: "Ints", partner: "Ints", x: "Ints", y: "Ints") -> "Points":
     made = np.empty((len(steps), 2, 2))
     made[:, :, 0] = x[leaves[steps], None]
     made[:, 0, 1], made[:, 1, 1] = y[leaves[steps]], y[enters[steps]]
-    return made.reshape(-1, 2)
+    until = steps.searchsorted(stops)
+    return [ring.reshape(-1, 2) for ring in np.split(made, until[:-1])]
 
 
 def joined(rings: Sequence["Points"]) -> "Points":

@@ -11,7 +11,7 @@ from encord_dagster.formats import painting
 from encord_dagster.formats.coco import Annotation
 from encord_dagster.formats.forms import Rle
 from encord_dagster.formats.labelled import Labelled
-from encord_dagster.formats.raster import filled
+from encord_dagster.formats.raster import FEWEST, filled
 from encord_dagster.formats.spans import Spans, spans_between
 from encord_dagster.geometry import LARGEST_MASK, Polygon
 
@@ -119,3 +119,18 @@ def counts_of(annotation: Annotation, *, width: int, height: int) -> str:
         return shape.counts
     counts = filled(Polygon(tuple((ring,) for ring in shape)), width=width, height=height)
     return counts.decode("ascii") if counts else rle.encode([width * height])
+
+
+def codes_of(annotations: Sequence[Annotation], *, width: int, height: int) -> list[str]:
+    """The same of many: single rings are filled together."""
+    shapes = [one.segmentation for one in annotations]
+    rings = [
+        (number, shape[0])
+        for number, shape in enumerate(shapes)
+        if isinstance(shape, tuple) and len(shape) == 1 and len(shape[0]) >= FEWEST
+    ]
+    filled_at = dict(painting.filled_rings(rings, width, height))
+    return [
+        filled_at[number].decode("ascii") if number in filled_at else counts_of(one, width=width, height=height)
+        for number, one in enumerate(annotations)
+    ]

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -27,18 +27,52 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     kept: Mapping[str, str] = {}  # group -> split, of an earlier checkout
 
 
+class Held:
+    """What is written later: in memory, and on the disk where it is much. `between` separates what is added."""
+
+    def __init__(self, between: bytes) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - `Chosen` closes it
+        self._between = between
+        self.close = self._file.close
+
+    def add(self, data: bytes) -> None:
+        """Add something behind what is there."""
+        if data:
+            self._file.write(self._between + data if self._file.tell() else data)
+
+    def add_pieces(self, pieces: Iterator[bytes]) -> None:
+        """Add what another one held."""
+        self.add(next(pieces, b""))
+        for piece in pieces:
+            self._file.write(piece)
+
+    def pieces(self) -> Iterator[bytes]:
+        """All that was added."""
+        self._file.seek(0)
+        return iter(lambda: self._file.read(_STEP), b"")
+
+    def lines(self) -> Iterator[bytes]:
+        """The same line by line."""
+        self._file.seek(0)
+        return iter(self._file.readline, b"")
+
+
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     """What a format is to write, and where it counts what it cannot hold, by the names of `format_losses`."""
 
     categories: tuple[Category, ...]  # by id
     selection: Selection
     lost: Counter[str]
-    held: ExitStack  # closes what waits on the disk
+    stack: ExitStack  # closes what is held
     given: Given = Given()
+    held: list[Held] = msgspec.field(default_factory=list)  # in the order in which the formats asked for it
 
-    def waiting(self) -> "tempfile.SpooledTemporaryFile[bytes]":
-        """A place for what is written later: in memory, and on the disk where it is much."""
-        return self.held.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))
+    def hold(self, between: bytes = b"") -> Held:
+        """A place for what grows from image to image. Nothing else may: images can be shared out among processes."""
+        made = Held(between)
+        self.stack.callback(made.close)
+        self.held.append(made)
+        return made
 
     def places(self) -> dict[int, int]:
         """The place of each category among all, from 0."""
@@ -68,22 +102,20 @@ class Growing:
     """Long lists of one JSON document that grow side by side, such as images and annotations."""
 
     def __init__(self, chosen: Chosen, *names: str) -> None:
-        self._lists = {name: chosen.waiting() for name in names}
+        self._lists = {name: chosen.hold(coco.BETWEEN) for name in names}
 
     def add(self, name: str, records: Sequence[object]) -> None:
-        """Add records to a list."""
-        if records:
-            lines = msgspec.json.encode(records)[1:-1]
-            held = self._lists[name]
-            held.write(coco.BETWEEN + lines if held.tell() else lines)
+        """Add records to a list, as one line."""
+        self._lists[name].add(msgspec.json.encode(records)[1:-1])
 
-    def document(self, head: dict[str, object]) -> Iterator[bytes]:
-        """The document: what `head` has, then the lists."""
+    def document(
+        self, head: dict[str, object], pieces: Mapping[str, Callable[[Held], Iterator[bytes]]] | None = None
+    ) -> Iterator[bytes]:
+        """The document: what `head` has, then the lists, some of them out of pieces of their own."""
         before = msgspec.json.encode(head)[:-1] + (b"," if head else b"")
         for name, held in self._lists.items():
             yield before + b'"' + name.encode("ascii") + b'":['
-            held.seek(0)
-            yield from iter(lambda held=held: held.read(_STEP), b"")  # type: ignore[misc]  # bound now
+            yield from (pieces or {}).get(name, Held.pieces)(held)
             before = b"],\n"
         yield b"]}\n"
 
@@ -92,16 +124,12 @@ class GrowingText:
     """A text file that grows line by line."""
 
     def __init__(self, chosen: Chosen) -> None:
-        self._held = chosen.waiting()
+        self._held = chosen.hold()
+        self.pieces = self._held.pieces
 
     def add(self, lines: Iterable[str]) -> None:
         """Add lines, without their ends."""
-        self._held.write("".join(f"{line}\n" for line in lines).encode())
-
-    def pieces(self) -> Iterator[bytes]:
-        """What it holds."""
-        self._held.seek(0)
-        yield from iter(lambda: self._held.read(_STEP), b"")
+        self._held.add("".join(f"{line}\n" for line in lines).encode())
 
 
 class CocoFiles:

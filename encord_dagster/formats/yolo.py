@@ -8,25 +8,27 @@ where Ultralytics looks for them: the last `/images/` of a path becomes `/labels
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from encord_dagster.codes_at_once import decode_all
 from encord_dagster.formats.coco import Annotation, Image
-from encord_dagster.formats.forms import Rle
 from encord_dagster.formats.labelled import Labelled
-from encord_dagster.formats.outlines import clipped, joined, rings_of
+from encord_dagster.formats.outlines import clipped, joined
 from encord_dagster.formats.raster import FEWEST
-from encord_dagster.formats.repaint import NEAR, counts_of, is_upright
+from encord_dagster.formats.repaint import NEAR, is_upright
 from encord_dagster.formats.writing import Chosen, File, GrowingText
-from encord_dagster.geometry import LARGEST_FRAME, Ring
+from encord_dagster.formats.yolo_outlines import DECIMALS, LONGEST, corners_text, fractions_within, rings_on, text_of
+from encord_dagster.geometry import Ring
+
+if TYPE_CHECKING:
+    from encord_dagster.formats.outlines import Points
 
 PICTURES = (".bmp", ".dng", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp", ".pfm", ".heic")
 READ = ("train", "val", "test")  # splits that data.yaml can name
-_DECIMALS = 6
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
-Line = Callable[[Annotation, Image], list[float] | None]
+Line = Callable[[Annotation, Image], list[float] | bytes | None]
 
 
 class Yolo:
@@ -44,20 +46,23 @@ class Yolo:
             "yolo_obb": self._corners,
         }
         self._line = lines[name]
-        self._runs: dict[int, Sequence[int] | None] = {}  # of the image at hand, by annotation
+        # of the image at hand, by annotation:
+        self._rings: dict[int, list[Points]] = {}  # of pixels
+        self._fractions: dict[int, list[float]] = {}  # of single rings within the image
         self._lists = {split: GrowingText(chosen) for split in chosen.selection.splits or ("images",)}
 
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
         """The labels of each image; an image without any has an empty file."""
+        fractions = fractions_within(images) if self.name == "yolo_segment" else None
         for one in images:
             path = image_path(one.image.file_name)
             self._lists[one.split or "images"].add([f"./{path}"])
             held: list[bytes] = []
-            if self.name == "yolo_segment":
-                self._runs = _runs(one)
+            if fractions is not None:
+                self._rings, self._fractions = rings_on(one), next(fractions)
             for item in one.annotations:
-                if numbers := self._line(item, one.image):
-                    text = msgspec.json.encode(numbers)[1:-1].replace(b",", b" ")
+                if (found := self._line(item, one.image)) is not None:
+                    text = found if isinstance(found, bytes) else text_of(found)
                     held.append(b"%d %b\n" % (self._places[item.category_id], text))
             yield f"{self.name}/{labels_path(path)}", b"".join(held)
 
@@ -95,27 +100,31 @@ class Yolo:
         if self.name == "yolo_detect" and not is_upright(item):
             self._lose("outline")
         numbers = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
-        return [round(number / image_side(image, place), _DECIMALS) for place, number in enumerate(numbers)]
+        return [round(number / image_side(image, place), DECIMALS) for place, number in enumerate(numbers)]
 
-    def _outline(self, item: Annotation, image: Image) -> list[float] | None:
+    def _outline(self, item: Annotation, image: Image) -> list[float] | bytes | None:
+        if (within := self._fractions.get(item.id)) is not None:
+            return within
         import numpy as np
 
-        shape = item.segmentation
+        shape, of_pixels = item.segmentation, False
         if item.polyline is not None or item.keypoints is not None:
             self._lose("no_area")
             return None
         if isinstance(shape, tuple) and len(shape) == 1:
             rings = [np.array(clipped(shape[0], width=image.width, height=image.height)).reshape(-1, 2)]
         else:
-            runs = self._runs.get(item.id)
-            rings = rings_of(runs, height=image.height) if runs else []
+            rings = self._rings.get(item.id, [])
             self.lost["yolo_segment:outline_of_pixels"] += bool(rings)
             self.lost["yolo_segment:rings_joined"] += len(rings) > 1
+            of_pixels = True
         if not rings or len(rings[0]) < FEWEST // 2:
             self._lose("no_area")
             return None
         points = joined(rings) if len(rings) > 1 else rings[0]
-        numbers: list[float] = np.round(points / (image.width, image.height), _DECIMALS).reshape(-1).tolist()
+        if of_pixels and max(image.width, image.height) <= LONGEST:
+            return corners_text(points, image)
+        numbers: list[float] = np.round(points / (image.width, image.height), DECIMALS).reshape(-1).tolist()
         return numbers
 
     def _pose(self, item: Annotation, image: Image) -> list[float] | None:
@@ -171,8 +180,8 @@ def image_side(image: Image, place: int) -> int:
 def _fractions(numbers: Sequence[float], image: Image) -> list[float]:
     width, height = image.width, image.height
     made = [0.0] * len(numbers)
-    made[0::2] = [round(x / width, _DECIMALS) for x in numbers[0::2]]
-    made[1::2] = [round(y / height, _DECIMALS) for y in numbers[1::2]]
+    made[0::2] = [round(x / width, DECIMALS) for x in numbers[0::2]]
+    made[1::2] = [round(y / height, DECIMALS) for y in numbers[1::2]]
     return made
 
 
@@ -180,19 +189,6 @@ def yaml_text(name: str) -> str:
     """A JSON string, which is one of YAML where it holds no character that YAML folds or refuses."""
     text = msgspec.json.encode(name).decode()
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def _runs(one: Labelled) -> dict[int, Sequence[int] | None]:
-    """The runs of annotations that are no single ring, all at once; None of a mask of another size than the image."""
-    width, height = one.image.width, one.image.height
-    if width * height > LARGEST_FRAME:
-        return {}
-    found = {
-        item.id: counts_of(item, width=width, height=height)
-        for item in one.annotations
-        if isinstance(item.segmentation, Rle) or len(item.segmentation) > 1
-    }
-    return dict(zip(found, decode_all(list(found.values()), [width * height] * len(found)), strict=True))
 
 
 def is_rectangle(ring: Ring) -> bool:

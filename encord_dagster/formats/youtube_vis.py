@@ -4,15 +4,20 @@ Masks are runs that are not compressed, as in YouTube-VIS itself: not all reader
 label row. Videos are videos, series, stacks and groups of images; single images are none.
 """
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import count
 
 from encord_dagster import identity, rle
+from encord_dagster.codes_at_once import decode_all
 from encord_dagster.formats.coco import ABOUT, Annotation, Image
 from encord_dagster.formats.forms import Rle
 from encord_dagster.formats.labelled import Labelled, sequences
-from encord_dagster.formats.repaint import counts_of, has_pixels
-from encord_dagster.formats.writing import Chosen, File, Growing
+from encord_dagster.formats.repaint import codes_of, has_pixels
+from encord_dagster.formats.writing import Chosen, File, Growing, Held
 
+_AT_ONCE = 256  # masks
+_NO_ID = re.compile(rb'\{"id":0,"track_id"')
 FILE = "annotations/youtube_vis.json"
 
 
@@ -24,7 +29,6 @@ class YoutubeVis:
         self._files = {split: Growing(chosen, "videos", "annotations") for split in self._names}
         self._categories = [{"id": one.id, "name": one.name, "supercategory": one.shape} for one in chosen.categories]
         self._lost = chosen.lost
-        self._count = 0  # of annotations: TrackEval makes an array as long as their highest id
 
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
         """Nothing is finished before the end."""
@@ -64,17 +68,18 @@ class YoutubeVis:
                 self._lost["youtube_vis:outline_as_mask"] += not isinstance(item.segmentation, Rle)
                 found.setdefault((item.attributes.track_id, item.category_id), {})[place] = item
         made: list[object] = []
+        first = frames[0].image
+        shown = [item for at in found.values() for item in at.values()]
+        masks = dict(zip(map(id, shown), _masks(shown, first), strict=True))
         for (track, category), at in found.items():
             items = [at.get(place) for place in range(len(frames))]
-            self._count += 1
-            about = {"id": self._count, "track_id": track, "video_id": video, "category_id": category, "iscrowd": 0}
-            first = frames[0].image
+            about = {"id": 0, "track_id": track, "video_id": video, "category_id": category, "iscrowd": 0}
             made.append(
                 about
                 | {
                     "width": first.width,
                     "height": first.height,
-                    "segmentations": [item and _mask(item, first) for item in items],
+                    "segmentations": [item and masks[id(item)] for item in items],
                     "bboxes": [item and item.bbox for item in items],
                     "areas": [item and item.area for item in items],
                 }
@@ -85,10 +90,21 @@ class YoutubeVis:
         """The files."""
         head = ABOUT | {"categories": self._categories}
         for split, file in self._files.items():
-            yield self._names[split], file.document(head)
+            yield self._names[split], file.document(head, {"annotations": _numbered})
 
 
-def _mask(item: Annotation, image: Image) -> dict[str, object]:
-    """The column-major runs of an annotation, which are its pixels."""
-    runs = rle.decode(counts_of(item, width=image.width, height=image.height))
-    return {"size": (image.height, image.width), "counts": runs}
+def _numbered(held: Held) -> Iterator[bytes]:
+    """Annotations with ids from 1 on in their file: TrackEval makes an array as long as the highest of them."""
+    numbers = count(1)
+    return (_NO_ID.sub(lambda _: b'{"id":%d,"track_id"' % next(numbers), line) for line in held.lines())
+
+
+def _masks(items: Sequence[Annotation], image: Image) -> Iterator[dict[str, object]]:
+    """The column-major runs of annotations on frames of one size, which are their pixels."""
+    width, height = image.width, image.height
+    for first in range(0, len(items), _AT_ONCE):
+        codes = codes_of(items[first : first + _AT_ONCE], width=width, height=height)
+        found = decode_all(codes, [width * height] * len(codes))
+        for code, runs in zip(codes, found, strict=True):
+            counts = rle.decode(code) if runs is None else runs.tolist()  # None: of another size, and written as it is
+            yield {"size": (height, width), "counts": counts}

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from encord_dagster.errors import UsageError
 from encord_dagster.formats import catalogue, croissant, losses, masks, provenance, split_lists, tables
 from encord_dagster.formats.catalogue import PUBLISHED
 from encord_dagster.formats.kept import kept as splits_kept
@@ -16,7 +15,7 @@ from encord_dagster.formats.writing import Given
 from encord_dagster.label_set import document, objects, shards, tree
 from encord_dagster.label_set.cache import Cache, link_or_copy
 from encord_dagster.label_set.images import Described, described
-from encord_dagster.label_set.staging import staged
+from encord_dagster.label_set.staging import NewFiles, staged, twice
 from encord_dagster.label_set.writing import write_chosen
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class _Files:
     def __init__(self, folder: Path, cache: Cache | None, *, link: bool) -> None:
         self.folder, self.cache, self.link = folder, cache, link
         self.written: dict[str, None] = {}
-        self._folders: set[Path] = set()  # that are there
+        self._new = NewFiles(folder)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file; one of that name is replaced, never written into: it may be the cache's."""
@@ -84,18 +83,11 @@ class _Files:
 
     def add(self, name: str, data: bytes | Iterator[bytes]) -> None:
         """Write a file of a format, which names each once."""
-        if name in self.written:
-            raise UsageError(f"two images would have the file {name}; choose a file_name that tells them apart")
-        path = self.folder / name
-        if path.parent not in self._folders:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folders.add(path.parent)
+        try:
+            self._new.write(name, data)
+        except FileExistsError as error:
+            raise twice(name) from error
         self.written[name] = None
-        with path.open("xb") as file:
-            if isinstance(data, bytes):
-                file.write(data)
-            else:
-                file.writelines(data)
 
     def coco(self, version: "Version") -> None:
         """Write the COCO file, piece by piece."""

@@ -45,12 +45,12 @@ def write_chosen(
     new = _stratified(version, selection, given.kept) if selection.stratify else {}
     selecting = Selecting(selection, version.root.categories, kept=given.kept, stratified=new)
     lost: Counter[str] = Counter()
-    with ExitStack() as held:
+    with ExitStack() as stack:
         chosen = Chosen(
             categories=selecting.map.categories,
             selection=selection,
             lost=lost,
-            held=held,
+            stack=stack,
             given=given,
         )
         writers = [WRITTEN[name](chosen) for name in formats if name in WRITTEN]

@@ -27,7 +27,7 @@ _CATEGORY = re.compile(rb'^(\{"id":[0-9]+,"image_id":[0-9]+,"category_id":)([0-9
 _FIELDS = (
     *[(f"row{place}", ">u8") for place in range(4)],
     *[(name, "<i8") for name in ("image_at", "image_size", "annotation_at", "annotation_size")],
-    ("flag", "u1"),
+    *[(name, "u1") for name in ("flag", "kind")],
 )
 
 
@@ -40,6 +40,12 @@ class Rows(NamedTuple):
     entries: "Index"
     ends: Sequence[int]  # of ranges among the entries
     order: "NDArray[np.int64]"
+
+    def part_of(self, order: "NDArray[np.int64]") -> "NDArray[np.int64]":
+        """The ranges that rows are of."""
+        import numpy as np
+
+        return np.searchsorted(self.ends, order, side="right")
 
 
 def united(known: Sequence[Category], parts: Sequence[Done]) -> dict[str, Category]:
@@ -84,6 +90,19 @@ def index_of(folders: Sequence[Path]) -> Rows:
     return Rows(entries, ends, order[entries["flag"][order] != HELD])
 
 
+def some_of(folders: Sequence[Path], order: Path, start: int, stop: int) -> Rows:
+    """Some rows of those that `save_order` has saved the order of."""
+    import numpy as np
+
+    entries, ends = _together(folders, "index", np.dtype(list(_FIELDS)))
+    return Rows(entries, ends, np.fromfile(order, dtype=np.int64, count=stop - start, offset=8 * start))
+
+
+def save_order(rows: Rows, path: Path) -> None:
+    """Save the order of all rows for other processes."""
+    rows.order.astype("int64").tofile(path)
+
+
 def _together(folders: Sequence[Path], name: str, kind: "np.dtype[Any]") -> "tuple[NDArray[Any], list[int]]":
     """The arrays in files of one name, one after the other, and where each ends."""
     import numpy as np
@@ -126,6 +145,44 @@ def write_coco(
         file.write(coco.END)
 
 
+class Records(NamedTuple):
+    """The records of a row, each with what separates them behind it; `kind` is a place in `labelled.KINDS`."""
+
+    images: bytes
+    annotations: bytes
+    kind: int
+
+
+def size_of(rows: Rows) -> "NDArray[np.int64]":
+    """How many bytes the records of each row take, in order."""
+    some = rows.entries[rows.order]
+    size: NDArray[np.int64] = some["image_size"] + some["annotation_size"]
+    return size
+
+
+def records(folders: Sequence[Path], rows: Rows, renamed: Sequence[Mapping[int, int]]) -> Iterator[tuple[int, Records]]:
+    """The records of rows that have images, one row after the other, by their numbers."""
+    names = ("image_at", "image_size", "annotation_at", "annotation_size", "flag", "kind")
+    with contextlib.ExitStack() as stack:
+        images, annotations = (
+            [_reader(stack.enter_context((folder / name).open("rb", buffering=0))) for folder in folders]
+            for name in ("images", "annotations")
+        )
+        for first in range(0, len(rows.order), _ROWS):
+            order = rows.order[first : first + _ROWS]
+            some = rows.entries[order]
+            columns = (rows.part_of(order), *(some[name] for name in names))
+            for number, (part, image_at, image_size, at, size, flag, kind) in enumerate(
+                zip(*(column.tolist() for column in columns), strict=True), start=first
+            ):
+                if not image_size:
+                    continue
+                numbers = renamed[part] if flag == NEW_CLASS and renamed else {}
+                of_row = annotations[part](at, size)
+                of_row = _renamed(of_row, numbers) if numbers else of_row
+                yield number, Records(images[part](image_at, image_size), of_row, kind)
+
+
 class _Places(NamedTuple):
     """Where records of some rows are: range, start and length; and which rows can name a new category."""
 
@@ -146,7 +203,7 @@ def _places(rows: Rows, kind: str) -> Iterator[_Places]:
         order, some, sizes = order[sizes > 0], some[sizes > 0], sizes[sizes > 0]
         if not len(sizes):
             continue
-        parts = np.searchsorted(rows.ends, order, side="right")
+        parts = rows.part_of(order)
         steps = np.flatnonzero(np.diff(sizes.cumsum() // _STEP)) + 1
         columns = (parts, some[f"{kind}_at"], sizes, some["flag"] == NEW_CLASS)
         for one in zip(*(np.split(column, steps) for column in columns), strict=True):
@@ -207,4 +264,4 @@ def _renamed(records: bytes, numbers: Mapping[int, int]) -> bytes:
     return _CATEGORY.sub(number, records)
 
 
-assert ENTRY.size == 32 + 4 * 8 + 1  # noqa: S101 - the two descriptions of an entry agree
+assert ENTRY.size == 32 + 4 * 8 + 2  # noqa: S101 - the two descriptions of an entry agree

@@ -107,7 +107,7 @@ class Batch:
         """Write the records of all rows, and count them; `offset_of` tells where a row lies, by its number."""
         rows, work, counts = self.rows, self.work, self.work.counts
         sizes = self.write_records()
-        work.note(rows.label_hashes, rows.branch_names, *sizes, self._flags())
+        work.note(rows.label_hashes, rows.branch_names, *sizes, self._flags(), rows.data_types)
         for number, empty in rows.unlabelled().items():
             work.find_unlabelled(rows.label_hashes[number], offset_of(number), empty, rows.frame_counts[number])
         counts.add_exports(rows.exported_at, rows.export_hashes)

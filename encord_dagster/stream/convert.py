@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from encord_dagster.errors import UsageError
 from encord_dagster.formats import coco, losses
 from encord_dagster.formats.fragment import Category, described, ontology_categories
 from encord_dagster.label_set import totals
+from encord_dagster.label_set.staging import files_below
 from encord_dagster.landing import Export
 from encord_dagster.outcomes import Batch
 from encord_dagster.stream import assemble, worker
@@ -34,6 +36,7 @@ MOST_PROCESSES = 4
 _PATIENCE = 2.0  # seconds between two lines of progress
 _PAUSE = 0.01  # seconds between two looks at whether others are done
 
+MADE_HERE = ("coco", "masks")  # other formats are made of the records of the whole export
 Say = Callable[[str], None]
 
 
@@ -48,8 +51,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 0
 
 
-def convert(asked: Asked, staging: Path, say: Say) -> tuple[Batch, list[Path]]:
-    """Write the files into an empty folder. Unusual where the export has to be converted in another way."""
+def convert(asked: Asked, staging: Path, say: Say) -> tuple[Batch, list[str]]:
+    """Write the files into an empty folder; their names in it. Unusual where the export needs another way."""
     size = asked.path.stat().st_size
     processes = asked.processes or max(1, min(os.cpu_count() or 1, MOST_PROCESSES, size // LEAST_TO_SHARE))
     ontology = _ontology(asked)
@@ -70,25 +73,41 @@ def convert(asked: Asked, staging: Path, say: Say) -> tuple[Batch, list[Path]]:
         if ontology is None:
             counts.add_findings(apply_severities([ontology_missing()], asked.config.severities))
         listed = _listed(counts, categories, ontology)
-        written = _written(asked, staging, [Path(job.folder) for job in jobs], listed, renamed)
-    (staging / losses.FILE).write_bytes(losses.report(dict(sorted(counts.losses.items()))))
+        lost = _written(asked, staging, [Path(job.folder) for job in jobs], listed, renamed, progress)
+    (staging / losses.FILE).write_bytes(losses.report(losses.total([counts.losses, lost])))
     batch = Batch(outcomes=(outcome_of(asked.export, counts),), published=None)
-    return batch, [staging / losses.FILE, *written]
+    return batch, files_below(staging)
 
 
 def _written(
-    asked: Asked, staging: Path, folders: list[Path], categories: Sequence[Category], renamed: list[dict[int, int]]
-) -> list[Path]:
-    """The files with labels in them."""
-    entries = assemble.index_of(folders)  # says where rows or images are there twice
-    written = []
+    asked: Asked,
+    staging: Path,
+    folders: list[Path],
+    categories: Sequence[Category],
+    renamed: list[dict[int, int]],
+    progress: "_Progress",
+) -> Mapping[str, int]:
+    """Write COCO, and the formats for training; returns what those cannot hold."""
+    rows = assemble.index_of(folders)  # says where rows or images are there twice
     if "coco" in asked.formats:
-        written.append(staging / coco.FILE)
-        written[0].parent.mkdir(parents=True)
-        assemble.write_coco(written[0], folders, entries, categories, renamed)
-    if "masks" in asked.formats:
-        written += sorted((staging / "masks").rglob("*.png"))
-    return written
+        path = staging / coco.FILE
+        path.parent.mkdir(parents=True)
+        assemble.write_coco(path, folders, rows, categories, renamed)
+    others = [name for name in dict.fromkeys(asked.formats) if name not in MADE_HERE]
+    if not others:
+        return {}
+    from encord_dagster.stream import training  # and with it all formats
+
+    return training.write(
+        others,
+        rows,
+        spools=folders,
+        renamed=renamed,
+        categories=categories,
+        output=staging,
+        processes=asked.processes,
+        progress=partial(progress.tell_share, ", ".join(others), time.monotonic()),
+    )
 
 
 def _listed(counts: Counts, categories: dict[str, Category], ontology: Ontology | None) -> tuple[Category, ...]:
@@ -176,6 +195,14 @@ class _Progress:
         self.name, self.size, self.say = name, size, say
         self.own = (0, 0, 0)
         self.started = self.last = time.monotonic()
+
+    def tell_share(self, what: str, started: float, share: float) -> None:
+        """Tell how much of what comes behind the conversion is done."""
+        now = time.monotonic()
+        if share and now - self.last >= _PATIENCE:
+            self.last = now
+            left = (now - started) * (1 - share) / share
+            self.say(f"{self.name}: {what}, {share:.0%}, about {left:,.0f} s left")
 
     def tell(self, others: Sequence[Job]) -> None:
         """Tell of this range, and of those that others convert."""

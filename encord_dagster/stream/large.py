@@ -59,7 +59,7 @@ def _convert(work: Work, piece: RowSlice) -> None:
     work.find_unlabelled(parts.event.label_hash, piece.offset, film.empty, film.images)
     images, annotations = film.sizes
     flag = NEW_CLASS if is_new else CONVERTED
-    work.note([parts.event.label_hash], [parts.event.branch_name], [images], [annotations], [flag])
+    work.note([parts.event.label_hash], [parts.event.branch_name], [images], [annotations], [flag], [parts.data_type])
     work.counts.add_event(parts.event)
     work.counts.rows += 1
     work.counts.converted += 1

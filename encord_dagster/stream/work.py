@@ -22,6 +22,7 @@ from encord_dagster.findings import Finding, Location
 from encord_dagster.formats import coco
 from encord_dagster.formats.forms import Form, forms_of
 from encord_dagster.formats.fragment import classes_of, fitted
+from encord_dagster.formats.labelled import kind_of
 from encord_dagster.geometry import Skeleton
 from encord_dagster.rules.rows import unlabelled
 from encord_dagster.stream.answered import Answered
@@ -31,7 +32,7 @@ from encord_dagster.stream.judge import Look, names_of
 from encord_dagster.stream.pictures import Pictures, picture_name
 from encord_dagster.validation import apply_severities, finding, validate
 
-ENTRY = struct.Struct("<32sqqqqB")  # row identity; start and length of images, then of annotations; flag
+ENTRY = struct.Struct("<32sqqqqBB")  # row identity; start and length of images, then of annotations; flag; kind
 CONVERTED, HELD, NEW_CLASS = 0, 1, 2  # flags: an event that cannot be used; a row with a class not known before
 
 
@@ -154,7 +155,7 @@ class Work:
         sizes = self.write_records(row, forms, coco.RowAnnotations(row, self.category_ids, self.answers))
         images = sum(1 for frame in row.frames if frame.width and frame.height) if not row.deleted else 0
         flag = NEW_CLASS if is_new else CONVERTED
-        self.note([row.label_hash], [row.branch_name], [sizes[0]], [sizes[1]], [flag])
+        self.note([row.label_hash], [row.branch_name], [sizes[0]], [sizes[1]], [flag], [row.data_type])
         self.counts.converted += not row.deleted
         self.counts.images += images
         self.counts.coco_bytes += sum(sizes)
@@ -183,11 +184,13 @@ class Work:
         images: Sequence[int],
         annotations: Sequence[int],
         flags: Sequence[int],
+        data_types: Sequence[str],
     ) -> None:
         """Add to the index where the records of rows are, which take so many bytes."""
         rows = identity.row_identities(label_hashes, branch_names)
         starts = accumulate(images, initial=self.at[0]), accumulate(annotations, initial=self.at[1])
-        self.spools.index.write(b"".join(map(ENTRY.pack, rows, starts[0], images, starts[1], annotations, flags)))
+        more = (flags, map(kind_of, data_types))
+        self.spools.index.write(b"".join(map(ENTRY.pack, rows, starts[0], images, starts[1], annotations, *more)))
         self.at = [self.at[0] + sum(images), self.at[1] + sum(annotations)]
 
     def count_findings(self) -> None:
@@ -233,7 +236,7 @@ class Work:
         """Count a row that cannot be used; where it has a name, another event of it would be told."""
         if reading.event:
             self.counts.add_event(reading.event)
-            self.note([reading.event.label_hash], [reading.event.branch_name], [0], [0], [HELD])
+            self.note([reading.event.label_hash], [reading.event.branch_name], [0], [0], [HELD], [""])
         self.counts.rows += 1
         self.counts.rows_quarantined += 1
         self.found.append((reading.offset, reading.findings))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import msgspec
 
@@ -25,11 +25,20 @@ _OFTEN = 0.5  # seconds
 UNUSUAL = 3  # exit code
 
 
-def start(job: Job) -> "subprocess.Popen[bytes]":
-    """Start a process for a job."""
+class HasFolder(Protocol):
+    """A job of any kind."""
+
+    @property
+    def folder(self) -> str:
+        """Where the job, and what comes of it, is written."""
+        ...
+
+
+def start(job: HasFolder, module: str = __name__) -> "subprocess.Popen[bytes]":
+    """Start a process for a job, which `run` of a module does."""
     path = Path(job.folder, "job")
     path.write_bytes(msgspec.json.encode(job))
-    command, environment = process.command(__name__, "run")
+    command, environment = process.command(module, "run")
     return subprocess.Popen([*command, str(path)], env=environment, stdin=subprocess.DEVNULL)
 
 

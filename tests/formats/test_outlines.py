@@ -42,7 +42,22 @@ def masks(draw: st.DrawFn) -> Mask:
 def rings(mask: Mask) -> list[npt.NDArray[np.float64]]:
     """The outlines of a mask."""
     code = codes.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
-    return rings_of(rle.decode(code), height=mask.shape[0])
+    (found,) = rings_of([rle.decode(code)], width=mask.shape[1], height=mask.shape[0])
+    return found
+
+
+@_SETTINGS
+@given(st.lists(masks(), min_size=1, max_size=4))
+def test_masks_of_one_image_do_not_meddle(given_masks: list[Mask]) -> None:
+    """Outlined together they are as outlined alone, also where one ends at the frame and the next begins there."""
+    height, width = min(one.shape[0] for one in given_masks), min(one.shape[1] for one in given_masks)
+    cut = [one[:height, :width] for one in given_masks]
+    codes_of = [codes.encode(np.asfortranarray(one.astype(np.uint8)))["counts"].decode() for one in cut]
+
+    together = rings_of([rle.decode(code) for code in codes_of], width=width, height=height)
+
+    for one, found in zip(cut, together, strict=True):
+        assert [ring.tolist() for ring in found] == [ring.tolist() for ring in rings(one)]
 
 
 @_SETTINGS

@@ -1,0 +1,154 @@
+"""Looks for the pictures of a checkout in a folder: which are missing, which are not as the labels say."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from encord_dagster.errors import UsageError
+from encord_dagster.formats.coco import Image
+from encord_dagster.formats.yolo import PICTURES
+from encord_dagster.media.frames import ENDINGS, Extraction, extraction
+
+Kind = Literal["missing", "unreadable", "size", "turned"]
+Size = tuple[int, int]  # width, height in pixels
+_ORIENTATION = 0x0112  # EXIF; 5 to 8 turn a picture by a quarter
+_QUARTER_TURNS = (5, 6, 7, 8)
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture that is not as the labels say.
+
+    missing: there is none. unreadable: it is no picture that Pillow knows. size: it is of another size. turned: by its
+    EXIF orientation it is stored with one size and shown with another, and one of the two is what the labels say.
+    """
+
+    kind: Kind
+    file_name: str
+    recorded: Size
+    stored: Size | None = None
+    orientation: int | None = None  # EXIF
+
+    @property
+    def can_be_used(self) -> bool:
+        """Whether a reader that turns pictures, or leaves them, as the labels do gets on with it."""
+        return self.kind == "turned"
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the pictures of a checkout. `paths` of those found are relative to the folder, by file name."""
+
+    images: int
+    faults: tuple[Fault, ...]
+    surplus: tuple[str, ...]  # pictures and videos in the folder that no record asks for
+    extractions: tuple[Extraction, ...]  # of frames that are missing
+    paths: dict[str, str]
+
+
+def look(images: Iterator[Image], folder: Path) -> Looked:
+    """Look for each image below a folder by its `file_name`; one without a picture's ending may have any of them.
+
+    Sizes come from the headers of the files.
+
+    Raises:
+        UsageError: there is no such folder, or Pillow is not installed.
+    """
+    there = _files(folder)
+    endless: dict[str, str] = {}
+    for name in sorted(there):
+        stem, dot, kind = name.rpartition(".")
+        if dot and f".{kind.lower()}" in PICTURES:
+            endless.setdefault(stem, name)
+    count, faults, paths, used = 0, list[Fault](), dict[str, str](), set[str]()
+    missing: dict[tuple[str, str | None], dict[int, str]] = defaultdict(dict)
+    films: dict[tuple[str, str | None], int] = defaultdict(int)
+    for image in images:
+        count += 1
+        name, key = image.file_name, (image.encord.data_hash, image.encord.space)
+        films[key] += 1
+        path = name if name in there else None if name.lower().endswith(PICTURES) else endless.get(name)
+        if path is None:
+            faults.append(Fault(kind="missing", file_name=name, recorded=(image.width, image.height)))
+            missing[key][image.encord.frame] = name
+            continue
+        used.add(path)
+        fault = _fault(image, folder / path)
+        if fault is not None:
+            faults.append(fault)
+        if fault is None or fault.can_be_used:
+            paths[name] = path
+    extractions, videos = _extractions(missing, films, there, folder)
+    surplus = [name for name in sorted(there - used - videos) if name.lower().endswith((*PICTURES, *ENDINGS))]
+    return Looked(
+        images=count, faults=tuple(faults), surplus=tuple(surplus), extractions=tuple(extractions), paths=paths
+    )
+
+
+def _files(folder: Path) -> set[str]:
+    """All files below a folder, by their paths in it, `/` between the parts."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder; name the one below which the pictures lie")
+    found: set[str] = set()
+    for path, _, names in os.walk(folder, followlinks=True):
+        above = Path(path).relative_to(folder).as_posix()
+        found.update(names if above == "." else (f"{above}/{name}" for name in names))
+    return found
+
+
+def _fault(image: Image, path: Path) -> Fault | None:
+    recorded = (image.width, image.height)
+    header = size_of(path)
+    if header is None:
+        return Fault(kind="unreadable", file_name=image.file_name, recorded=recorded)
+    stored, orientation = header
+    turns = orientation in _QUARTER_TURNS
+    shown = stored[::-1] if turns else stored
+    if recorded not in (stored, shown):
+        kind: Kind = "size"
+    elif stored != shown:
+        kind = "turned"
+    else:
+        return None
+    given = orientation if turns else None
+    return Fault(kind=kind, file_name=image.file_name, recorded=recorded, stored=stored, orientation=given)
+
+
+def size_of(path: Path) -> tuple[Size, int] | None:
+    """Stored width and height, and EXIF orientation (1 where there is none), out of the header; None of no picture."""
+    try:
+        from PIL import Image as Pillow
+    except ImportError as error:
+        raise UsageError("sizes of pictures are read by Pillow: pip install 'encord-dagster[media]'") from error
+    most, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None  # no pixel is read, however many they are
+    try:
+        with Pillow.open(path) as picture:
+            return picture.size, int(picture.getexif().get(_ORIENTATION, 1))
+    except (OSError, SyntaxError, ValueError):  # what Pillow raises of bytes that are no picture, or a damaged one
+        return None
+    finally:
+        Pillow.MAX_IMAGE_PIXELS = most
+
+
+def _extractions(
+    missing: Mapping[tuple[str, str | None], dict[int, str]],
+    films: Mapping[tuple[str, str | None], int],
+    there: set[str],
+    folder: Path,
+) -> tuple[list[Extraction], set[str]]:
+    """How to get the frames of videos that are missing, and which files are such videos."""
+    videos: dict[str, str] = {}
+    for name in sorted(there):
+        stem, _, kind = name.rpartition(".")
+        if f".{kind.lower()}" in ENDINGS:
+            videos.setdefault(stem.rpartition("/")[2], name)
+    made: list[Extraction] = []
+    for (data_hash, space), named in missing.items():
+        name = next(iter(named.values()))
+        if name.lower().endswith(PICTURES) and (films[data_hash, space] > 1 or name.startswith("videos/")):
+            video = videos.get(space or data_hash)
+            path = folder / video if video else None
+            made.append(extraction(named, data_hash=data_hash, space=space, video=path, into=folder))
+    return made, {videos[key] for hashes in films for key in hashes if key in videos}
