@@ -80,8 +80,13 @@ def test_many_values_and_other_types_are_left_to_pyarrow(monkeypatch: pytest.Mon
     """And what they give is the same."""
     asked: list[object] = []
     own = pa.array
+
+    def counted(values: list[int | None], kind: "pa.DataType") -> object:
+        asked.append(values)
+        return own(values, kind)
+
     monkeypatch.setattr(arrays, "_left", [3])
-    monkeypatch.setattr(pa, "array", lambda values, kind: asked.append(values) or own(values, kind))
+    monkeypatch.setattr(pa, "array", counted)
 
     assert arrays.array([1, None], pa.int64()).equals(own([1, None], pa.int64()))
     monkeypatch.delitem(sys.modules, "pandas", raising=False)
