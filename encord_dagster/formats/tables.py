@@ -4,7 +4,7 @@ A record has the columns of its schema; `row` (the row identity) orders records 
 Lengths are pixels, origin at the top-left corner.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from encord_dagster.formats.arrays import array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,8 +132,12 @@ SCHEMAS = {"images": IMAGES, "annotations": ANNOTATIONS, "classifications": CLAS
 def table_of(name: str, records: Sequence[object]) -> pa.Table:
     """Records of one kind as a table."""
     schema = SCHEMAS[name]
-    columns = [pa.array(list(map(attrgetter(field.name), records)), field.type) for field in schema]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return of_columns({field.name: list(map(attrgetter(field.name), records)) for field in schema}, schema)
+
+
+def of_columns(values: Mapping[str, Sequence[object]], schema: pa.Schema) -> pa.Table:
+    """The columns of a schema as a table."""
+    return pa.Table.from_arrays([array(values[field.name], field.type) for field in schema], schema=schema)
 
 
 def to_parquet(table: pa.Table, *, small: bool = False) -> bytes:
@@ -180,7 +186,7 @@ def updated(old: pa.Table | None, *, gone: Sequence[str], new: pa.Table, schema:
     """`old` without the records of the rows `gone`, with the new records, ordered by row (a stable sort)."""
     table = new
     if old is not None and len(old):
-        kept = old.filter(pc.invert(pc.is_in(old["row"], value_set=pa.array(gone, pa.string()))))
+        kept = old.filter(pc.invert(pc.is_in(old["row"], value_set=array(gone, pa.string()))))
         table = united([kept, new], schema)
     if _in_order(table["row"]):
         return table  # a copy of a large one takes its memory once more

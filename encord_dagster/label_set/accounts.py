@@ -13,6 +13,7 @@ from encord_dagster import identity
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.encord.row_events import Events
 from encord_dagster.findings import Finding
+from encord_dagster.formats.arrays import array
 from encord_dagster.label_set.events import COUNTS, FINDINGS, HISTORY, SCHEMA, Order
 
 _AT_ONCE = 10_000  # rows whose events are held as objects
@@ -139,9 +140,9 @@ def _batch_again(rows: Again) -> pa.RecordBatch:
     values = rows.events._asdict() | {"row": rows.keys, "fingerprint": rows.fingerprints}
     values["objects_quarantined"] = [0] * len(rows.keys)  # what has something there is read each time
     history = _lists(HISTORY, values.pop("history"))
-    columns = {name: pa.array(column, SCHEMA.field(name).type) for name, column in values.items()}
+    columns = {name: array(column, SCHEMA.field(name).type) for name, column in values.items()}
     columns |= {"findings": _lists(FINDINGS, [[]] * len(rows.keys)), "history": history}
-    columns |= {"objects_excluded": pa.array(_sums(rows.known["excluded"]), pa.int64())}
+    columns |= {"objects_excluded": array(_sums(rows.known["excluded"]), pa.int64())}
     for name in SCHEMA.names:
         if name not in columns:
             columns[name] = rows.known[name].combine_chunks()
@@ -154,7 +155,7 @@ def _batch(accounts: Sequence[RowAccount]) -> pa.RecordBatch:
     values |= {name: [getattr(account, name) for account in accounts] for name in _OF_ACCOUNT}
     values["row"] = [event and identity.row_identity(event.label_hash, event.branch_name) for event in events]
     values["objects_excluded"] = [sum(account.excluded.values()) for account in accounts]
-    columns = {name: pa.array(column, SCHEMA.field(name).type) for name, column in values.items()}
+    columns = {name: array(column, SCHEMA.field(name).type) for name, column in values.items()}
     columns["history"] = _lists(HISTORY, [event.history if event else None for event in events])
     columns["findings"] = _lists(FINDINGS, [[_Told.of(one) for one in account.findings] for account in accounts])
     for name in ("classes", "excluded"):
@@ -172,9 +173,9 @@ def _lists(kind: "pa.ListType[Any]", rows: Sequence[Sequence[object] | None]) ->
     """A column of lists; None is null. Built by column, as records one by one take ten times as long."""
     items = [item for row in rows if row for item in row]
     fields = kind.value_type.fields
-    columns = [pa.array([getattr(item, field.name) for item in items], field.type) for field in fields]
+    columns = [array([getattr(item, field.name) for item in items], field.type) for field in fields]
     ends = accumulate(len(row or ()) for row in rows)
-    offsets = pa.array([0, *ends], pa.int32())
-    empty = pa.array([row is None for row in rows], pa.bool_())
+    offsets = array([0, *ends], pa.int32())
+    empty = array([row is None for row in rows], pa.bool_())
     made = pa.StructArray.from_arrays(columns, fields=fields)
     return pa.ListArray.from_arrays(offsets, made, type=kind, mask=empty)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from encord_dagster.formats import tables
+from encord_dagster.formats.arrays import array
 from encord_dagster.formats.coco import Annotation
 from encord_dagster.label_set import shards
 from encord_dagster.label_set.manifest import Bucket
@@ -86,7 +87,7 @@ def contents(lake: ObjectStore, buckets: Iterable[Bucket], rows: Iterable[str]) 
 def _records(bucket: shards.OpenBucket, name: str, rows: frozenset[str]) -> list[tables.Record]:
     """The records of some rows, with the columns of today."""
     table = bucket.table(name)
-    table = table.filter(pc.is_in(table["row"], value_set=pa.array(sorted(rows), pa.string())))
+    table = table.filter(pc.is_in(table["row"], value_set=array(sorted(rows), pa.string())))
     return tables.united([table], tables.SCHEMAS[name]).to_pylist()
 
 

@@ -72,7 +72,7 @@ class Recall:
                 if "digest" in table.column_names:  # events of older releases have none
                     tables.append(table.filter(table["digest"].is_valid()))
         columns = pa.schema([SCHEMA.field(name) for name in _COLUMNS])
-        return _Known(pa.concat_tables(tables).combine_chunks() if tables else columns.empty_table())
+        return _Known(pa.concat_tables(tables).combine_chunks() if tables else pa.Table.from_batches([], columns))
 
 
 class _Known:

@@ -10,6 +10,7 @@ import msgspec
 import pyarrow as pa
 
 from encord_dagster.formats import tables
+from encord_dagster.formats.arrays import array
 from encord_dagster.formats.fragment import Fragment, MaskImage, pack, unpack
 from encord_dagster.label_set import objects
 from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ObjectRef, Patch, encode
@@ -164,7 +165,7 @@ def mask_tar(masks: Mapping[str, Sequence[MaskImage]], rows: Sequence[str]) -> t
                 place = (row, mask.image_id, mask.kind, name, places[mask.png], len(mask.png))
                 for column, value in zip(index.values(), place, strict=True):
                     column.append(value)
-    return buffer.getvalue(), tables.to_parquet(pa.Table.from_pydict(index, schema=tables.MASKS))
+    return buffer.getvalue(), tables.to_parquet(tables.of_columns(index, tables.MASKS))
 
 
 def merged(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: Sequence[Parts]) -> Parts:
@@ -181,7 +182,9 @@ def merged(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: Sequen
         new = table_of(name, fresh)
         before = tables.united([part.tables[name] for part in old], schema) if old else None
         if before is not None and len(before):
-            before = before.filter(pa.compute.is_in(before["row"], value_set=pa.array([row.row for row in rows])))
+            before = before.filter(
+                pa.compute.is_in(before["row"], value_set=array([row.row for row in rows], pa.string()))
+            )
         held[name] = tables.updated(before, gone=gone, new=new, schema=schema)
     return Parts(coco=coco, masks=masks, tables=held)
 

@@ -73,10 +73,11 @@ def ingest_exports(context: dg.AssetExecutionContext, config: LabelSetConfig) ->
     publish = names.asset_key(config.name, "label_set") in context.selected_asset_keys
     batch = _ingest(context, keys, stores, lake, config=config, publish=publish)
     state = latest.newest(lake, config.name) if publish and batch.published else None
-    recorded = reporting.log_exports(context, keys, batch, config, newest=state)
+    last = reporting.log_exports(context, keys, batch, config, newest=state)
+    reporting.log_checks(context, keys, batch, config)
     if state:
         new = any(outcome.status == "published" for outcome in batch.outcomes)
-        reporting.log_latest(context, lake, config, state=state, recorded=recorded, new=new)
+        reporting.log_latest(context, lake, config, state=state, last=last, new=new)
     bad = events.problems(keys, batch, publish=publish)
     alerts.send(context, config, batch, bad)
     if bad:
@@ -139,6 +140,6 @@ def _ingest(
             lake=lake,
             config=config,
             publish=publish,
-            progress=context.log.info,
+            progress=reporting.progress(context.log.info),
             workers=find,
         )

@@ -14,7 +14,6 @@ from encord_dagster.label_set import history, sources
 from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.landing import Export, ids_of
 from encord_dagster.orchestration import events
-from encord_dagster.orchestration.reporting import Change
 from encord_dagster.outcomes import MAX_FINDINGS, MAX_HASHES, Batch, ExportOutcome, Published
 from encord_dagster.storage.protocol import ObjectStore
 
@@ -43,7 +42,7 @@ class DayRollUp:
         self.statuses: Counter[str] = Counter()  # of this run's exports
         self.problems: dict[str, str] = {}  # likewise
         self.committed: Published | None = None
-        self.recorded: events.Recorded = {}
+        self.accounted = False  # whether Dagster was told of a version that accounts for it
         self.shown = Batch(outcomes=(), published=None)  # what Dagster was told
         self._lake, self._config = lake, config
         self._counts: Counter[str] = Counter()
@@ -78,9 +77,25 @@ class DayRollUp:
         version = (self.committed or published(self._lake, self._config.name, head)) if self.publish else None
         return Batch(outcomes=(outcome,) if outcome else (), published=version)
 
-    def change(self) -> Change:
-        """What a day's events say beside those of an export."""
-        return Change(self._counted, self._judged)
+    def counted(self, event: dg.AssetMaterialization) -> dg.AssetMaterialization:
+        """What a day's event says beside that of an export."""
+        counts = {
+            "encord/exports": len(self._entries),
+            "encord/exports_taken": self.statuses.total(),
+            "encord/exports_unusable": len(self.problems),
+        }
+        return dg.AssetMaterialization(
+            event.asset_key,
+            partition=event.partition,
+            metadata={**event.metadata, **{name: dg.MetadataValue.int(count) for name, count in counts.items()}},
+            tags=event.tags,
+        )
+
+    def problem(self, asset: str) -> str | None:
+        """A day with an export that could not be used is no green one, whatever became of the others."""
+        if not self.problems or asset == "quarantine" or (asset == "raw_export" and not self.statuses["failed"]):
+            return None
+        return self._told()
 
     def _read(self, log: Accounted) -> None:
         """What the log accounts for, and what was refused."""
@@ -127,32 +142,3 @@ class DayRollUp:
         named = ", ".join(sorted(self.problems)[:NAMED])
         more = f" and {len(self.problems) - NAMED} more" if len(self.problems) > NAMED else ""
         return f"{len(self.problems)} of {total} exports of {self.day} could not be used: {named}{more}."
-
-    def _counted(self, event: dg.AssetMaterialization) -> dg.AssetMaterialization:
-        counts = {
-            "encord/exports": len(self._entries),
-            "encord/exports_taken": self.statuses.total(),
-            "encord/exports_unusable": len(self.problems),
-        }
-        return dg.AssetMaterialization(
-            event.asset_key,
-            partition=event.partition,
-            metadata={**event.metadata, **{name: dg.MetadataValue.int(count) for name, count in counts.items()}},
-            tags=event.tags,
-        )
-
-    def _judged(self, verdict: dg.AssetCheckEvaluation) -> dg.AssetCheckEvaluation:
-        """A day with an export that could not be used is no green one, whatever became of the others."""
-        asset = verdict.asset_key.path[-1]
-        if not self.problems or asset == "quarantine" or (asset == "raw_export" and not self.statuses["failed"]):
-            return verdict
-        return dg.AssetCheckEvaluation(
-            asset_key=verdict.asset_key,
-            check_name=verdict.check_name,
-            partition=verdict.partition,
-            passed=False,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description=self._told(),
-            metadata={**verdict.metadata, "encord/unusable": dg.MetadataValue.json(sorted(self.problems)[:NAMED])},
-            target_materialization_data=verdict.target_materialization_data,
-        )

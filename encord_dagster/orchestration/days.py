@@ -1,6 +1,6 @@
 """The step where a partition is a day of arrival: one run takes all of a day that nothing accounts for, in pieces."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -25,19 +25,21 @@ Events = Iterator[dg.MaterializeResult[object]]
 def ingest_days(context: dg.AssetExecutionContext, config: LabelSetConfig) -> Events:
     """What the step does: what arrived on the run's days becomes part of the label set, a day after the other."""
     stores: LabelSetStores = getattr(context.resources, names.stores_resource(config.name))
-    landing, lake = stores.landing(), stores.lake()
+    landing, lake, say = stores.landing(), stores.lake(), reporting.progress(context.log.info)
     with readers(context, lake, config.name, lake_url=stores.lake_url) as find:
         rolled = [
-            _ingest(context, day, landing=landing, lake=lake, config=config, workers=find)
+            _ingest(context, day, landing=landing, lake=lake, config=config, workers=find, say=say)
             for day in context.partition_keys
         ]
-    recorded = {key: record for one in rolled for key, record in one.recorded.items()}
+    shown = Batch(outcomes=tuple(outcome for one in rolled for outcome in one.shown.outcomes), published=None)
+    by_day = {one.day: one for one in rolled}
+    reporting.log_checks(context, list(by_day), shown, config, also=lambda asset, day: by_day[day].problem(asset))
     state = latest.newest(lake, config.name) if any(one.committed for one in rolled) else None
     if state:
         new = any(one.statuses["published"] for one in rolled)
-        reporting.log_latest(context, lake, config, state=state, recorded=recorded, new=new)
+        last = next((one.day for one in reversed(rolled) if one.accounted), None)
+        reporting.log_latest(context, lake, config, state=state, last=last, new=new)
     bad = {key: why for one in rolled for key, why in one.problems.items()}
-    shown = Batch(outcomes=tuple(outcome for one in rolled for outcome in one.shown.outcomes), published=None)
     alerts.send(context, config, shown, {one.day for one in rolled if one.problems})
     if bad:
         raise events.failure(bad, shown, total=sum(one.statuses.total() for one in rolled) or len(bad))
@@ -52,6 +54,7 @@ def _ingest(
     lake: ObjectStore,
     config: LabelSetConfig,
     workers: "Find",
+    say: Callable[[str], None],
 ) -> DayRollUp:
     """Ingest what arrived on a day, and tell Dagster of the whole of it."""
     from encord_dagster.pipeline import ingest  # brings numpy and pyarrow: not when definitions load
@@ -66,12 +69,13 @@ def _ingest(
             lake=lake,
             config=config,
             publish=publish,
-            progress=context.log.info,
+            progress=say,
             workers=workers,
         )
         rolled.add(batch)
         after = piece[-1].id
     rolled.shown = rolled.batch()
     state = latest.newest(lake, config.name) if rolled.shown.published else None
-    rolled.recorded = reporting.log_exports(context, [day], rolled.shown, config, newest=state, change=rolled.change())
+    last = reporting.log_exports(context, [day], rolled.shown, config, newest=state, change=rolled.counted)
+    rolled.accounted = last is not None
     return rolled

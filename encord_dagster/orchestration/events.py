@@ -1,8 +1,7 @@
 """What a run tells Dagster of each export: materializations, data versions, checks. Values in, events out."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from typing import get_args, get_type_hints
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import dagster as dg
 
@@ -12,10 +11,7 @@ from encord_dagster.orchestration.latest import Newest
 from encord_dagster.orchestration.specs import ROLL_UP, code_version
 from encord_dagster.outcomes import Batch, ExportOutcome, Published
 
-Recorded = Mapping[tuple[dg.AssetKey, str], dg.EventLogRecord]  # the last materialization by asset and partition
-
-# Dagster documents this parameter and does not export its type.
-Target = get_args(get_type_hints(dg.AssetCheckEvaluation)["target_materialization_data"])[0]
+Also = Callable[[str, str], str | None]  # asset, partition -> why it is not as it should be, whatever its outcome says
 
 CHANGES_ROOM = 700  # bytes
 CONVERTED = ("published", "observed", "held", "converted")
@@ -30,14 +26,13 @@ def materializations(
     newest: Newest | None = None,
 ) -> Iterator[dg.AssetMaterialization]:
     """What came to be, by key and then in the order of the graph."""
-    published = {outcome.export.id for outcome in batch.outcomes if outcome.status == "published"}
-    last = next((key for key in reversed(list(keys)) if key in published), None)
+    last = _shows_the_version(keys, batch)
     for key, outcome, asset in _each(keys, batch, config, selected):
         if outcome and _exists(asset, outcome):
             shown = metadata.BUILDERS[asset](outcome, batch.published)
-            if asset == "label_set" and key == last and newest:
-                # One version, however many exports it is made of: the last of them shows what it changed.
-                shown = newest.shown(CHANGES_ROOM) | shown
+            if asset == "label_set" and key == last and batch.published:
+                changed = newest.shown(CHANGES_ROOM) if newest and outcome.status == "published" else {}
+                shown = changed | shown | metadata.version(batch.published)
             yield dg.AssetMaterialization(
                 names.asset_key(config.name, asset),
                 partition=key,
@@ -52,26 +47,25 @@ def verdicts(
     *,
     config: LabelSetConfig,
     selected: Collection[dg.AssetKey],
-    recorded: Recorded,
+    also: Also = lambda asset, key: None,
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """The roll-up check of every key and selected asset, on the materialization that it speaks of."""
-    for key, outcome, asset in _each(keys, batch, config, selected):
-        asset_key = names.asset_key(config.name, asset)
-        problem = _problem(asset, outcome)
-        doubt = None if problem else _doubt(asset, outcome)
-        passed = not (problem or doubt)
-        record = recorded.get((asset_key, key))
+    """The roll-up check of every selected asset, one for the whole run: it names the keys that it does not pass.
+
+    One for each key and asset would be half of what a range run writes into Dagster's database.
+    """
+    outcomes = {outcome.export.id: outcome for outcome in batch.outcomes}
+    for asset in _assets(config, selected):
+        problems = {key: why for key in keys if (why := also(asset, key) or _problem(asset, outcomes.get(key)))}
+        doubts = {
+            key: why for key in keys if key not in problems and (why := _doubt(asset, outcomes.get(key))) is not None
+        }
         yield dg.AssetCheckEvaluation(
-            asset_key=asset_key,
+            asset_key=names.asset_key(config.name, asset),
             check_name=ROLL_UP,
-            partition=key,
-            passed=passed,
-            severity=dg.AssetCheckSeverity.ERROR if problem else dg.AssetCheckSeverity.WARN,
-            description=markdown.code(problem, most=400) if problem else doubt,  # Dagster's page renders Markdown
-            metadata=metadata.check(outcome, passed=passed) if outcome else {},
-            # Without its materialization Dagster shows the partition's check as missing.
-            target_materialization_data=record
-            and Target(run_id=record.run_id, storage_id=record.storage_id, timestamp=record.timestamp),
+            passed=not (problems or doubts),
+            severity=dg.AssetCheckSeverity.ERROR if problems else dg.AssetCheckSeverity.WARN,
+            description=_said(problems, doubts, total=len(keys)),
+            metadata=metadata.check(batch.outcomes, problems | doubts, total=len(keys)),
         )
 
 
@@ -102,9 +96,27 @@ def _each(
 ) -> Iterator[tuple[str, ExportOutcome | None, str]]:
     outcomes = {outcome.export.id: outcome for outcome in batch.outcomes}
     for key in keys:
-        for asset in metadata.BUILDERS:
-            if names.asset_key(config.name, asset) in selected:
-                yield key, outcomes.get(key), asset
+        for asset in _assets(config, selected):
+            yield key, outcomes.get(key), asset
+
+
+def _assets(config: LabelSetConfig, selected: Collection[dg.AssetKey]) -> list[str]:
+    return [asset for asset in metadata.BUILDERS if names.asset_key(config.name, asset) in selected]
+
+
+def _shows_the_version(keys: Collection[str], batch: Batch) -> str | None:
+    """The key that shows the version: there is one, however many exports it is made of; the last that changed it."""
+    there = {outcome.export.id: outcome for outcome in batch.outcomes if _exists("label_set", outcome)}
+    ranked = [key for key in keys if key in there]
+    return max(ranked, key=lambda key: (there[key].status == "published", ranked.index(key)), default=None)
+
+
+def _said(problems: dict[str, str], doubts: dict[str, str], *, total: int) -> str | None:
+    """Text of exports is in it as code: Dagster's page renders Markdown."""
+    if total == 1:
+        return next((markdown.code(why, most=400) for why in (problems | doubts).values()), None)
+    told = ((len(problems), "could not be used"), (len(doubts), "can be used in part"))
+    return " ".join(f"{count} of {total} partitions {what}." for count, what in told if count) or None
 
 
 def _problem(asset: str, outcome: ExportOutcome | None) -> str | None:

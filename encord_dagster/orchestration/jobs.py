@@ -34,7 +34,9 @@ def _job(config: LabelSetConfig, verb: str, text: str, fields: Mapping[str, dg.F
         stores: LabelSetStores = getattr(context.resources, resource)
         lake = stores.lake()
         found = act(lake, config, context.op_config)
-        context.log.info(f"{verb}: {msgspec.json.encode(found).decode()}")
+        told = msgspec.json.encode(found)
+        context.log.info(f"{verb}: {told.decode()}")
+        context.add_output_metadata({f"encord/{verb}": dg.MetadataValue.json(msgspec.json.decode(told))})
         state = latest.newest(lake, config.name)
         if state:
             fired = latest.findings_by_rule(lake, config.name)
@@ -94,14 +96,31 @@ def _replay(lake: "ObjectStore", config: LabelSetConfig, chosen: Choices) -> obj
 def _stale(lake: "ObjectStore", config: LabelSetConfig, chosen: Choices) -> object:
     from encord_dagster.config import CONVERTER_VERSION
     from encord_dagster.label_set import history
+    from encord_dagster.label_set.accounted import Accounted
     from encord_dagster.label_set.join import State
+    from encord_dagster.label_set.standing import standing
     from encord_dagster.pipeline import ingest
 
-    state = State(lake, history.head(lake, config.name))
+    head = history.head(lake, config.name)
+    state = State(lake, head)
     stale = state.is_stale(config.digest())
-    found = {"stale": stale, "converter": CONVERTER_VERSION, "rows": state.published.rows if state.published else 0}
+    exports = standing(lake, head.record, Accounted(lake, config.name, head), stale=stale).again
+    found = {
+        "stale": stale,
+        "converter": CONVERTER_VERSION,
+        "rows": state.published.rows if state.published else 0,
+        "exports": len(exports),
+    }
     if not stale or chosen["dry_run"]:
         return found
+    # A version of a part of them would lack the rows of the others: it is made of all, or not yet.
+    if len(exports) > (most := int(str(chosen["most_exports"]))):
+        raise dg.Failure(
+            f"{len(exports):,} exports would be read again, more than most_exports, {most:,}. Nothing was changed: "
+            "launch the job with a greater one, the time and the size class for it",
+            metadata={"encord/exports": len(exports)},
+            allow_retries=False,
+        )
     done = ingest((), landing=lake, lake=lake, config=config).published
     return found | ({"version": done.version, "content_digest": done.content_digest} if done else {})
 
@@ -148,7 +167,12 @@ _OPERATIONS: tuple[tuple[str, str, Mapping[str, dg.Field], Act], ...] = (
     (
         "stale",
         "Makes the newest version anew where an older converter or another configuration made it.",
-        {"dry_run": dg.Field(bool, is_required=False, default_value=False, description="Only say whether it is.")},
+        {
+            "dry_run": dg.Field(bool, is_required=False, default_value=False, description="Only say whether it is."),
+            "most_exports": dg.Field(
+                int, is_required=False, default_value=1000, description="Of more exports it is not made in one run."
+            ),
+        },
         _stale,
     ),
 )

@@ -4,10 +4,9 @@ Names of classes, and all other text of an export, are other people's words: tex
 as code. A database keeps what is here for ever, so everything has a limit: 6 KiB an event, which SQLite keeps twice.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
-import dagster as dg
-import msgspec
 from dagster import MetadataValue
 
 from encord_dagster.encord.privacy import redact
@@ -17,11 +16,11 @@ from encord_dagster.outcomes import ExportOutcome, Published
 
 Builder = Callable[[ExportOutcome, Published | None], Metadata]
 
-MOST_ROWS_BYTES = 1500  # of the rows of one table
 MOST_JSON_BYTES = 400
 FINDINGS_ROOM = 1220  # of the tables of one event
 VERSION_ROOM = 1000
-ROW_BYTES = 60  # of Dagster's, about each row
+CLASSES_ROOM = 800
+PARTITIONS_ROOM = 1100
 MORE = "…"
 HASHES_SHOWN = 6
 TEXT_SHOWN = 300
@@ -52,31 +51,34 @@ def label_rows(outcome: ExportOutcome, published: Published | None = None) -> Me
         "encord/objects_in": MetadataValue.int(outcome.objects_in),
         "encord/objects_published": MetadataValue.int(outcome.objects_published),
         "encord/objects_quarantined": MetadataValue.int(outcome.objects_quarantined),
-        "encord/objects_excluded": counts(outcome.objects_excluded),
-        **_findings(outcome),
-        **lineage(outcome),
+        **counts("encord/objects_excluded", outcome.objects_excluded),
+        **_rules_and_findings([outcome]),
+        **_optional("encord/quarantine_uri", outcome.uris.get("quarantine")),
     }
 
 
 def quarantine(outcome: ExportOutcome, published: Published | None = None) -> Metadata:
-    """What was set aside, and why."""
+    """What was set aside, and why; the findings are with the rows, where there are any."""
     return {
         **_uri(outcome, "quarantine"),
         "encord/rows_quarantined": MetadataValue.int(outcome.rows_quarantined),
         "encord/objects_quarantined": MetadataValue.int(outcome.objects_quarantined),
-        "encord/rules": counts(outcome.rules),
+        **(_rules_and_findings([outcome]) if outcome.status == "quarantined" else {}),
         **_optional("encord/error", outcome.error),
     }
 
 
 def coco(outcome: ExportOutcome, published: Published | None = None) -> Metadata:
-    """Images and annotations of the export, by class."""
+    """Images and annotations of the export, by class, and how many fragments they took."""
     return {
         **_uri(outcome, "coco"),
-        **_converted(outcome, published),
-        "encord/bytes": MetadataValue.int(outcome.coco_bytes),
+        **_log_record(published),
+        "encord/images": MetadataValue.int(outcome.images),
         "encord/annotations": MetadataValue.int(outcome.objects_published),
-        "encord/classes": classes_table(outcome.classes),
+        "encord/bytes": MetadataValue.int(outcome.coco_bytes),
+        "encord/fragments_converted": MetadataValue.int(outcome.fragments_converted),
+        "encord/fragments_reused": MetadataValue.int(outcome.fragments_reused),
+        **readable.fitted([readable.classes(outcome.classes)], CLASSES_ROOM),
     }
 
 
@@ -84,29 +86,28 @@ def masks(outcome: ExportOutcome, published: Published | None = None) -> Metadat
     """Where the masks lie."""
     return {
         **_uri(outcome, "masks"),
-        **_converted(outcome, published),
+        **_log_record(published),
         "encord/bytes": MetadataValue.int(outcome.mask_bytes),
     }
 
 
 def tables(outcome: ExportOutcome, published: Published | None = None) -> Metadata:
     """Where the tables lie."""
-    return {**_uri(outcome, "tables"), **_converted(outcome, published)}
+    return {**_uri(outcome, "tables"), **_log_record(published)}
 
 
 def label_set(outcome: ExportOutcome, published: Published | None) -> Metadata:
-    """What became of the export, and the version that accounts for it."""
+    """What became of the export, and the number of the version that accounts for it."""
     state: Metadata = {"encord/status": _text(outcome.status), **_hashes(outcome)}
-    return state | (version(published) if published else {})
+    if published:
+        state |= {"dagster/uri": _text(published.uri), "encord/version": MetadataValue.int(published.version)}
+    return state
 
 
 def version(published: Published) -> Metadata:
-    """The log record and the version it stands for."""
+    """The log record and the version it stands for; its content digest is the data version."""
     return {
-        "dagster/uri": _text(published.uri),
-        "encord/version": MetadataValue.int(published.version),
         "encord/record": _text(f"{published.seq} {published.op}"),
-        "encord/content_digest": _text(published.content_digest),
         "encord/rows": MetadataValue.int(published.rows),
         "encord/images": MetadataValue.int(published.images),
         "encord/annotations": MetadataValue.int(published.annotations),
@@ -122,16 +123,12 @@ def version(published: Published) -> Metadata:
     }
 
 
-def check(outcome: ExportOutcome, *, passed: bool) -> Metadata:
-    """The rules that fired; where the check fails also their findings, so that nobody has to look elsewhere."""
-    if passed:
-        return {"encord/rules": counts(outcome.rules)}
+def check(outcomes: Sequence[ExportOutcome], look_at: Mapping[str, str], *, total: int) -> Metadata:
+    """How many partitions were judged, those to look at with the reason, and the rules and findings of these."""
     return {
-        "encord/rows_quarantined": MetadataValue.int(outcome.rows_quarantined),
-        "encord/objects_quarantined": MetadataValue.int(outcome.objects_quarantined),
-        **_findings(outcome),
-        **_optional("encord/findings_uri", outcome.uris.get("events")),
-        **_optional("encord/error", outcome.error),
+        "encord/judged": MetadataValue.int(total),
+        **readable.fitted([readable.partitions(look_at)], PARTITIONS_ROOM),
+        **_rules_and_findings([outcome for outcome in outcomes if outcome.export.id in look_at]),
     }
 
 
@@ -155,16 +152,10 @@ def lineage(outcome: ExportOutcome) -> Metadata:
     }
 
 
-def classes_table(classes: Mapping[str, int]) -> MetadataValue:
-    """Objects by class, most first; a table of Dagster's, since names are in it as they are."""
-    ranked = sorted(classes.items(), key=lambda item: (-item[1], item[0]))
-    return table(
-        {"class": "string", "objects": "int"}, ({"class": name[:TEXT_SHOWN], "objects": n} for name, n in ranked)
-    )
-
-
-def counts(found: Mapping[str, int]) -> MetadataValue:
-    """Counts by name, most first; those that there is no room for are added up."""
+def counts(label: str, found: Mapping[str, int]) -> Metadata:
+    """Counts by name, most first; those that there is no room for are added up. No entry where there are none."""
+    if not found:
+        return {}
     shown: dict[str, int] = {}
     room, more = MOST_JSON_BYTES, 0
     for name, count in sorted(found.items(), key=lambda item: (-item[1], item[0])):
@@ -173,24 +164,7 @@ def counts(found: Mapping[str, int]) -> MetadataValue:
             shown[name] = count
         else:
             more += count
-    return MetadataValue.json(shown | ({MORE: more} if more else {}))
-
-
-def table(columns: Mapping[str, str], records: Iterable[Mapping[str, str | int]]) -> MetadataValue:
-    """A table with a schema, so that an empty one shows its columns too; of the rows as many as there is room for."""
-    schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()])
-    rows: list[dict[str, str | int]] = []
-    room, more = MOST_ROWS_BYTES, 0
-    for record in records:
-        room -= len(msgspec.json.encode(record)) + ROW_BYTES
-        if room > 0:
-            rows.append(dict(record))
-        else:
-            more += 1
-    if more:
-        last: dict[str, str | int] = dict.fromkeys(columns, "")
-        rows.append(last | {next(iter(columns)): f"{MORE} {more:,} more"})
-    return MetadataValue.table([dg.TableRecord(row) for row in rows], schema=schema)
+    return {label: MetadataValue.json(shown | ({MORE: more} if more else {}))}
 
 
 def _hashes(outcome: ExportOutcome) -> Metadata:
@@ -200,23 +174,19 @@ def _hashes(outcome: ExportOutcome) -> Metadata:
     }
 
 
-def _findings(outcome: ExportOutcome) -> Metadata:
-    """How often each rule fired, the first findings, and where what they set aside is listed."""
+def _rules_and_findings(outcomes: Sequence[ExportOutcome]) -> Metadata:
+    """How often each rule fired, and the first findings."""
+    fired = sum((Counter(outcome.rules) for outcome in outcomes), Counter[str]())
+    findings = [finding for outcome in outcomes for finding in outcome.findings]
     return {
-        "encord/rules": counts(outcome.rules),
-        **readable.fitted([readable.findings(outcome.findings)], FINDINGS_ROOM),
-        **_optional("encord/quarantine_uri", outcome.uris.get("quarantine")),
+        **counts("encord/rules", fired),
+        **readable.fitted([readable.findings(findings)], FINDINGS_ROOM),
     }
 
 
-def _converted(outcome: ExportOutcome, published: Published | None) -> Metadata:
-    return {
-        # Published fragments lie in the version's shards, which the log record leads to.
-        **_optional("encord/log_record", published.uri if published else None),
-        "encord/images": MetadataValue.int(outcome.images),
-        "encord/fragments_converted": MetadataValue.int(outcome.fragments_converted),
-        "encord/fragments_reused": MetadataValue.int(outcome.fragments_reused),
-    }
+def _log_record(published: Published | None) -> Metadata:
+    """Published fragments lie in the version's shards, which the log record leads to."""
+    return _optional("encord/log_record", published.uri if published else None)
 
 
 def _uri(outcome: ExportOutcome, kind: str) -> Metadata:

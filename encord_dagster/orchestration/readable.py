@@ -85,6 +85,12 @@ def fired(found: "Mapping[str, Fired]") -> Section:
     return Section("encord/findings", columns, rows, 800, "more rules: see the asset's checks")
 
 
+def partitions(found: Mapping[str, str]) -> Section:
+    """Partitions to look at, each with the reason."""
+    rows = ((markdown.code(key), markdown.code(why, most=MESSAGE)) for key, why in found.items())
+    return Section("encord/partitions", ("partition", "why"), rows, INLINE, "more: the run's error has all that failed")
+
+
 def findings(found: Iterable[Finding]) -> Section:
     """The first findings of an export, worst first."""
     rows = ((one.severity, one.rule, _message(one), markdown.code(str(one.location), most=PLACE)) for one in found)

@@ -155,7 +155,7 @@ def _complain(instance: dg.DagsterInstance, key: str) -> None:
     batch = Batch(outcomes=(ExportOutcome(export=export, status="failed", error=" ".join(NAMES)),), published=None)
     selected = [names.asset_key("unruly", "raw_export")]
     config = LabelSetConfig(name="unruly")
-    for verdict in events.verdicts([key], batch, config=config, selected=selected, recorded={}):
+    for verdict in events.verdicts([key], batch, config=config, selected=selected):
         instance.report_runless_asset_event(verdict)
 
 

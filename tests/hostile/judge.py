@@ -137,9 +137,13 @@ def _shown_by_dagster(batch: Batch) -> str:
         for build in metadata.BUILDERS.values()
     ]
     shown += [
-        {name: repr(value) for name, value in metadata.check(outcome, passed=False).items()}
+        {name: repr(value) for name, value in metadata.check([outcome], {outcome.export.id: why}, total=1).items()}
         for outcome in batch.outcomes
+        for why in [outcome.error or outcome.status]
     ]
+    shown += (
+        [{name: repr(value) for name, value in metadata.version(batch.published).items()}] if batch.published else []
+    )
     return json.dumps(shown, ensure_ascii=False)
 
 

@@ -164,7 +164,7 @@ def test_a_days_partition_tells_of_all_its_exports(daily: DailyWorld) -> None:
     assert (now["label_set"].tags or {})["dagster/data_version"] == version.record.content_digest
     assert (rows["encord/exports"].value, rows["dagster/partition_row_count"].value) == (3, 3)
     assert (once["label_rows"].metadata["encord/exports_taken"].value, rows["encord/exports_taken"].value) == (3, 0)
-    assert all(daily.checks(asset)[ROLL_UP, "2026-03-02"].passed for asset in ASSETS)
+    assert all(daily.checks(asset)[ROLL_UP, None].passed for asset in ASSETS)
 
 
 def test_a_bad_export_turns_its_day_red_and_the_others_are_published(daily: DailyWorld) -> None:
@@ -180,11 +180,11 @@ def test_a_bad_export_turns_its_day_red_and_the_others_are_published(daily: Dail
     daily.tick(first.cursor)
     later = daily.run(keys=["2026-03-02"], assets=shown)
 
-    verdict = daily.checks("label_set")[ROLL_UP, "2026-03-02"]
+    verdict = daily.checks("label_set")[ROLL_UP, None]
     assert not later.success
     assert (verdict.passed, verdict.severity) == (False, dg.AssetCheckSeverity.ERROR)
-    assert verdict.description == f"1 of 3 exports of 2026-03-02 could not be used: {bad}."
-    assert daily.checks("quarantine")[ROLL_UP, "2026-03-02"].passed
+    assert verdict.description == f"`1 of 3 exports of 2026-03-02 could not be used: {bad}.`"
+    assert daily.checks("quarantine")[ROLL_UP, None].passed
     assert open_label_set(daily.lake, NAME).version().rows == 2
     assert daily.materialized("label_set")["2026-03-02"].metadata["encord/exports"].value == 2
 
@@ -240,7 +240,7 @@ def test_a_day_on_which_nothing_arrived_says_so(daily: DailyWorld) -> None:
 
     assert not daily.run(keys=["2026-01-01"]).success
 
-    assert not daily.checks("label_set")[ROLL_UP, "2026-01-01"].passed
+    assert not daily.checks("label_set")[ROLL_UP, None].passed
     assert daily.materialized("label_set") == {}
 
 

@@ -20,7 +20,8 @@ from encord_dagster.outcomes import Batch, ExportOutcome, Published
 from encord_dagster.samples import Project, first_export, next_export
 from tests.orchestration.conftest import newest
 from tests.orchestration.hostile_names import NAMES
-from tests.orchestration.world import NAME, World
+from tests.orchestration.test_runs import ASSETS
+from tests.orchestration.world import NAME, FakeIngest, World
 
 MOST = 12 * 1024  # bytes of one materialization, in all of SQLite's copies, without its pictures
 MOST_PICTURES = 8 * 1024  # characters of base64: of an export and of the newest version together
@@ -44,6 +45,22 @@ def stored(folder: Path) -> dict[tuple[str, str], tuple[int, int]]:
                 found[key] += len(event)
                 shown[key] += sum(len(text) for text in _data_uris(event))
     return {key: (found[key], shown[key]) for key in found}
+
+
+def test_a_range_run_stays_within_its_bytes_all_told(ticking: World, ingest: FakeIngest, tmp_path: Path) -> None:
+    """The plan of the run, checks, indexes and empty pages too, by materialization."""
+    keys = ticking.delivered(*(f"{number}.json" for number in range(40)))
+    before = _all_bytes(tmp_path)
+
+    assert ticking.run(keys=keys).success
+
+    made = sum(len(ticking.materialized(asset)) for asset in ASSETS)
+    assert made == 7 * 40
+    assert (_all_bytes(tmp_path) - before) / made <= MOST
+
+
+def _all_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _data_uris(event: str) -> list[str]:

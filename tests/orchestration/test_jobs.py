@@ -92,6 +92,33 @@ def test_what_an_older_converter_made_is_made_anew(ticking: World, tmp_path: Pat
     assert world.materialized("label_set_latest")[None].metadata["encord/version"].value == after.version().number
 
 
+def test_no_more_exports_are_read_again_than_the_launchpad_allows(two_versions: World) -> None:
+    """A part of them would be a version that lacks rows: nothing is made, and the run says of how many it would be."""
+    two_versions.defs = build_label_set_definitions(
+        landing=two_versions.landing.url, lake=two_versions.lake.url, name=NAME, masks=False
+    )
+    before = [info.key for info in two_versions.lake.list("label_sets/")]
+
+    refused = run(two_versions, "stale", most_exports=1)
+    looked = run(two_versions, "stale", dry_run=True, most_exports=1)
+
+    (failure,) = [event for event in refused.all_events if event.is_step_failure]
+    assert not refused.success
+    assert "2 exports would be read again, more than most_exports, 1. Nothing was changed" in str(
+        failure.step_failure_data.error
+    )
+    (output,) = [event for event in looked.all_events if event.is_successful_output]
+    assert output.step_output_data.metadata["encord/stale"].value == {
+        "stale": True,
+        "converter": CONVERTER_VERSION,
+        "rows": 4,
+        "exports": 2,
+    }
+    assert [info.key for info in two_versions.lake.list("label_sets/")] == before
+    assert run(two_versions, "stale", most_exports=2).success
+    assert open_label_set(two_versions.lake, NAME).version().number == 3
+
+
 def test_exports_of_another_configuration_are_converted_again_without_a_new_export(two_versions: World) -> None:
     """Out of the raw copies: what lay in the landing prefix may be gone."""
     for export in list(exports_in(two_versions.landing)):

@@ -7,12 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 import dagster as dg
+import msgspec
 import pytest
 
 from encord_dagster import open_label_set
 from encord_dagster.label_set.sources import record_source, refused_of_day
 from encord_dagster.landing import day_of, exports_in
 from encord_dagster.orchestration import names
+from encord_dagster.orchestration.alerts import Alert
 from encord_dagster.storage.open import open_store
 from tests.lakes import images_export
 from tests.orchestration.daemons import WAIT_SECONDS, Site, site
@@ -168,3 +170,55 @@ def test_the_daemon_makes_a_training_set_of_each_version(tmp_path: Path, monkeyp
         assert [path.name[:6] for path in sorted(sets.glob("0*"))] == ["000001", "000002"]
         assert [run.status for run in trained] == [dg.DagsterRunStatus.SUCCESS] * 2
         assert all(run.tags[names.LABEL_SET_TAG] == "street" for run in trained)
+
+
+TOLD = """\
+from pathlib import Path
+
+import msgspec
+
+
+def notify(alert):
+    with Path(__file__).with_name("told.jsonl").open("ab") as file:
+        file.write(msgspec.json.encode(alert) + b"\\n")
+"""
+FRESH = """\
+query Fresh($asset: AssetKeyInput!) {
+  assetNodes(assetKeys: [$asset]) { freshnessStatusInfo { freshnessStatus } }
+}
+"""
+FRESH_SECONDS = 72
+
+
+def freshness(place: Site) -> str:
+    """What the page says of the newest version's age."""
+    asset = json.dumps({"asset": {"path": ["street", names.LATEST]}})
+    answer = json.loads(place.call("dagster-graphql", "-w", "workspace.yaml", "-t", FRESH, "-v", asset))
+    (node,) = answer["data"]["assetNodes"]
+    return str((node["freshnessStatusInfo"] or {}).get("freshnessStatus"))
+
+
+def test_the_daemon_tells_of_a_red_run_once_and_of_a_label_set_that_gets_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The alert sensor and the freshness policy as a deployment runs them, with nobody switching anything on."""
+    (tmp_path / "told.py").write_text(TOLD)
+    monkeypatch.setenv("FRESHNESS_DAEMON_INTERVAL_SECONDS", "2")
+    more = f'alerts="told.notify", fresh_within_hours={FRESH_SECONDS / 3600},'
+    with site(tmp_path, cron=NEVER, more=more) as place:
+        monkeypatch.setenv("DAGSTER_HOME", str(place.home))
+        place.daemon()
+        place.deliver(good=images_export(1, seed=1))
+        place.wait("the good one is published", lambda: at_rest(place))
+        place.wait("it is fresh", lambda: freshness(place) == "HEALTHY")
+        place.deliver(bad=b"no JSON")
+        place.wait("the bad one is done", lambda: at_rest(place))
+        told = tmp_path / "told.jsonl"
+        place.wait("somebody is told", told.exists)
+        place.wait("the label set is old", lambda: freshness(place) == "DEGRADED")  # more ticks of the sensor, too
+
+        (alert,) = [msgspec.json.decode(line, type=Alert) for line in told.read_bytes().splitlines()]
+        (bad,) = [export.id for export in exports_in(open_store(str(place.landing))) if export.key == "bad.json"]
+        assert (alert.what, alert.label_set, alert.exports) == ("run_failed", "street", (bad,))
+        assert alert.rules == {"not_json": 1}
+        assert [run.run_id for run in place.runs() if run.status is dg.DagsterRunStatus.FAILURE] == [alert.run_id]
