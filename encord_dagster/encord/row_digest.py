@@ -6,6 +6,7 @@ all other bytes of the row, so that an unchanged row is known without a look at 
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, groupby
 from operator import attrgetter
 
 import msgspec
@@ -19,7 +20,7 @@ from encord_dagster.encord.plain_keys import Odd
 from encord_dagster.encord.scalars import UNREADABLE
 
 SIZE = 16  # bytes
-_AT_ONCE = 32  # rows: what is made of them stays in the processor's cache
+_AT_ONCE = 2**18  # bytes of rows: they and what is made of them stay in the processor's cache
 _ESCAPED_QUOTE = b"\\u0022"  # the text that JSON can also write as \"
 
 
@@ -79,8 +80,9 @@ def digested(pieces: Sequence[RowSlice], context: bytes) -> list[Digested | None
 
     `context` is what else the reading depends on: reader, configuration, ontology.
     """
-    starts = range(0, len(pieces), _AT_ONCE)
-    return [one for start in starts for one in _some_digested(pieces[start : start + _AT_ONCE], context)]
+    ends = accumulate(piece.length for piece in pieces)
+    together = groupby(zip(ends, pieces, strict=True), key=lambda one: one[0] // _AT_ONCE)
+    return [one for _, some in together for one in _some_digested([piece for _, piece in some], context)]
 
 
 def _some_digested(pieces: Sequence[RowSlice], context: bytes) -> list[Digested | None]:
