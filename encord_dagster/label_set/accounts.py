@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, chain, groupby
+from itertools import accumulate, chain
 from typing import Any
 
 import msgspec
@@ -128,12 +128,31 @@ class Accounts:
         return pa.Table.from_batches(together.to_batches(max_chunksize=_AT_ONCE), SCHEMA)  # its form is that of a file
 
     def _pack(self) -> None:
-        for again, some in groupby(self._held, key=lambda one: isinstance(one, Again)):
-            if again:
-                self._batches += [_batch_again(one) for one in some if isinstance(one, Again)]
-            else:
-                self._batches.append(_batch([one for one in some if isinstance(one, RowAccount)]))
+        """Make a batch of what is held: of the rows that come again, and of the others; then in their order."""
+        again = [one for one in self._held if isinstance(one, Again)]
+        alone = [one for one in self._held if isinstance(one, RowAccount)]
+        made = [*([_batch_again(_together(again))] if again else []), *([_batch(alone)] if alone else [])]
+        if again and alone:
+            places, next_again, next_alone = list[int](), 0, sum(len(one.keys) for one in again)
+            for one in self._held:
+                if isinstance(one, Again):
+                    places += range(next_again, next_again := next_again + len(one.keys))
+                else:
+                    places.append(next_alone)
+                    next_alone += 1
+            made = pa.Table.from_batches(made).take(array(places, pa.int64())).combine_chunks().to_batches()
+        self._batches += made
         self._held, self._rows = [], 0
+
+
+def _together(parts: Sequence[Again]) -> Again:
+    """Rows that come again as if they lay beside each other."""
+    return Again(
+        [key for one in parts for key in one.keys],
+        [fingerprint for one in parts for fingerprint in one.fingerprints],
+        Events(*(list(chain.from_iterable(columns)) for columns in zip(*(one.events for one in parts), strict=True))),
+        pa.concat_tables([one.known for one in parts]),
+    )
 
 
 def _batch_again(rows: Again) -> pa.RecordBatch:
