@@ -16,6 +16,7 @@ from encord_dagster.formats.fragment import Category, ClassCount
 
 FORMAT_VERSION = 2
 ROWS_PER_BUCKET = 256  # a set splits its buckets when they hold more on average
+ANNOTATIONS_PER_BUCKET = 2**15  # likewise, as long as there are rows to split
 
 
 _SEAL = re.compile(rb',"digest":"([0-9a-f]{64})"\}\n\Z')
@@ -270,9 +271,14 @@ def nodes(children: Children, depth: int) -> dict[str, tuple[int, str]]:
     return level
 
 
-def prefix_length(rows: int, *, at_least: int = 0) -> int:
-    """How many hex digits name a bucket of a set of that many rows; never fewer than it had."""
+def prefix_length(rows: int, annotations: int, *, at_least: int = 0) -> int:
+    """How many hex digits name a bucket of a set of that many rows and annotations; never fewer than it had.
+
+    A bucket is in memory as a whole while it is written, and one row of a long video has thousands of annotations.
+    """
     length = at_least
-    while rows > ROWS_PER_BUCKET * 16**length:
+    while rows > ROWS_PER_BUCKET * 16**length or (
+        annotations > ANNOTATIONS_PER_BUCKET * 16**length and rows > 16**length
+    ):
         length += 1
     return length

@@ -138,7 +138,12 @@ def next_root(state: State, terms: Terms, changes: Changes) -> tuple[Root, int]:
     old = state.root or _nothing(terms)
     before = {key: row for key in (*changes.rows, *changes.removed) if (row := state.row(key))}
     rows = old.rows + len(changes.rows) - len(before)
-    length = manifest.prefix_length(rows, at_least=old.prefix_length)
+
+    def gained(count: Callable[[BucketRow], int]) -> int:
+        return sum(map(count, changes.rows.values())) - sum(map(count, before.values()))
+
+    annotations = old.annotations + gained(lambda row: row.annotations)
+    length = manifest.prefix_length(rows, annotations, at_least=old.prefix_length)
     numbers = ids.Written()
     written = _write_buckets(state, terms.name, length, changes, numbers)
     emptied = {key[:length] for key in changes.removed} - set(written)
@@ -151,10 +156,6 @@ def next_root(state: State, terms: Terms, changes: Changes) -> tuple[Root, int]:
 
     before_defined = {one.feature_hash: one for one in old.categories if one.feature_hash in old.defined}
     defined = {**before_defined, **changes.defined}
-
-    def gained(count: Callable[[BucketRow], int]) -> int:
-        return sum(map(count, changes.rows.values())) - sum(map(count, before.values()))
-
     root = Root(
         format_version=manifest.FORMAT_VERSION,
         content_digest=manifest.content_digest(names.nodes or names.buckets, terms.config_digest),
@@ -171,7 +172,7 @@ def next_root(state: State, terms: Terms, changes: Changes) -> tuple[Root, int]:
         rows=rows,
         tombstones=old.tombstones + gained(lambda row: row.fragment is None),
         images=old.images + gained(lambda row: row.images),
-        annotations=old.annotations + gained(lambda row: row.annotations),
+        annotations=annotations,
         coco_rows=old.coco_rows + gained(lambda row: row.source == "coco"),
         losses=totals.losses(old.losses, before.values(), changes.rows.values()),
         rules=totals.rules(old.rules, before.values(), changes.rows.values()),

@@ -197,3 +197,16 @@ def _root(names: tree.Names, length: int) -> Root:
         images=0,
         annotations=0,
     )
+
+
+def test_a_bucket_holds_no_more_annotations_than_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set of few rows with many annotations has several buckets too, but no more than about one for each row."""
+    monkeypatch.setattr(manifest, "ANNOTATIONS_PER_BUCKET", 20)
+    desk = desk_with(images_export(12))
+
+    root = desk.label_set().version().root
+    assert (root.rows <= 16, root.annotations > 20, root.prefix_length) == (True, True, 1)
+    assert len(root.buckets) > 4
+    assert verify(desk.lake, "street").problems == []
+    assert [manifest.prefix_length(rows, 10**9) for rows in (0, 1, 2, 16, 17)] == [0, 0, 1, 1, 2]
+    assert manifest.prefix_length(2, 10, at_least=3) == 3
