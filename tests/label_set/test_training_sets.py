@@ -160,6 +160,34 @@ def test_splits_by_hash_are_kept_when_they_are_stratified_later(store: ObjectSto
     assert all(splits(store, first)[name] <= splits(store, second)[name] for name in SHARES)
 
 
+def test_splits_from_before_others_were_chosen_do_not_come_back(store: ObjectStore) -> None:
+    """Stratified, by hash, and stratified again: the last one keeps what was by hash, as what follows will."""
+    desk = desk_of(*rarely(60))
+    made_of(desk, store, selection=STRATIFIED)
+    by_hash = made_of(desk, store, selection=Selection(splits=SHARES))
+
+    again = made_of(desk, store, selection=STRATIFIED)
+
+    assert splits(store, again) == splits(store, by_hash)
+    assert again.manifest.splits_from == by_hash.record.folder
+
+
+def test_other_classes_are_another_set(store: ObjectStore) -> None:
+    """Labels that changed and changed back are the same content, though the ontology has more classes by then."""
+    desk, made, names = Desk(), [], []
+    for day, known in enumerate((["Car"], ["Car"], ["Car", "Bus"]), start=1):
+        classes = [factories.ontology_class(feature_hash=f"{name}Class", name=name) for name in known]
+        desk.landing.put_hint("ontology.json", factories.encode(factories.ontology(*classes)))
+        status = {"label_status": ("LABELLED", "REVIEWED")[day == 2], "exported_at": f"2024-03-0{day} 10:00:00"}
+        desk.bring(f"{day}.json", factories.encode([row | status for row in rarely(2)]))
+        made.append(made_of(desk, store, formats=("coco",)))
+        document = json.loads(store.get(f"{made[-1].record.folder}/annotations/instances.json") or b"")
+        names.append({each["name"] for each in document["categories"]})
+
+    assert made[0].record.content_digest == made[2].record.content_digest != made[1].record.content_digest
+    assert ["Bus" in known for known in names] == [False, False, True]
+
+
 def test_a_set_whose_files_were_deleted_is_written_again(tmp_path: Path) -> None:
     """Old folders may go, and the newest may be wanted back; the splits are those it had."""
     store = LocalStore(tmp_path / "sets")
