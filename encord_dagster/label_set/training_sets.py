@@ -142,7 +142,7 @@ def _write(
         try:
             with staged(store.root / folder) as place:
                 fill(place)
-        except OSError:
+        except (OSError, UsageError):  # the latter where it was finished before this run began to write
             if not store.head(f"{folder}/{MANIFEST}"):  # else another run finished the same folder meanwhile
                 raise
         os.sync()  # a record that survives a power cut is of files that do

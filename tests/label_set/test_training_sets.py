@@ -1,6 +1,7 @@
 """Training sets in a folder and in a bucket: whole or absent, never written twice, splits kept from one to the next."""
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from encord_dagster.errors import HistoryDamaged, StorageError, UsageError
 from encord_dagster.formats.selection import Selection
 from encord_dagster.label_set import training_sets
 from encord_dagster.label_set.operations import rollback
+from encord_dagster.label_set.staging import staged
 from encord_dagster.label_set.training_set import LATEST, MANIFEST, Made, Record, TrainingSet, checked, record_key
 from encord_dagster.label_set.training_sets import publish
 from encord_dagster.samples import Project, ontology
@@ -252,6 +254,20 @@ def test_a_crash_in_a_folder_leaves_no_folder(tmp_path: Path, monkeypatch: pytes
 
     assert list((tmp_path / "sets").iterdir()) == []
     assert made_of(desk, store).written
+
+
+def test_a_folder_that_another_run_finished_meanwhile_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look whether it is there and the first file."""
+    store, desk = LocalStore(tmp_path / "sets"), desk_of(*rarely(6))
+
+    def late(folder: Path) -> AbstractContextManager[Path]:
+        monkeypatch.setattr(training_sets, "staged", staged)
+        made_of(desk, store)
+        return staged(folder)
+
+    monkeypatch.setattr(training_sets, "staged", late)
+
+    assert made_of(desk, store).record.seq == 1
 
 
 class Racing(MemoryStore):
