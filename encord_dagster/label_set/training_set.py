@@ -5,6 +5,7 @@ Light: definitions load it. `training_sets` writes them.
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -100,15 +101,20 @@ def checked(wanted: Iterable[TrainingSet], *, landing: str) -> None:
     names: set[str] = set()
     urls: set[str] = set()
     for one in wanted:
-        name, url = one.name.replace("-", "_"), one.url.rstrip("/")
+        name, url = one.name.replace("-", "_"), _place(one.url)
         if name in names:
             raise UsageError(f"training set {one.name}: another one is called so; - and _ count as one")
         if url in urls:
             raise UsageError(f"training set {one.name}: another one is written to {url}; give each a url of its own")
-        if f"{url}/".startswith(f"{landing.rstrip('/')}/"):
+        if f"{url}/".startswith(f"{_place(landing)}/"):
             raise UsageError(f"training set {one.name}: {url} is where exports arrive, which its files would be")
         names.add(name)
         urls.add(url)
+
+
+def _place(url: str) -> str:
+    """A url as it can be compared: of a folder the whole path."""
+    return url.rstrip("/") if "://" in url else str(Path(url).resolve())
 
 
 def record_key(seq: int) -> str:

@@ -357,6 +357,15 @@ def test_sets_in_each_others_way_are_refused(other: dict[str, Any], says: str) -
         checked([wanted(url="s3://b/one"), wanted(**other)], landing="s3://b/in")
 
 
+def test_a_folder_is_the_same_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From where one stands, or from the root."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="where exports arrive"):
+        checked([wanted(url="in/sets")], landing=str(tmp_path / "in"))
+    with pytest.raises(UsageError, match="another one is written"):
+        checked([wanted(url="./sets"), wanted(name="other", url=str(tmp_path / "sets"))], landing="in")
+
+
 def test_a_number_is_the_same_however_it_is_written() -> None:
     """YAML makes 4.0 of what is 4 in Python, and names every default."""
     short = Selection(splits={"a": 1}, min_side=4)
