@@ -63,9 +63,9 @@ class Series:
             self.listed.append(_named(frames[0]) | counts | {"affine_lps": whole.affine.tolist()})
             yield Volume(frames[0].image.encord.data_hash, whole, placed)
 
-    def refuse(self, frames: Sequence[Labelled], refused: Refused) -> None:
-        """Count the objects of the series at hand, and list why there is no volume of it."""
-        objects = sum(len(one.annotations) for one in frames)
+    def refuse(self, frames: Sequence[Labelled], refused: Refused, *, lost_before: int = 0) -> None:
+        """Count the objects of the series at hand but those lost before, and list why there is no volume of it."""
+        objects = sum(len(one.annotations) for one in frames) - lost_before
         self.lost[f"{self.kind}:{refused.name}"] += objects
         self.listed[-1] = _named(frames[0]) | {"refused": refused.reason, "objects": objects}
 
