@@ -30,23 +30,28 @@ ROWS_AT_ONCE = 64
 BYTES_AT_ONCE = 2**20  # of rows that are read together
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of an export. `status`: accepted, other_branch or quarantined; a quarantined row has no `row`.
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to say of a row, whoever read it.
 
     `digest` is over what the reading depends on, None where it has to be read each time.
     """
+
+    findings: tuple[Finding, ...]
+    digest: bytes | None = None
+
+
+class Reading(Found, frozen=True, kw_only=True):
+    """One row of an export. `status`: accepted, other_branch or quarantined; a quarantined row has no `row`."""
 
     status: str
     offset: int
     length: int
     event: RowEvent | None
     row: LabelRow | None
-    findings: tuple[Finding, ...]
-    digest: bytes | None = None
 
 
 Known = TypeVar("Known")
-Prepared = TypeVar("Prepared", bound=msgspec.Struct)
+Prepared = TypeVar("Prepared", bound=Found)
 Look = Callable[[Sequence[Digested | None]], Iterable[tuple[int, Known | None]]]
 """How many rows lie beside each other, and what is known of them together; None of those that have to be read."""
 Ahead = Callable[[Sequence[RowSlice]], Callable[[], Sequence[Prepared | None]]]
@@ -138,7 +143,7 @@ def read_new_rows(
 class _Some(NamedTuple, Generic[Known, Prepared]):
     """Some rows on their way."""
 
-    digests: list[bytes | None]  # of those that are unknown
+    looked: list[Digested | None]  # of those that are unknown
     held: Iterable[tuple[int, Known | None]]
     unknown: list[RowSlice]
     prepared: Callable[[], Sequence[Prepared | None]] | None
@@ -152,8 +157,8 @@ def _begun(
     starts = accumulate((count for count, _ in held), initial=0)
     to_read = [(start, start + count) for start, (count, one) in zip(starts, held, strict=False) if one is None]
     unknown = [piece for start, end in to_read for piece in pieces[start:end]]
-    digests = [look.digest if look else None for start, end in to_read for look in looked[start:end]]
-    return _Some(digests, held, unknown, ahead(unknown) if ahead and unknown else None)
+    of_unknown = [look for start, end in to_read for look in looked[start:end]]
+    return _Some(of_unknown, held, unknown, ahead(unknown) if ahead and unknown else None)
 
 
 def _read(
@@ -162,14 +167,21 @@ def _read(
     made = some.prepared() if some.prepared else [None] * len(some.unknown)
     left = [piece for piece, one in zip(some.unknown, made, strict=True) if one is None]
     readings = _judged((read for few in some_at_once(left) for read in reader.read(few)), delivery, config)
-    others = zip(some.digests, made, strict=True)
+    others = zip(some.looked, made, strict=True)
     for count, known in some.held:
         if known is not None:
             yield known
         else:
-            for digest, one in islice(others, count):
+            for look, one in islice(others, count):
                 found = next(readings) if one is None else one
-                yield msgspec.structs.replace(found, digest=digest)
+                yield msgspec.structs.replace(found, digest=_digest(look, found))
+
+
+def _digest(look: Digested | None, found: Found) -> bytes | None:
+    """That of a row; None where what was found may be of its event, which the digest is not over."""
+    if look is None or (found.findings and look.event("") is None):
+        return None
+    return look.digest
 
 
 def _judged(reads: Iterable[Read], delivery: Delivery, config: LabelSetConfig) -> Iterator[Reading]:

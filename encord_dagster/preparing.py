@@ -16,14 +16,13 @@ from typing import IO
 import msgspec
 
 from encord_dagster import layout
-from encord_dagster.accounting import Read, Reading, RowReader, index_of, judged
+from encord_dagster.accounting import Found, Read, Reading, RowReader, index_of, judged
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.container import RowSlice
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.encord.ontology import Ontology
 from encord_dagster.encord.resolve import Index
 from encord_dagster.errors import RowError, UsageError
-from encord_dagster.findings import Finding
 from encord_dagster.formats.fragment import Category, classes_of, fragment_name
 from encord_dagster.offers import Facts, Made, RowOffer, facts_of
 from encord_dagster.storage.protocol import ObjectStore
@@ -41,21 +40,19 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""  # key of that object
 
 
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+class Prepared(Found, frozen=True, kw_only=True):
     """What one row came to. The fields are those of `Reading`, then what a `RowOffer` would say."""
 
     status: str
     offset: int
     length: int
     event: RowEvent | None
-    findings: tuple[Finding, ...]
     facts: Facts | None = None
     classes: tuple[str, ...] = ()
     losses: dict[str, int] = {}
     fragment: str | None = None  # its name
     made: Made | None = None
     refused: tuple[str, str] = ("", "")  # reason and text, where no format can hold it
-    digest: bytes | None = None
 
     @property
     def reading(self) -> Reading:

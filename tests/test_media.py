@@ -4,8 +4,10 @@ Among it the command that docs/media.md shows for frames.
 """
 
 import json
+import math
 import os
 import shutil
+import struct
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,6 +89,40 @@ def test_what_is_not_as_recorded_is_told(checkout: Path, tmp_path: Path) -> None
     assert found.surplus == ("images/other.png",)
     assert found.extractions == ()
     assert found.paths.keys() == {*NAMES[:1], *NAMES[2:4], *(f"videos/video-0/{n}.jpg" for n in (3, 7, 8, 59))}
+
+
+def test_links_are_followed_but_not_in_a_circle(checkout: Path, tmp_path: Path) -> None:
+    """A folder may lie elsewhere, and a link may lead back to where one came from."""
+    media = tmp_path / "media"
+    save(tmp_path / "elsewhere" / "data-0000-0.jpg")
+    save(media / "other" / "more.png")
+    (media / "images").symlink_to(tmp_path / "elsewhere")
+    (media / "other" / "back").symlink_to(media)
+
+    found = looked(checkout, media)
+
+    assert found.paths == {NAMES[0]: NAMES[0]}
+    assert found.surplus == ("other/more.png",)
+
+
+@pytest.mark.parametrize(
+    "value", [(11, 1, struct.pack("<f", math.inf)), (7, 2, b"\6\0\0\0"), (2, 2, b"x\0\0\0"), (3, 1, b"\x09\0\0\0")]
+)
+def test_an_orientation_that_is_none_is_as_if_it_were_not_there(
+    value: tuple[int, int, bytes], checkout: Path, tmp_path: Path
+) -> None:
+    """As readers take it: of another type, or a number that means nothing."""
+    kind, count, data = value
+    entry = struct.pack("<HHI", ORIENTATION, kind, count) + data
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+    path = tmp_path / "media" / NAMES[0]
+    path.parent.mkdir(parents=True)
+    Image.new("RGB", (1280, 720)).save(path, exif=exif)
+
+    found = looked(checkout, tmp_path / "media")
+
+    assert NAMES[0] in found.paths
+    assert NAMES[0] not in {one.file_name for one in found.faults}
 
 
 def test_the_command_says_so_by_its_exit_code(

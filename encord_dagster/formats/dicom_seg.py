@@ -16,6 +16,7 @@ from encord_dagster.formats.series import Refused, Series, Volume
 from encord_dagster.formats.writing import Chosen, File
 
 FOLDER = "dicom_seg"
+LARGEST = 2**32 - 2  # bytes of pixels, whose length is told in 32 bits
 
 
 class DicomSeg:
@@ -32,7 +33,15 @@ class DicomSeg:
             if first is None:
                 reason = f"its first header has no {' or no '.join(NEEDED)}, or is damaged"
                 self._series.refuse(list(volume.frames.values()), Refused("no_study", reason))
-            elif segments := self._segments(volume):
+                continue
+            before = self._lost.total()
+            segments = self._segments(volume)
+            frames = sum(len(one.runs) for one in segments)
+            if frames * volume.stack.shape[0] * volume.stack.shape[1] > 8 * LARGEST:
+                refused = Refused("too_large", f"its {frames} masks are more than the 4 GB that a file can hold")
+                lost_before = self._lost.total() - before
+                self._series.refuse(list(volume.frames.values()), refused, lost_before=lost_before)
+            elif segments:
                 yield f"{FOLDER}/{quote(volume.data_hash, safe='')}.dcm", document(first, volume.stack, segments)
 
     def _segments(self, volume: Volume) -> list[Segment]:

@@ -29,6 +29,10 @@ LOSSES: dict[str, str] = {
         "the COCO file has their objects."
     ),
     "dicom_seg:object_above_65535": "Objects beyond the 65,535th of a series are left out; the COCO file holds them.",
+    "dicom_seg:too_large": (
+        "Series whose masks, of each object on each slice, take more than 4 GB are left out; "
+        "the COCO file has their objects."
+    ),
     "encord_coco:classifications": "Classifications of images are left out, as there; the COCO file holds them.",
     "encord_coco:confidence": "Confidences other than 1 are left out, as there; the COCO file holds them.",
     "encord_coco:not_ticked": (

@@ -18,7 +18,7 @@ import msgspec
 from encord_dagster import rle
 from encord_dagster.formats.labelled import Labelled
 from encord_dagster.formats.repaint import HIGHEST_IN_8_BITS, counts_of, has_pixels
-from encord_dagster.formats.series import Series, Volume, values_of
+from encord_dagster.formats.series import BACKGROUND, Series, Volume, values_of
 from encord_dagster.formats.stacks import Stack
 from encord_dagster.formats.writing import Chosen, File
 
@@ -80,7 +80,7 @@ class Nifti:
 
     def end(self) -> Iterator[File]:
         """dataset.json as nnU-Net has it, but for the channels, which are those of images; labels.json; series.json."""
-        names = {"background": 0} | {str(one["name"]): one["value"] for one in self._labels}
+        names = {BACKGROUND: 0} | {str(one["name"]): one["value"] for one in self._labels}
         about = {"labels": names, "numTraining": self._written, "file_ending": ".nii.gz"}
         lists: Mapping[str, object] = {
             "dataset": about,

@@ -15,6 +15,7 @@ from encord_dagster.formats.labelled import Labelled, sequences
 from encord_dagster.formats.stacks import Stack, stack
 from encord_dagster.formats.writing import Chosen
 
+BACKGROUND = "background"  # what lists of labels call value 0, and so no class
 ONE_FRAME = ("-", "0", "1")  # what a file of one frame can be called: without number, or counted from 0 or 1
 
 
@@ -62,9 +63,9 @@ class Series:
             self.listed.append(_named(frames[0]) | counts | {"affine_lps": whole.affine.tolist()})
             yield Volume(frames[0].image.encord.data_hash, whole, placed)
 
-    def refuse(self, frames: Sequence[Labelled], refused: Refused) -> None:
-        """Count the objects of the series at hand, and list why there is no volume of it."""
-        objects = sum(len(one.annotations) for one in frames)
+    def refuse(self, frames: Sequence[Labelled], refused: Refused, *, lost_before: int = 0) -> None:
+        """Count the objects of the series at hand but those lost before, and list why there is no volume of it."""
+        objects = sum(len(one.annotations) for one in frames) - lost_before
         self.lost[f"{self.kind}:{refused.name}"] += objects
         self.listed[-1] = _named(frames[0]) | {"refused": refused.reason, "objects": objects}
 
@@ -119,7 +120,7 @@ def _by_image(data_hash: str, headers: Headers) -> dict[int, Header]:
 def values_of(chosen: Chosen) -> tuple[list[dict[str, object]], dict[int, int]]:
     """The classes with the values they have in label maps, from 1 in order of ids; and the value of each category."""
     values = {number: place + 1 for number, place in chosen.places().items()}
-    names = Counter(one.name for one in chosen.categories)
+    names = Counter([BACKGROUND, *(one.name for one in chosen.categories)])
     listed = [
         {
             "value": values[one.id],

@@ -4,7 +4,8 @@ Light: definitions load it. `training_sets` writes them.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -13,6 +14,7 @@ from encord_dagster import __version__
 from encord_dagster.config import NAME
 from encord_dagster.errors import UsageError
 from encord_dagster.formats import catalogue
+from encord_dagster.formats.fragment import Category
 from encord_dagster.formats.selection import Selection
 from encord_dagster.formats.selection_report import Report
 
@@ -42,15 +44,16 @@ class TrainingSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise UsageError(f"training set {self.name}: it has no formats; there are {', '.join(catalogue.FORMATS)}")
         catalogue.checked(self.formats)
 
-    def digest(self, content_digest: str = "", ontology: str = "") -> str:
+    def digest(self, content_digest: str = "", ontology: str = "", categories: Sequence[Category] = ()) -> str:
         """Equal where the files would be: for the same labels, selection, formats and release of this package.
 
-        The ontology counts where `encord_coco` takes from it what could have been ticked; of DICOM files the folder.
+        Where labels are the same, classes can still have other colours and edges, or there can be more of them. The
+        ontology counts where `encord_coco` takes from it what could have been ticked; of DICOM files the folder.
         """
         chosen = msgspec.convert(msgspec.to_builtins(self.selection), Selection)  # 4 in Python is 4.0 in YAML
         used = ontology if "encord_coco" in self.formats else ""
         fields, formats = msgspec.structs.asdict(chosen), sorted(set(self.formats))
-        made_of = (content_digest, fields, formats, used, self.dicom_headers, __version__)
+        made_of = (content_digest, fields, formats, used, self.dicom_headers, __version__, categories)
         return hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()
 
 
@@ -98,15 +101,20 @@ def checked(wanted: Iterable[TrainingSet], *, landing: str) -> None:
     names: set[str] = set()
     urls: set[str] = set()
     for one in wanted:
-        name, url = one.name.replace("-", "_"), one.url.rstrip("/")
+        name, url = one.name.replace("-", "_"), _place(one.url)
         if name in names:
             raise UsageError(f"training set {one.name}: another one is called so; - and _ count as one")
         if url in urls:
             raise UsageError(f"training set {one.name}: another one is written to {url}; give each a url of its own")
-        if f"{url}/".startswith(f"{landing.rstrip('/')}/"):
+        if f"{url}/".startswith(f"{_place(landing)}/"):
             raise UsageError(f"training set {one.name}: {url} is where exports arrive, which its files would be")
         names.add(name)
         urls.add(url)
+
+
+def _place(url: str) -> str:
+    """A url as it can be compared: of a folder the whole path."""
+    return url.rstrip("/") if "://" in url else str(Path(url).resolve())
 
 
 def record_key(seq: int) -> str:

@@ -59,11 +59,11 @@ def publish(
     """
     if not isinstance(store, LocalStore):
         refuse_unsafe(store, prefix=PROBE)
-    digest = wanted.digest(version.root.content_digest, ontology)
+    digest = wanted.digest(version.root.content_digest, ontology, version.root.categories)
     given = Given(dicom_headers=Path(wanted.dicom_headers) if wanted.dicom_headers else None, ontology=ontology)
     for _ in range(ATTEMPTS):
         head = _head(store, version, wanted)
-        known = _known(store, digest, head)
+        known = _known(store, digest, head, wanted)
         if known and head and known.seq == head.seq:
             return _made(store, head, written=False)
         folder = known.folder if known else _write(version, wanted, store, head, digest, given, progress)
@@ -96,15 +96,28 @@ def _head(store: ObjectStore, version: "Version", wanted: TrainingSet) -> Record
     return record
 
 
-def _known(store: ObjectStore, digest: str, head: Record | None) -> Record | None:
-    """A record of the same files, if they are still there: the newest one, or one before, as after a rollback."""
+def _known(store: ObjectStore, digest: str, head: Record | None, wanted: TrainingSet) -> Record | None:
+    """A record of the same files, if they are still there: the newest one, or one before, as after a rollback.
+
+    One before that is stratified counts only where the newest splits go back to its own: they may have been others
+    in the meantime.
+    """
     if head is None:
         return None
     keys = (record_key(seq) for seq in range(head.seq - 1, 0, -1))
     for one in chain([head], at_once(store, partial(_read, store, kind=Record), keys)):
         if one.digest == digest and store.head(f"{one.folder}/{MANIFEST}"):
-            return one
+            fits = one is head or not wanted.selection.stratify or one.folder in _go_back_to(store, head.splits)
+            return one if fits else None
     return None
+
+
+def _go_back_to(store: ObjectStore, folder: str | None) -> Iterator[str]:
+    """A folder, the one whose splits it kept, the one before, as far as they are there."""
+    while folder:
+        yield folder
+        there = store.head(f"{folder}/{MANIFEST}")
+        folder = _read(store, f"{folder}/{MANIFEST}", Manifest).splits_from if there else None
 
 
 def _write(
@@ -129,7 +142,7 @@ def _write(
         try:
             with staged(store.root / folder) as place:
                 fill(place)
-        except OSError:
+        except (OSError, UsageError):  # the latter where it was finished before this run began to write
             if not store.head(f"{folder}/{MANIFEST}"):  # else another run finished the same folder meanwhile
                 raise
         os.sync()  # a record that survives a power cut is of files that do

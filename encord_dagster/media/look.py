@@ -17,6 +17,7 @@ Kind = Literal["missing", "unreadable", "size", "turned"]
 Size = tuple[int, int]  # width, height in pixels
 _ORIENTATION = 0x0112  # EXIF; 5 to 8 turn a picture by a quarter
 _QUARTER_TURNS = (5, 6, 7, 8)
+_ORIENTATIONS = range(1, 9)  # what else stands there is nothing to readers
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,10 +93,17 @@ def _files(folder: Path) -> set[str]:
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder; name the one below which the pictures lie")
     found: set[str] = set()
-    for path, _, names in os.walk(folder, followlinks=True):
+    for path, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not _leads_back(path, name)]
         above = Path(path).relative_to(folder).as_posix()
         found.update(names if above == "." else (f"{above}/{name}" for name in names))
     return found
+
+
+def _leads_back(path: str, name: str) -> bool:
+    """Whether a folder in another one is a link to that one, or to one above it: below it all comes again."""
+    below = os.path.join(path, name)  # noqa: PTH118 - thousands of folders
+    return os.path.islink(below) and Path(path).resolve().is_relative_to(Path(below).resolve())  # noqa: PTH114
 
 
 def _fault(image: Image, path: Path) -> Fault | None:
@@ -125,7 +133,8 @@ def size_of(path: Path) -> tuple[Size, int] | None:
     most, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None  # no pixel is read, however many they are
     try:
         with Pillow.open(path) as picture:
-            return picture.size, int(picture.getexif().get(_ORIENTATION, 1))
+            found = picture.getexif().get(_ORIENTATION, 1)
+            return picture.size, int(found) if found in _ORIENTATIONS else 1
     except (OSError, SyntaxError, ValueError):  # what Pillow raises of bytes that are no picture, or a damaged one
         return None
     finally:

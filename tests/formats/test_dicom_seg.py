@@ -172,6 +172,20 @@ def test_objects_beyond_the_last_number_are_counted(tmp_path: Path, monkeypatch:
     assert losses(folder) == {"dicom_seg:object_above_65535": 4}
 
 
+def test_more_pixels_than_a_file_can_hold_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their length is told in 32 bits; here 200 bytes are too many. What has no area is lost once."""
+    monkeypatch.setattr("encord_dagster.formats.dicom_seg.LARGEST", 200)
+    boxes = [dicom.pixel_box(n, n, 3, 3, f"object-{n}") for n in range(5)]
+    dicom.write_series(tmp_path / "headers")
+
+    folder = written(tmp_path, {0: dicom.slice_labels(0, *boxes, factories.point(0.5, 0.5))})
+
+    assert losses(folder) == {"dicom_seg:too_large": 5, "dicom_seg:no_area": 1, "masks:point": 1}
+    assert [path.name for path in (folder / "dicom_seg").iterdir()] == ["series.json"]
+    (series,) = json.loads((folder / "dicom_seg" / "series.json").read_bytes())
+    assert (series["objects"], "4 GB" in series["refused"]) == (5, True)
+
+
 def test_dciodvfy_finds_no_error(tmp_path: Path) -> None:
     """The validator of dicom3tools knows the modules and elements that the standard wants of a segmentation."""
     if not shutil.which("dciodvfy"):

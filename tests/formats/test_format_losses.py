@@ -58,6 +58,7 @@ EXAMPLES: dict[str, tuple[Json, int]] = {
     "dicom_seg:no_series": (LINE, 1),
     "dicom_seg:no_study": (make.dicom_row({0: dicom.slice_labels(0, BOX, series=NO_STUDY)}), 1),
     "dicom_seg:object_above_65535": (make.dicom_row({0: dicom.slice_labels(0, *CROWD)}), 2),
+    "dicom_seg:too_large": (make.dicom_row({n: dicom.slice_labels(n, *CROWD[:3]) for n in range(2)}), 6),
     "encord_coco:classifications": (make.image_row(make.box(), classifications=[make.classification()]), 1),
     "encord_coco:confidence": (make.image_row(make.box(confidence=0.5), make.point()), 1),
     "encord_coco:not_ticked": (TICKED, 1),
@@ -118,6 +119,7 @@ def test_a_loss_is_counted(code: str, tmp_path: Path, headers: Path, monkeypatch
     row, count = EXAMPLES[code]
     name = code.partition(":")[0]
     monkeypatch.setattr("encord_dagster.formats.dicom_seg.MOST", 3)  # so that no row needs 65,536 objects
+    monkeypatch.setattr("encord_dagster.formats.dicom_seg.LARGEST", 200)  # nor 4 GB of pixels
 
     found = losses(checked_out(tmp_path, desk_of(row), name, dicom_headers=headers))
 

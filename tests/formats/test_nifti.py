@@ -111,6 +111,16 @@ def test_values_are_classes_from_1_on(tmp_path: Path) -> None:
     assert losses(folder)["nifti:covered"] == 1
 
 
+def test_a_class_called_background_is_not_taken_for_it(tmp_path: Path) -> None:
+    """Value 0 has that name, and nnU-Net refuses labels without it."""
+    dicom.write_series(tmp_path / "headers")
+
+    folder = made(tmp_path, {0: dicom.slice_labels(0, dicom.pixel_box(2, 2, 10, 8, name="background"))})
+
+    assert listed(folder, "dataset")["labels"] == {"background": 0, "background [1]": 1}
+    assert [(one["value"], one["name"]) for one in listed(folder, "labels")] == [(1, "background [1]")]
+
+
 def test_many_classes_have_two_bytes(tmp_path: Path) -> None:
     """More than 255 of them, two of one name."""
     boxes = [

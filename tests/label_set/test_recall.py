@@ -184,6 +184,19 @@ def test_a_row_with_something_in_quarantine_is_read_each_time() -> None:
     assert (again.objects_quarantined, again.rules) == (first.objects_quarantined, first.rules)
 
 
+@pytest.mark.parametrize("key", ["exported_at", "last_edited_at", "export_hash"])
+def test_what_was_odd_of_one_export_is_not_told_of_the_next(key: str) -> None:
+    """A time or a hash that could not be read is the event's, not the row's: the next export brings another."""
+    desk = Desk(config=CONFIG)
+    data = exported_again(images_export(3), days=1)
+    rows: list[dict[str, Any]] = json.loads(data)
+    desk.bring("1.json", make.encode([rows[0] | {key: "no time, no hash"}, *rows[1:]]))
+    batch = desk.bring("2.json", make.encode(json.loads(exported_again(data, days=2))))
+
+    assert not {"bad_time", "bad_history"} & batch.outcomes[0].rules.keys()
+    assert batch.outcomes[0].fragments_reused == 3
+
+
 def test_what_a_small_export_recalls_does_not_grow_with_the_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """The events of an export much larger than itself are not read for it."""
     desk = Desk(config=CONFIG)

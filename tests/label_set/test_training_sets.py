@@ -1,6 +1,7 @@
 """Training sets in a folder and in a bucket: whole or absent, never written twice, splits kept from one to the next."""
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from encord_dagster.errors import HistoryDamaged, StorageError, UsageError
 from encord_dagster.formats.selection import Selection
 from encord_dagster.label_set import training_sets
 from encord_dagster.label_set.operations import rollback
+from encord_dagster.label_set.staging import staged
 from encord_dagster.label_set.training_set import LATEST, MANIFEST, Made, Record, TrainingSet, checked, record_key
 from encord_dagster.label_set.training_sets import publish
 from encord_dagster.samples import Project, ontology
@@ -160,6 +162,34 @@ def test_splits_by_hash_are_kept_when_they_are_stratified_later(store: ObjectSto
     assert all(splits(store, first)[name] <= splits(store, second)[name] for name in SHARES)
 
 
+def test_splits_from_before_others_were_chosen_do_not_come_back(store: ObjectStore) -> None:
+    """Stratified, by hash, and stratified again: the last one keeps what was by hash, as what follows will."""
+    desk = desk_of(*rarely(60))
+    made_of(desk, store, selection=STRATIFIED)
+    by_hash = made_of(desk, store, selection=Selection(splits=SHARES))
+
+    again = made_of(desk, store, selection=STRATIFIED)
+
+    assert splits(store, again) == splits(store, by_hash)
+    assert again.manifest.splits_from == by_hash.record.folder
+
+
+def test_other_classes_are_another_set(store: ObjectStore) -> None:
+    """Labels that changed and changed back are the same content, though the ontology has more classes by then."""
+    desk, made, names = Desk(), [], []
+    for day, known in enumerate((["Car"], ["Car"], ["Car", "Bus"]), start=1):
+        classes = [factories.ontology_class(feature_hash=f"{name}Class", name=name) for name in known]
+        desk.landing.put_hint("ontology.json", factories.encode(factories.ontology(*classes)))
+        status = {"label_status": ("LABELLED", "REVIEWED")[day == 2], "exported_at": f"2024-03-0{day} 10:00:00"}
+        desk.bring(f"{day}.json", factories.encode([row | status for row in rarely(2)]))
+        made.append(made_of(desk, store, formats=("coco",)))
+        document = json.loads(store.get(f"{made[-1].record.folder}/annotations/instances.json") or b"")
+        names.append({each["name"] for each in document["categories"]})
+
+    assert made[0].record.content_digest == made[2].record.content_digest != made[1].record.content_digest
+    assert ["Bus" in known for known in names] == [False, False, True]
+
+
 def test_a_set_whose_files_were_deleted_is_written_again(tmp_path: Path) -> None:
     """Old folders may go, and the newest may be wanted back; the splits are those it had."""
     store = LocalStore(tmp_path / "sets")
@@ -224,6 +254,20 @@ def test_a_crash_in_a_folder_leaves_no_folder(tmp_path: Path, monkeypatch: pytes
 
     assert list((tmp_path / "sets").iterdir()) == []
     assert made_of(desk, store).written
+
+
+def test_a_folder_that_another_run_finished_meanwhile_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look whether it is there and the first file."""
+    store, desk = LocalStore(tmp_path / "sets"), desk_of(*rarely(6))
+
+    def late(folder: Path) -> AbstractContextManager[Path]:
+        monkeypatch.setattr(training_sets, "staged", staged)
+        made_of(desk, store)
+        return staged(folder)
+
+    monkeypatch.setattr(training_sets, "staged", late)
+
+    assert made_of(desk, store).record.seq == 1
 
 
 class Racing(MemoryStore):
@@ -311,6 +355,15 @@ def test_sets_in_each_others_way_are_refused(other: dict[str, Any], says: str) -
     """Or in that of exports."""
     with pytest.raises(UsageError, match=says):
         checked([wanted(url="s3://b/one"), wanted(**other)], landing="s3://b/in")
+
+
+def test_a_folder_is_the_same_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From where one stands, or from the root."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="where exports arrive"):
+        checked([wanted(url="in/sets")], landing=str(tmp_path / "in"))
+    with pytest.raises(UsageError, match="another one is written"):
+        checked([wanted(url="./sets"), wanted(name="other", url=str(tmp_path / "sets"))], landing="in")
 
 
 def test_a_number_is_the_same_however_it_is_written() -> None:

@@ -40,7 +40,10 @@ def caught_up(world: World, *, assets: list[str]) -> list[int]:
             first = request.partition_key or request.tags[names.RANGE_START_TAG]
             last = request.partition_key or request.tags[names.RANGE_END_TAG]
             sizes.append(partitions.index(last) - partitions.index(first) + 1)
-            world.run(keys=[first, last] if first != last else [first], assets=assets)
+            result = world.run(keys=[first, last] if first != last else [first], assets=assets)
+            failures = [str(event.step_failure_data.error) for event in result.all_events if event.is_step_failure]
+            assert result.success or len(failures) == 1, f"no step failed, and yet the run: {result.all_events[-3:]}"
+            assert [text for text in failures if "exports could not be used" not in text] == []
     return sizes
 
 
