@@ -82,13 +82,15 @@ def elements(path: Path | str, names: Sequence[str]) -> dict[str, Any] | None:
     """
     try:
         from pydicom import dcmread
+        from pydicom.config import disable_value_validation
         from pydicom.errors import BytesLengthException, InvalidDicomError
     except ImportError as error:
         text = "DICOM headers are read by pydicom, which is not installed: pip install 'encord-dagster[volumes]'"
         raise UsageError(text) from error
     try:
-        one = dcmread(path, stop_before_pixels=True, specific_tags=list(names))
-        return {name: one[name].value for name in names if name in one}
+        with disable_value_validation():  # it tells the log what it finds odd, and that may be of a patient
+            one = dcmread(path, stop_before_pixels=True, specific_tags=list(names))
+            return {name: one[name].value for name in names if name in one}
     except InvalidDicomError:
         return None
     except (BytesLengthException, struct.error, *_DAMAGE) as error:

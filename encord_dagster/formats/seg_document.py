@@ -55,13 +55,29 @@ def uid_of(*parts: str) -> str:
 
 def document(first: Mapping[str, Any], stack: Stack, segments: Sequence[Segment]) -> Iterator[bytes]:
     """The file, in pieces. `first` holds what is copied of a slice's header, by keyword; each segment has pixels."""
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
+    from pydicom.config import disable_value_validation
 
     frames = [(number, place) for number, one in enumerate(segments, 1) for place in sorted(one.runs)]
     slices = [(one.uid, one.position, one.orientation, one.spacing) for one in stack.slices]
     copied = [str(first.get(name, "")) for name in COPIED]
     made_of = hashlib.sha256(msgspec.json.encode((slices, copied, segments))).hexdigest()
+    with disable_value_validation():  # it tells the log what it finds odd, and that may be of a patient
+        head = _head(first, stack, segments, frames, made_of)
+    yield head
+    columns, rows, _ = stack.shape
+    size = -(-len(frames) * rows * columns // 8)
+    yield _PIXEL_DATA + struct.pack("<I", size + size % 2)
+    yield from _packed(segments, stack)
+    yield bytes(size % 2)
+
+
+def _head(
+    first: Mapping[str, Any], stack: Stack, segments: Sequence[Segment], frames: Sequence[tuple[int, int]], made_of: str
+) -> bytes:
+    """All but the pixels; `frames` are segment number and place of each."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
+
     one = Dataset()
     one.file_meta = FileMetaDataset()
     one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -88,12 +104,7 @@ def document(first: Mapping[str, Any], stack: Stack, segments: Sequence[Segment]
     ]
     file = io.BytesIO()
     one.save_as(file, enforce_file_format=True)
-    yield file.getvalue()
-    columns, rows, _ = stack.shape
-    size = -(-len(frames) * rows * columns // 8)
-    yield _PIXEL_DATA + struct.pack("<I", size + size % 2)
-    yield from _packed(segments, stack)
-    yield bytes(size % 2)
+    return file.getvalue()
 
 
 def _item(**elements: object) -> "Dataset":

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from pydicom.config import disable_value_validation
 from pydicom.uid import SegmentationStorage
 
 from encord_dagster.formats import seg_document
@@ -200,3 +201,18 @@ def test_dciodvfy_finds_no_error(tmp_path: Path) -> None:
     told = done.stderr.splitlines()
     assert "Segmentation" in told
     assert [line for line in told if line != "Segmentation" and "<99ENCORD>" not in line] == []
+
+
+def test_what_is_odd_of_a_patient_is_not_told(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Pydicom tells values that are not as DICOM wants them, in warnings and in its log."""
+    odd = {0: {"PatientBirthDate": "in Musterstadt", "StudyDate": "some day"}}
+    with disable_value_validation():
+        dicom.write_series(tmp_path / "headers", changes=odd)
+
+    folder = written(tmp_path, {0: dicom.slice_labels(0, dicom.pixel_box(2, 2, 10, 8))})
+
+    assert (folder / "dicom_seg" / "dicom-0.dcm").exists()
+    assert [str(one.message) for one in recwarn if "day" in str(one.message) or "Muster" in str(one.message)] == []
+    assert "Muster" not in caplog.text
