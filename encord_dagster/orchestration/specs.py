@@ -127,7 +127,6 @@ def unpartitioned(
     description: str,
     kinds: set[str],
     code_version: str | None = None,
-    automation_condition: "dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey] | None" = None,
     freshness_policy: dg.FreshnessPolicy | None = None,
 ) -> dg.AssetSpec:
     """An asset of the label set that has no partitions, behind another one."""
@@ -141,7 +140,6 @@ def unpartitioned(
         kinds=kinds,
         metadata=_defined_at(ownership),
         code_version=code_version,
-        automation_condition=automation_condition,
         freshness_policy=freshness_policy,
     ).with_io_manager_key(names.NO_VALUES)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ROOM = 2600  # bytes of all tables together
 NAME = 20  # letters of a class
+INTERVAL = 30  # seconds between two looks at whether there is a new version
+CONTENT = "encord/content_digest"
 KINDS = 2  # of formats, since Dagster shows three in all
 
 
@@ -30,20 +32,55 @@ def build_training_assets(
 
 def build_training_sensors(
     config: LabelSetConfig, wanted: Sequence[TrainingSet], *, running: bool
-) -> list[dg.AutomationConditionSensorDefinition]:
-    """The sensor that materializes them when there is a new version; none where there is none to follow."""
+) -> list[dg.SensorDefinition]:
+    """The sensor that materializes them when there is a new version; none where there is none to follow.
+
+    It compares what there is with what there should be. An automation condition would look at what happened between two
+    ticks, and loses a version that comes while the set of the one before is being made.
+    """
     following = [names.training_key(config.name, one.name) for one in wanted if one.version == "latest"]
     if not following:
         return []
-    return [
-        dg.AutomationConditionSensorDefinition(
-            names.training_sensor(config.name),
-            target=dg.AssetSelection.assets(*following),
-            default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
-            run_tags={names.LABEL_SET_TAG: config.name},
-            description="Makes the training sets of each new version.",
-        )
-    ]
+
+    @dg.sensor(
+        name=names.training_sensor(config.name),
+        target=dg.AssetSelection.assets(*following),
+        minimum_interval_seconds=INTERVAL,
+        default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
+        description="Makes the training sets of each new version.",
+    )
+    def follow(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        version = _newest(context.instance, names.asset_key(config.name, names.LATEST))
+        if version is None:
+            yield dg.SkipReason("there is no version yet")
+            return
+        behind = [key for key in following if _content_of(context.instance, key) != _content(version)]
+        if not behind:
+            yield dg.SkipReason(f"all are of the content of version {version.metadata['encord/version'].value}")
+        for key in behind:
+            yield dg.RunRequest(
+                run_key=f"{key.to_user_string()} of version {version.metadata['encord/version'].value}",
+                asset_selection=[key],
+                tags={names.LABEL_SET_TAG: config.name},
+            )
+
+    return [follow]
+
+
+def _newest(instance: dg.DagsterInstance, key: dg.AssetKey) -> dg.AssetMaterialization | None:
+    event = instance.get_latest_materialization_event(key)
+    return event.asset_materialization if event else None
+
+
+def _content(version: dg.AssetMaterialization) -> str:
+    """The content digest of a version."""
+    return (version.tags or {})[names.DATA_VERSION_TAG]
+
+
+def _content_of(instance: dg.DagsterInstance, key: dg.AssetKey) -> object:
+    """The content digest of the version that a training set was made of; None where there is no set."""
+    made = _newest(instance, key)
+    return made.metadata[CONTENT].value if made else None
 
 
 def _asset(
@@ -79,16 +116,7 @@ def _spec(config: LabelSetConfig, wanted: TrainingSet, ownership: specs.Ownershi
         description=f"Version {wanted.version} to train on, as {', '.join(wanted.formats)}.",
         kinds={"encord", *list(families)[:KINDS]},
         code_version=wanted.digest()[:16],
-        automation_condition=_new_version() if wanted.version == "latest" else None,
     )
-
-
-def _new_version() -> "dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]":
-    """Eager, but for exports that changed no label, and at once where there is a version and no training set yet."""
-    changed = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
-    # Dagster's own also forgets what is missing when it looks for the first time.
-    handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
-    return dg.AutomationCondition.eager().replace("any_deps_updated", changed).replace("handled", handled)
 
 
 def training_metadata(made: "Made") -> Metadata:
@@ -106,7 +134,7 @@ def training_metadata(made: "Made") -> Metadata:
         "encord/files": dg.MetadataValue.int(manifest.files),
         "encord/bytes": dg.MetadataValue.int(manifest.bytes),
         "encord/written": dg.MetadataValue.bool(made.written),
-        "encord/content_digest": dg.MetadataValue.text(made.record.content_digest),
+        CONTENT: dg.MetadataValue.text(made.record.content_digest),
         "encord/training_set_digest": dg.MetadataValue.text(made.record.digest),
         **({"encord/splits_from": dg.MetadataValue.text(manifest.splits_from)} if manifest.splits_from else {}),
     }

@@ -266,6 +266,13 @@ def test_the_set_goes_into_a_bucket_with_the_clients_of_the_label_set(
     }
 
 
+def asked_for(defs: dg.Definitions, instance: dg.DagsterInstance) -> list[str | None]:
+    """The keys of the runs that the sensor asks for."""
+    context = dg.build_sensor_context(instance=instance, repository_def=defs.get_repository_def())
+    found = defs.get_repository_def().get_sensor_def("street_training").evaluate_tick(context)
+    return [request.run_key for request in found.run_requests or ()]
+
+
 def test_the_sensor_follows_new_versions_only(ticking: World) -> None:
     """Not exports that changed no label, nor, before there is a version, anything."""
     defs = build_label_set_definitions(
@@ -274,15 +281,13 @@ def test_the_sensor_follows_new_versions_only(ticking: World) -> None:
     first = factories.encode(rarely(6))
     files = {"1.json": first, "2.json": first + b"\n", "3.json": factories.encode(rarely(3, first=6))}
 
-    result = dg.evaluate_automation_conditions(defs, ticking.instance)
-    asked = [result.total_requested]
+    asked = [len(asked_for(defs, ticking.instance))]
     for key, data in files.items():
         ticking.deliver(key, data=data)
         for request in ticking.tick().requests:
             assert ticking.run(keys=[str(request.partition_key)]).success
-        result = dg.evaluate_automation_conditions(defs, ticking.instance, cursor=result.cursor)
-        asked.append(result.total_requested)
-        if result.total_requested:
+        asked.append(len(asked_for(defs, ticking.instance)))
+        if asked[-1]:
             assert train(defs, ticking.instance, "street", "detector")
 
     versions = [record.version for record in open_label_set(ticking.lake, "street").log()]
@@ -297,12 +302,28 @@ def test_a_set_that_is_added_later_is_made_at_once(instance: dg.DagsterInstance,
     defs = build_label_set_definitions(landing=str(landing), lake=str(lake), name="street", training_sets=wanted)
     assert run(defs, instance, landing=landing, lake=lake)
 
-    first = dg.evaluate_automation_conditions(defs, instance)
-    again = dg.evaluate_automation_conditions(defs, instance, cursor=first.cursor)
+    first, again = asked_for(defs, instance), asked_for(defs, instance)
     assert train(defs, instance, "street", "detector")
-    anew = dg.evaluate_automation_conditions(defs, instance)
 
-    assert (first.total_requested, again.total_requested, anew.total_requested) == (1, 0, 0)
+    assert (first, again) == (["street/training/detector of version 1"],) * 2  # Dagster takes one run of a key
+    assert asked_for(defs, instance) == []
+
+
+def test_a_version_that_comes_while_a_set_is_made_is_not_missed(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    """The set that is done first is of the version before: it is no reason to be at rest."""
+    landing, lake = tmp_path / "in", tmp_path / "lake"
+    wanted = [msgspec.structs.replace(WANTED, url=str(tmp_path / "sets"))]
+    defs = build_label_set_definitions(landing=str(landing), lake=str(lake), name="street", training_sets=wanted)
+    assert run(defs, instance, landing=landing, lake=lake)
+    assert train(defs, instance, "street", "detector")
+    made = instance.get_latest_materialization_event(dg.AssetKey.from_user_string(DETECTOR))
+    (landing / "week-1.json").unlink()
+    more = next_export(EXPORT, seed=9, exported_at=datetime(2023, 10, 9, tzinfo=UTC), changed=0, added=2)
+    assert run(defs, instance, landing=landing, lake=lake, data=more)
+    assert made and made.asset_materialization
+    instance.report_runless_asset_event(made.asset_materialization)  # it was logged last
+
+    assert asked_for(defs, instance) == ["street/training/detector of version 2"]
 
 
 def test_a_set_of_a_tag_follows_nothing(instance: dg.DagsterInstance, tmp_path: Path) -> None:
@@ -319,7 +340,6 @@ def test_a_set_of_a_tag_follows_nothing(instance: dg.DagsterInstance, tmp_path: 
     assert train(defs, instance, "street", "detector")
 
     assert shown(instance)["encord/version"] == 1
-    assert specs(defs)[DETECTOR].automation_condition is None
     assert "street_training" not in {sensor.name for sensor in defs.get_repository_def().sensor_defs}
 
 
