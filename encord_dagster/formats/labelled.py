@@ -1,6 +1,6 @@
 """What formats that are written at checkout are made of: the images of a version with all annotations on them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -93,3 +93,13 @@ def sequences(images: Sequence[Labelled]) -> dict[str, list[Labelled]]:
         if one.sequence is not None:
             found.setdefault(one.sequence, []).append(one)
     return {name: sorted(frames, key=lambda one: one.image.encord.frame) for name, frames in found.items()}
+
+
+def sequences_by_split(images: Sequence[Labelled], files: Container[str]) -> Iterator[tuple[str, str, list[Labelled]]]:
+    """The sequences among some images, each with a file that takes it and the frames for that.
+
+    Files are called as splits; one that is called "" takes all.
+    """
+    for name, frames in sequences(images).items():
+        for split in dict.fromkeys(one.split for one in frames) if "" not in files else ("",):
+            yield name, split, [one for one in frames if split in ("", one.split)]

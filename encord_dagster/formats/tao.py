@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from encord_dagster import identity
 from encord_dagster.formats.coco import ABOUT
-from encord_dagster.formats.labelled import Labelled, sequences
+from encord_dagster.formats.labelled import Labelled, sequences_by_split
 from encord_dagster.formats.writing import Chosen, File, Growing
 
 FILE = "annotations/tao.json"
@@ -35,9 +35,8 @@ class Tao:
         for one in images:
             if one.sequence is None:
                 self._lost["tao:no_sequence"] += len(one.annotations)
-        for name, frames in sequences(images).items():
-            for split in dict.fromkeys(one.split for one in frames) if "" not in self._files else ("",):
-                self._add(name, split, [one for one in frames if split in ("", one.split)])
+        for name, split, frames in sequences_by_split(images, self._files):
+            self._add(name, split, frames)
         yield from ()
 
     def _add(self, name: str, split: str, frames: Sequence[Labelled]) -> None:

@@ -12,7 +12,7 @@ from encord_dagster import identity, rle
 from encord_dagster.codes_at_once import decode_all
 from encord_dagster.formats.coco import ABOUT, Annotation, Image
 from encord_dagster.formats.forms import Rle
-from encord_dagster.formats.labelled import Labelled, sequences
+from encord_dagster.formats.labelled import Labelled, sequences_by_split
 from encord_dagster.formats.repaint import codes_of, has_pixels
 from encord_dagster.formats.writing import Chosen, File, Growing, Held
 
@@ -35,9 +35,8 @@ class YoutubeVis:
         for one in images:
             if one.sequence is None:
                 self._lost["youtube_vis:no_sequence"] += len(one.annotations)
-        for name, frames in sequences(images).items():
-            for split in dict.fromkeys(one.split for one in frames) if "" not in self._files else ("",):
-                self._add(name, split, [one for one in frames if split in ("", one.split)])
+        for name, split, frames in sequences_by_split(images, self._files):
+            self._add(name, split, frames)
         yield from ()
 
     def _add(self, name: str, split: str, frames: Sequence[Labelled]) -> None:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from encord_dagster.encord.row_digest import SIZE
 from encord_dagster.errors import HistoryDamaged, VersionGone
 from encord_dagster.findings import Finding
+from encord_dagster.formats.arrays import array
 from encord_dagster.label_set.events import SCHEMA, finding_of, read_events
 from encord_dagster.label_set.manifest import ExportEntry
 from encord_dagster.storage.protocol import ObjectStore
@@ -50,7 +51,7 @@ class Recall:
 
     def told(self, places: Sequence[int]) -> pa.Table:
         """The same of rows at some places, in columns."""
-        return self._known.table.take(_indices(places))
+        return self._known.table.take(array(places, pa.int64()))
 
     def is_usual(self, place: int) -> bool:
         """Whether the row was accepted, and nothing was found in it."""
@@ -98,12 +99,6 @@ class _Known:
         at = np.minimum(np.searchsorted(self._leading, wanted), len(self._order) - 1)
         places: list[int] = self._order[at].tolist()
         return [place if digest == self._digests[place] else -1 for place, digest in zip(places, digests, strict=True)]
-
-
-def _indices(places: Sequence[int]) -> "pa.Array[Any]":
-    """A column of places; to make it of a list, pyarrow imports pandas."""
-    held = np.array(places, np.int64)
-    return pa.Array.from_buffers(pa.int64(), len(held), [None, pa.py_buffer(held.data)])
 
 
 def remembered(

@@ -71,3 +71,11 @@ class Project:
         self._patch.chdir(self.root)
         done = CliRunner().invoke(cli, arguments)
         return Answer(done.exit_code, done.output)
+
+
+def whole_error(error: BaseException | None) -> str:
+    """What an error says, and those that it comes from."""
+    told = ""
+    while error:
+        told, error = f"{told}\n{error}", error.__cause__ or error.__context__
+    return told

@@ -22,7 +22,7 @@ from encord_dagster.orchestration.definitions import Options
 from encord_dagster.samples import Project as SampleProject
 from encord_dagster.samples import first_export, ontology
 from encord_dagster.storage.open import open_store
-from tests.orchestration.projects import COMPONENT, FIVE_LINES, Project
+from tests.orchestration.projects import COMPONENT, FIVE_LINES, Project, whole_error
 
 EXPORT = first_export(SampleProject(seed=3, rows=4, kinds=("image",)), exported_at=datetime(2023, 10, 2, tzinfo=UTC))
 LABEL_SET = "street/label_set"
@@ -225,10 +225,7 @@ def test_what_cannot_be_chosen_is_refused_with_file_and_line(project: Project, l
     with pytest.raises(Exception, match="street") as caught:
         project.load()
 
-    told = ""
-    error: BaseException | None = caught.value
-    while error:
-        told, error = f"{told}\n{error}", error.__cause__ or error.__context__
+    told = whole_error(caught.value)
     assert f"{path}:6" in told
     assert says in told
 

@@ -27,7 +27,7 @@ from encord_dagster.storage.open import open_store
 from tests import factories
 from tests.formats.test_stratify import rarely
 from tests.orchestration.hostile_names import NAMES
-from tests.orchestration.projects import FIVE_LINES, Project
+from tests.orchestration.projects import FIVE_LINES, Project, whole_error
 from tests.orchestration.test_component import EXPORT, run, specs, train
 from tests.orchestration.test_component_commands import errors
 from tests.orchestration.test_growth import MOST, stored
@@ -411,10 +411,7 @@ def test_what_only_loading_can_know_is_refused_with_file_and_line(
     with pytest.raises(Exception, match="street") as caught:
         project.load()
 
-    told = ""
-    error: BaseException | None = caught.value
-    while error:
-        told, error = f"{told}\n{error}", error.__cause__ or error.__context__
+    told = whole_error(caught.value)
     assert f"{path}:{line}" in told
     assert says in told
 
