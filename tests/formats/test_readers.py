@@ -197,7 +197,26 @@ found = {"hota": float(numpy.mean(every["HOTA"]["HOTA"])), "mota": float(every["
 Path(sys.argv[2]).write_text(json.dumps(found | {"boxes": int(every["Count"]["GT_Dets"])}))
 """
 
-VIDEOS = """
+JUDGED = """
+import contextlib, io
+import numpy, trackeval
+def judged(name, config):
+    # what TrackEval counts of a data set of ours, and its two figures
+    quiet = {"PRINT_RESULTS": False, "PRINT_CONFIG": False, "OUTPUT_SUMMARY": False, "OUTPUT_DETAILED": False}
+    quiet |= {"PLOT_CURVES": False, "TIME_PROGRESS": False, "BREAK_ON_ERROR": True}
+    with contextlib.redirect_stdout(io.StringIO()):
+        judge = trackeval.Evaluator(trackeval.Evaluator.get_default_eval_config() | quiet)
+        whole = {"USE_AREA_RANGES": False, "USE_TIME_RANGES": False}
+        metrics = [trackeval.metrics.TrackMAP(whole), trackeval.metrics.HOTA()]
+        results, _ = judge.evaluate([getattr(trackeval.datasets, name)(config)], metrics)
+    every = results[name]["ours"]["COMBINED_SEQ"]["cls_comb_det_av"]
+    figures = {"hota": numpy.mean(every["HOTA"]["HOTA"]), "ap": numpy.mean(every["TrackMAP"]["AP_all"])}
+    return every, {name: float(value) for name, value in figures.items()}
+"""
+
+VIDEOS = (
+    JUDGED
+    + """
 import contextlib, io, json, sys
 from pathlib import Path
 import numpy, trackeval
@@ -222,19 +241,14 @@ data.mkdir(parents=True)
 config = trackeval.datasets.YouTubeVIS.get_default_dataset_config() | {
     "GT_FOLDER": f"{place}/truth/", "TRACKERS_FOLDER": f"{place}/found/", "SPLIT_TO_EVAL": "all", "PRINT_CONFIG": False,
 }
-quiet = {"PRINT_RESULTS": False, "PRINT_CONFIG": False, "OUTPUT_SUMMARY": False, "OUTPUT_DETAILED": False}
-quiet |= {"PLOT_CURVES": False, "TIME_PROGRESS": False, "BREAK_ON_ERROR": True}
-with contextlib.redirect_stdout(io.StringIO()):
-    judge = trackeval.Evaluator(trackeval.Evaluator.get_default_eval_config() | quiet)
-    whole = {"USE_AREA_RANGES": False, "USE_TIME_RANGES": False}
-    metrics = [trackeval.metrics.TrackMAP(whole), trackeval.metrics.HOTA()]
-    results, _ = judge.evaluate([trackeval.datasets.YouTubeVIS(config)], metrics)
-every = results["YouTubeVIS"]["ours"]["COMBINED_SEQ"]["cls_comb_det_av"]
-found = {"hota": float(numpy.mean(every["HOTA"]["HOTA"])), "ap": float(numpy.mean(every["TrackMAP"]["AP_all"]))}
+every, found = judged("YouTubeVIS", config)
 Path(sys.argv[2]).write_text(json.dumps(found | {"masks": int(every["Count"]["GT_Dets"])}))
 """
+)
 
-TAO = """
+TAO = (
+    JUDGED
+    + """
 import contextlib, io, json, sys
 from pathlib import Path
 import numpy, trackeval
@@ -253,17 +267,10 @@ def result(one):
 config = trackeval.datasets.TAO.get_default_dataset_config() | {
     "GT_FOLDER": str(truth), "TRACKERS_FOLDER": str(place / "found"), "PRINT_CONFIG": False,
 }
-quiet = {"PRINT_RESULTS": False, "PRINT_CONFIG": False, "OUTPUT_SUMMARY": False, "OUTPUT_DETAILED": False}
-quiet |= {"PLOT_CURVES": False, "TIME_PROGRESS": False, "BREAK_ON_ERROR": True}
-with contextlib.redirect_stdout(io.StringIO()):
-    judge = trackeval.Evaluator(trackeval.Evaluator.get_default_eval_config() | quiet)
-    whole = {"USE_AREA_RANGES": False, "USE_TIME_RANGES": False}
-    metrics = [trackeval.metrics.TrackMAP(whole), trackeval.metrics.HOTA()]
-    results, _ = judge.evaluate([trackeval.datasets.TAO(config)], metrics)
-every = results["TAO"]["ours"]["COMBINED_SEQ"]["cls_comb_det_av"]
-found = {"hota": float(numpy.mean(every["HOTA"]["HOTA"])), "ap": float(numpy.mean(every["TrackMAP"]["AP_all"]))}
+every, found = judged("TAO", config)
 Path(sys.argv[2]).write_text(json.dumps(found | {"boxes": int(every["Count"]["GT_Dets"])}))
 """
+)
 
 SIMPLEITK = """
 import json, sys
