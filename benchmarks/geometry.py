@@ -4,6 +4,7 @@ Fractions of the frame have four decimals, as the platform writes them.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,18 @@ def polygon(rng: np.random.Generator) -> Json:
             other = _ring(rng, _place(rng, 0.02, 0.02)[0], 0.02, 10)
             geometry["polygons"] = [[outline.ravel().tolist()], [other.ravel().tolist()]]
     return geometry
+
+
+def track(rng: np.random.Generator, shape: str, moved: Sequence[tuple[float, float]]) -> Iterator[Json]:
+    """The geometry of one object on each frame of a track: what it is on the first, moved right and down since."""
+    if shape == "bounding_box":
+        x, y, width, height = box(rng)
+        yield from (bounding_box(x + right, y + down, width, height) for right, down in moved)
+        return
+    centre, radius = _place(rng, 0.03, 0.12)
+    outline = _ring(rng, centre, radius, max(5, int(rng.normal(VERTICES, 9))))
+    for at in np.round((outline + np.array(moved)[:, None]).clip(0, 1), 4).tolist():
+        yield {"polygon": {str(number): {"x": x, "y": y} for number, (x, y) in enumerate(at)}}
 
 
 def bitmask(rng: np.random.Generator, *, rows: float) -> Json:
