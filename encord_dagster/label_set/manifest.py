@@ -196,12 +196,6 @@ class LogRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return (*self.held_findings, *self.findings)
 
 
-def own_refs(record: LogRecord) -> list[ObjectRef]:
-    """Every object that a record itself names; roots and what they name are read from there."""
-    named = (record.root, record.held, record.retired, *(entry.events for entry in record.exports))
-    return [ref for ref in named if ref]
-
-
 def encode(value: msgspec.Struct) -> bytes:
     """The one JSON form of a manifest object."""
     return msgspec.json.encode(value, order="deterministic") + b"\n"
