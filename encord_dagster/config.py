@@ -11,7 +11,7 @@ import msgspec
 from encord_dagster.errors import UsageError
 from encord_dagster.findings import Severity
 
-CONVERTER_VERSION = 2  # raised whenever the same row and options would give other content
+CONVERTER_VERSION = 3  # raised whenever the same row and options would give other content
 SHORTEST_KEY = 16  # characters: shorter ones can be found by trying
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 

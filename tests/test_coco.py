@@ -78,7 +78,7 @@ def test_a_perfect_prediction_scores_one(document: Json, coco: Any, kind: str) -
     """Our own annotations, handed in as predictions, have an average precision and recall of 1."""
     with_area = [one for one in document["annotations"] if one["area"] > 0]
     truth = opened(document | {"annotations": with_area})
-    predictions = [{key: one[key] for key in ("image_id", "category_id", "bbox")} | {"score": 1.0} for one in with_area]
+    predictions = [{key: one[key] for key in ("image_id", "category_id", "bbox", "score")} for one in with_area]
     if kind == "segm":
         for prediction, one in zip(predictions, with_area, strict=True):
             del prediction["bbox"]
@@ -102,9 +102,7 @@ def test_keypoints_are_scored_too(document: Json) -> None:
     people = [one | {"area": one["bbox"][2] * one["bbox"][3]} for one in document["annotations"]]
     people = [one for one in people if one["category_id"] == category["id"]]
     truth = opened(document | {"annotations": people, "categories": [category]})
-    predictions = [
-        {key: one[key] for key in ("image_id", "category_id", "keypoints")} | {"score": 1.0} for one in people
-    ]
+    predictions = [{key: one[key] for key in ("image_id", "category_id", "keypoints", "score")} for one in people]
 
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(truth, truth.loadRes(predictions), "keypoints")

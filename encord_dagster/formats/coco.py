@@ -66,7 +66,6 @@ class AnnotationAttributes(msgspec.Struct, frozen=True, omit_defaults=True, gc=F
     """What COCO has no field for. `rotation` is in degrees, clockwise on screen."""
 
     track_id: int
-    confidence: float
     manual_annotation: bool
     classifications: dict[str, Answer]
     rotation: float | None = None
@@ -77,7 +76,7 @@ class AnnotationAttributes(msgspec.Struct, frozen=True, omit_defaults=True, gc=F
 
 
 class Annotation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A COCO annotation; lengths in pixels, `bbox` is x, y, width, height."""
+    """A COCO annotation; lengths in pixels, `bbox` is x, y, width, height, `score` its confidence from 0 to 1."""
 
     id: int
     image_id: int
@@ -86,6 +85,7 @@ class Annotation(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     area: float
     segmentation: tuple[Ring, ...] | Rle
     iscrowd: int  # no default: always written
+    score: float  # as results have it: among the attributes, FiftyOne would take it for an argument of its own
     attributes: AnnotationAttributes
     encord: Origin
     keypoints: tuple[float, ...] | None = None
@@ -213,6 +213,7 @@ class RowAnnotations:
                     form.area,
                     form.segmentation,
                     0,  # one object, also where the mask is RLE: trainers drop crowds
+                    item.confidence,
                     self._attributes(item, form),
                     Origin(
                         row.label_hash,
@@ -233,7 +234,6 @@ class RowAnnotations:
     def _attributes(self, item: ObjectInstance, form: Form) -> AnnotationAttributes:
         return AnnotationAttributes(
             self.tracks[item.object_hash],
-            item.confidence,
             item.manual,
             self.answers(item.attributes),  # type: ignore[arg-type]  # or its JSON, which is written as it is
             form.rotation,

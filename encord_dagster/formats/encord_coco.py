@@ -70,7 +70,7 @@ class EncordCoco:
 
     def _annotation(self, item: coco.Annotation, *, number: int, image: int, track: int) -> dict[str, object]:
         about, options = item.attributes, self._options.get(str(item.encord.feature_hash), {})
-        self._lost["encord_coco:confidence"] += about.confidence != 1
+        self._lost["encord_coco:confidence"] += item.score != 1
         lists = {name for name, answer in about.classifications.items() if isinstance(answer, list)}
         self._lost["encord_coco:not_ticked"] += not lists <= options.keys()
         return {

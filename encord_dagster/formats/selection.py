@@ -184,7 +184,7 @@ class Selecting:
         category = self.map.of(one)
         if category is None:
             reason = "classes"
-        elif one.attributes.confidence < chosen.min_confidence:
+        elif one.score < chosen.min_confidence:
             reason = "min_confidence"
         elif chosen.manual_only and not one.attributes.manual_annotation:
             reason = "manual_only"

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from encord_dagster.formats import tables
 from encord_dagster.formats.arrays import array
 from encord_dagster.formats.coco import Annotation
-from encord_dagster.label_set import shards
+from encord_dagster.label_set import annotations, shards
 from encord_dagster.label_set.manifest import Bucket
 from encord_dagster.storage.protocol import ObjectStore
 
@@ -63,8 +63,7 @@ def contents(lake: ObjectStore, buckets: Iterable[Bucket], rows: Iterable[str]) 
         opened = shards.OpenBucket(lake, bucket)
         for line in opened.coco_rows():
             if line.row in wanted:
-                made = (msgspec.json.decode(record, type=Annotation) for record in line.annotations)
-                found.objects[line.row] = {one.id: one for one in made}
+                found.objects[line.row] = {one.id: one for one in annotations.read(line.annotations)}
         given: dict[Key, list[Key]] = {}
         for record in _records(opened, "attributes", wanted):
             answer = tuple(_plain(record[name]) for name in _ANSWER)
@@ -136,4 +135,4 @@ def _geometry(item: Annotation) -> Key:
 
 
 def _other(item: Annotation) -> object:
-    return msgspec.structs.replace(item.attributes, classifications={}, rotation=None)
+    return item.score, msgspec.structs.replace(item.attributes, classifications={}, rotation=None)

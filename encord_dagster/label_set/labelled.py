@@ -11,7 +11,7 @@ import numpy as np
 
 from encord_dagster.formats import coco, tables
 from encord_dagster.formats.labelled import Row
-from encord_dagster.label_set import objects, shards
+from encord_dagster.label_set import annotations, objects, shards
 from encord_dagster.label_set.manifest import Bucket, BucketRef, Root
 from encord_dagster.label_set.tree import Tree
 from encord_dagster.storage.at_once import at_once
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _IMAGES = msgspec.json.Decoder(tuple[coco.Image, ...])
-_ANNOTATIONS = msgspec.json.Decoder(tuple[coco.Annotation, ...])
 _COLUMNS = ("row", "data_type", "dataset_hash", "label_status", "workflow_node")
 
 
@@ -58,8 +57,8 @@ def together(lake: ObjectStore, root: Root) -> Iterator[list[Row]]:
 def _row(line: shards.CocoRow, about: _About) -> Row:
     return Row(
         row=line.row,
-        images=_IMAGES.decode(_list(line.images)),
-        annotations=_ANNOTATIONS.decode(_list(line.annotations)),
+        images=_IMAGES.decode(annotations.listed(line.images)),
+        annotations=annotations.read(line.annotations),
         data_type=about.data_type,
         dataset_hash=about.dataset_hash,
         label_status=about.label_status,
@@ -74,10 +73,6 @@ def _lines(lake: ObjectStore, named: tuple[str, BucketRef]) -> tuple[list[shards
 
 def _open(lake: ObjectStore, named: tuple[str, BucketRef]) -> shards.OpenBucket:
     return shards.OpenBucket(lake, msgspec.json.decode(objects.read(lake, named[1].ref), type=Bucket))
-
-
-def _list(records: Iterable[msgspec.Raw]) -> bytes:
-    return b"[" + b",".join(records) + b"]"
 
 
 def _about(opened: shards.OpenBucket) -> dict[str, _About]:

@@ -144,7 +144,7 @@ class Batch:
         written = {key: self.work.answers(answers) for key, answers in distinct.items()}
         texts = map(written.__getitem__, map(id, self.answers))
         # their JSON stands for the answers, as in `coco.RowAnnotations`
-        attributes = map(coco.AnnotationAttributes, tracks, held.confidences, held.manual, texts)  # type: ignore[arg-type]
+        attributes = map(coco.AnnotationAttributes, tracks, held.manual, texts)  # type: ignore[arg-type]
         lineage = map(
             coco.Origin,
             self._of_rows(rows.label_hashes),
@@ -157,7 +157,8 @@ class Batch:
         on = self._of_frames(image_ids)
         made = map(
             coco.Annotation,
-            *(ids, on, numbers, shapes.hulls, shapes.areas, shapes.segmentations, repeat(0), attributes, lineage),
+            *(ids, on, numbers, shapes.hulls, shapes.areas, shapes.segmentations, repeat(0)),
+            *(held.confidences, attributes, lineage),
         )
         return ids, list(made)
 

@@ -106,25 +106,23 @@ import fiftyone as fo
 def packed(pixels):
     code = mask.encode(numpy.asfortranarray(pixels, dtype=numpy.uint8))
     return {"size": code["size"], "counts": code["counts"].decode()}
-def coco(name, **more):
+def coco(name):
     return fo.Dataset.from_dir(
         dataset_type=fo.types.COCODetectionDataset, data_path=str(folder / "media"),
-        labels_path=str(folder / "annotations" / f"{name}.json"), include_annotation_id=True, **more,
+        labels_path=str(folder / "annotations" / f"{name}.json"),
     )
-found = {"encord_coco": coco("encord_coco").count("segmentations.detections")}
-try:
-    coco("instances")
-except TypeError as error:
-    found["refused"] = str(error)
-kept = ["track_id", "manual_annotation", "classifications", "rotation"]
+found = {
+    "encord_coco": coco("encord_coco").count("segmentations.detections"),
+    "coco_keypoints": coco("keypoints").count("keypoints.keypoints"),
+}
 found["coco"] = {
     sample.filename: {
-        "boxes": [[one.coco_id, one.label, one.bounding_box] for one in sample.detections.detections],
-        "masks": [[one.coco_id, packed(one.mask)] for one in sample.segmentations.detections],
-        "joints": [[one.coco_id, one.points, one.visible] for one in (sample.keypoints or fo.Keypoints()).keypoints],
-        "attributes": [{name: one[name] for name in kept} for one in sample.detections.detections],
+        "boxes": [[one.label, one.bounding_box, one.confidence] for one in sample.detections.detections],
+        "masks": [[one.confidence, packed(one.mask)] for one in sample.segmentations.detections],
+        "joints": [[one.track_id, one.points, one.visible] for one in (sample.keypoints or fo.Keypoints()).keypoints],
+        "attributes": [dict(one.iter_attributes()) for one in sample.detections.detections],
     }
-    for sample in coco("instances", extra_attrs=kept)
+    for sample in coco("instances")
     if sample.detections
 }
 for name, kind in ("yolo_detect", "detections"), ("yolo_segment", "polylines"), ("yolo_segment", "instances"):
@@ -504,8 +502,11 @@ def fiftyone(folder: Path) -> Json:
 
 
 def test_fiftyone_holds_the_coco_file(fiftyone: Json, folder: Path) -> None:
-    """Classes, boxes, joints and attributes of every object; each mask to the pixel, where its rounded box says."""
-    names = {one["id"]: one["name"] for one in document(folder)["categories"]}
+    """Its import, with nothing chosen, has all of every object; each mask to the pixel, where its rounded box says.
+
+    Our attributes become arguments of its own class, beside `confidence`, which is our score: see docs/formats.md.
+    """
+    classes = {one["id"]: one for one in document(folder)["categories"]}
     masks, seen = masks_of(document(folder)), Counter[str]()
 
     for image, annotations in objects(folder):
@@ -513,14 +514,15 @@ def test_fiftyone_holds_the_coco_file(fiftyone: Json, folder: Path) -> None:
             assert image["file_name"] not in fiftyone["coco"]
             continue
         size, held = [image["width"], image["height"]], fiftyone["coco"][image["file_name"]]
-        for one, (number, label, box), (number_too, code), attributes in zip(
+        for one, (label, box, confidence), (confidence_too, code), attributes in zip(
             annotations, held["boxes"], held["masks"], held["attributes"], strict=True
         ):
-            assert (number, number_too, label) == (one["id"], one["id"], names[one["category_id"]])
+            about = classes[one["category_id"]]
+            assert (label, confidence, confidence_too) == (about["name"], one["score"], one["score"])
             assert np.array(box) * [*size, *size] == pytest.approx(one["bbox"], abs=1e-6)
-            assert attributes == {"rotation": None} | {
-                name: value for name, value in one["attributes"].items() if name != "confidence"
-            }
+            beside = {key: one[key] for key in ("iscrowd", "encord", "num_keypoints", "polyline") if key in one}
+            assert attributes == one["attributes"] | beside | {"supercategory": about["supercategory"]}
+            seen["unsure"] += confidence < 1
             cut, again = rle.decode(code).astype(bool), np.zeros((image["height"], image["width"]), bool)
             left, top = (round(value) for value in one["bbox"][:2])
             again[top : top + cut.shape[0], left : left + cut.shape[1]] = cut
@@ -529,18 +531,14 @@ def test_fiftyone_holds_the_coco_file(fiftyone: Json, folder: Path) -> None:
         jointed = [one for one in annotations if "keypoints" in one]
         for one, (number, points, visible) in zip(jointed, held["joints"], strict=True):
             given = np.array(one["keypoints"]).reshape(-1, 3)
-            assert (number, visible) == (one["id"], given[:, 2].tolist())
+            assert (number, visible) == (one["attributes"]["track_id"], given[:, 2].tolist())
             assert np.nan_to_num(np.array(points)) * size == pytest.approx(given[:, :2], abs=1e-6)
             seen["joints"] += 1
 
-    assert len(seen) == 3
+    assert len(seen) == 4
     assert min(seen.values()) > 20
-
-
-def test_fiftyone_stops_at_attributes_called_confidence(fiftyone: Json, folder: Path) -> None:
-    """It makes them arguments of its own class, which has one of that name: see docs/formats.md."""
-    assert "multiple values for keyword argument 'confidence'" in fiftyone["refused"]
-    assert fiftyone["encord_coco"] == len(document(folder)["annotations"])  # which has none
+    assert fiftyone["encord_coco"] == len(document(folder)["annotations"])
+    assert fiftyone["coco_keypoints"] == seen["joints"] == len(document(folder, "keypoints")["annotations"])
 
 
 def test_fiftyone_reads_yolo(fiftyone: Json, folder: Path) -> None:

@@ -62,7 +62,7 @@ def kinds(one: Json, other: Json) -> dict[str, int]:
         {k: v for k, v in a["attributes"].items() if k not in ("rotation", "classifications")} for a in (one, other)
     )
     reclassified = one["encord"]["feature_hash"] != other["encord"]["feature_hash"]
-    rest = next(left) != next(left)
+    rest = one["score"] != other["score"] or next(left) != next(left)
     return {"geometry": geometry, "attributes": answers, "other": rest, "reclassified": reclassified}
 
 

@@ -4,18 +4,26 @@ import json
 import tarfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from encord_dagster import layout
 from encord_dagster.config import CONVERTER_VERSION
+from encord_dagster.formats.selection import Selection
 from encord_dagster.label_set import quarantine
-from encord_dagster.label_set.read import open_label_set
+from encord_dagster.label_set.diff import ObjectCounts, diff
+from encord_dagster.label_set.read import Version, open_label_set
 from encord_dagster.label_set.verify import verify
 from encord_dagster.storage.local import LocalStore
+from tests import factories
 from tests.golden import make
+from tests.lakes import Desk
+from tests.published import coco_of
+from tests.written import document
 
 LAKES = sorted(path.parent.name for path in make.HERE.glob("*/lake.tar.gz"))
 LARGEST = 350_000  # bytes packed
+SURE = 0.9
 
 
 def unpacked(name: str, folder: Path) -> LocalStore:
@@ -79,7 +87,7 @@ def test_a_golden_lake_checks_out(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", LAKES)
 def test_the_next_export_builds_on_a_golden_lake(name: str, tmp_path: Path) -> None:
-    """It is published as version 3, by the converter of today; the older versions stay what they were."""
+    """It is published as one version more, by the converter of today; the older versions stay what they were."""
     expected = json.loads((make.HERE / name / "expected.json").read_text("utf-8"))
     lake = unpacked(name, tmp_path)
 
@@ -87,10 +95,47 @@ def test_the_next_export_builds_on_a_golden_lake(name: str, tmp_path: Path) -> N
 
     label_set = open_label_set(lake, make.NAME)
     newest = label_set.version()
-    assert (newest.number, newest.record.converter_version) == (3, CONVERTER_VERSION)
+    assert (newest.number, newest.record.converter_version) == (len(expected) + 1, CONVERTER_VERSION)
     assert verify(lake, make.NAME).problems == []
     found = make.described(lake)
     assert {number: found[number] for number in expected} == expected
+
+
+@pytest.mark.parametrize("name", LAKES)
+def test_the_version_after_an_earlier_converter_has_no_record_of_it(name: str, tmp_path: Path) -> None:
+    """Also of rows that the next export does not carry: they are converted anew, in shape and score as before."""
+    desk = Desk(unpacked(name, tmp_path))
+    before = desk.label_set().version()
+
+    desk.bring("other.json", factories.encode([factories.image_row(factories.box(confidence=0.25))]))
+
+    after = desk.label_set().version()
+    made = coco_of(desk)["annotations"]
+    assert (len(made), after.rows) == (before.root.annotations + 1, before.rows + 1)
+    assert {"score" in one and "confidence" not in one["attributes"] for one in made} == {True}
+    assert sorted(one["score"] for one in made) == sorted([0.25, *scores(before).values()])
+    found = diff(desk.label_set(), before.number, after.number)
+    objects = msgspec.structs.replace(found.objects, changed=0, attributes=0)  # of v1-first answers are others
+    assert (objects, found.images.added) == (ObjectCounts(added=1), 1)
+
+
+@pytest.mark.parametrize("name", LAKES)
+def test_objects_of_an_earlier_converter_are_selected_by_their_scores(name: str, tmp_path: Path) -> None:
+    """Which stood among the attributes then; what is written anew has them where they are today."""
+    version = open_label_set(unpacked(name, tmp_path / "lake"), make.NAME).version()
+    sure = {number: score for number, score in scores(version).items() if score >= SURE}
+
+    version.checkout(tmp_path / "out", formats=("coco",), selection=Selection(min_confidence=SURE))
+
+    found = {one["id"]: one["score"] for one in document(tmp_path / "out")["annotations"]}
+    assert found == sure
+    assert 0 < len(sure) < version.root.annotations
+
+
+def scores(version: Version) -> dict[int, float]:
+    """Those of a version as it was published, by annotation id."""
+    annotations = json.loads(version.coco())["annotations"]
+    return {one["id"]: one["score"] if "score" in one else one["attributes"]["confidence"] for one in annotations}
 
 
 def test_the_patched_lake_has_patches(tmp_path: Path) -> None:
