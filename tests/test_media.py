@@ -275,5 +275,41 @@ def test_frames_whose_names_do_not_tell_their_number(tmp_path: Path) -> None:
     images = [
         Record(n, 64, 48, f"videos/v/{word}.jpg", (), Origin("l", "v", n)) for n, word in enumerate(("one", "two"))
     ]
+    (tmp_path / "v.mp4").touch()
     (found,) = look(iter(images), tmp_path).extractions
     assert found.commands == ()
+
+
+@pytest.mark.parametrize("kind", ["dicom", "nifti"])
+def test_ffmpeg_is_not_offered_for_scans(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever their slices are called; a video that is called so, and is not there, cannot be told from them."""
+    scan = make.nifti_row({0: [make.box()], 5: [make.box()]})
+    if kind == "dicom":
+        scan = make.dicom_row({n: make.dicom_slice(make.box(), uid=f"1.2.{n}") for n in (0, 5)})
+    film = make.video_row({3: [make.box()], 7: [make.box()]}, label_hash="label-film")
+    out = converted(tmp_path, [scan, film], "--file-name", "{data_hash}/{frame}.png")
+    media = tmp_path / "media"
+    media.mkdir()
+    capsys.readouterr()
+
+    assert cli.main(["media", str(out), "--images", str(media)]) == 1
+    said = capsys.readouterr().out
+    assert "ffmpeg -v" not in said
+    assert f"2 images of {kind}-0 are missing: frames of a video, or slices of a scan" in said
+    assert "as video-0.mp4" in said
+
+    (media / "video-0.mp4").touch()
+    found = looked(out, media)
+    assert [one.data_hash for one in found.extractions] == ["video-0"]
+    assert found.unclear == {f"{kind}-0": 2}
+
+
+def test_frames_of_a_video_in_a_group_are_known_by_their_names(tmp_path: Path) -> None:
+    """As those of a video alone; slices in a group do not end like pictures."""
+    origin = [Origin("l", "g", n, space="front view") for n in (2, 4)]
+    images = [
+        Record(n, 64, 48, f"groups/g/front%20view/{one.frame}.jpg", (), one) for n, one in enumerate(origin, start=1)
+    ]
+    (found,) = look(iter(images), tmp_path).extractions
+    assert found.frames == 2
+    assert found.commands

@@ -120,6 +120,12 @@ def name_of(data_hash: str, number: int, mime_type: str, data_type: str) -> str:
     return f"{data_type}/{data_hash}/{number}"
 
 
+def frame_name(data_hash: str, space: str | None, number: int) -> str:
+    """The name of a frame of a video, in a group or not."""
+    where = f"videos/{quoted(data_hash)}" if space is None else f"groups/{quoted(data_hash)}/{quote(space, safe='')}"
+    return f"{where}/{number}.jpg"
+
+
 def _within_space(frame: Frame) -> str:
     kind = frame.mime_type.partition("/")[0]
     if kind == "image":

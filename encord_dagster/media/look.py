@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from encord_dagster.errors import UsageError
-from encord_dagster.formats.coco import Image
+from encord_dagster.formats.coco import Image, frame_name
 from encord_dagster.formats.yolo import PICTURES
 from encord_dagster.media.frames import ENDINGS, Extraction, extraction
 
@@ -46,6 +46,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...]
     surplus: tuple[str, ...]  # pictures and videos in the folder that no record asks for
     extractions: tuple[Extraction, ...]  # of frames that are missing
+    unclear: dict[str, int]  # by data hash: missing images of which nothing says whether a video or a scan has them
     paths: dict[str, str]
 
 
@@ -81,10 +82,15 @@ def look(images: Iterator[Image], folder: Path) -> Looked:
             faults.append(fault)
         if fault is None or fault.can_be_used:
             paths[name] = path
-    extractions, videos = _extractions(missing, films, there, folder)
+    extractions, unclear, videos = _extractions(missing, films, there, folder)
     surplus = [name for name in sorted(there - used - videos) if name.lower().endswith((*PICTURES, *ENDINGS))]
     return Looked(
-        images=count, faults=tuple(faults), surplus=tuple(surplus), extractions=tuple(extractions), paths=paths
+        images=count,
+        faults=tuple(faults),
+        surplus=tuple(surplus),
+        extractions=tuple(extractions),
+        unclear=unclear,
+        paths=paths,
     )
 
 
@@ -146,18 +152,27 @@ def _extractions(
     films: Mapping[tuple[str, str | None], int],
     there: set[str],
     folder: Path,
-) -> tuple[list[Extraction], set[str]]:
-    """How to get the frames of videos that are missing, and which files are such videos."""
+) -> tuple[list[Extraction], dict[str, int], set[str]]:
+    """How to get the frames of videos that are missing, what may be such frames, and which files are such videos.
+
+    COCO does not say what images are cut from. A video is known by the names that its frames have without a template,
+    or by a file in the folder; slices of a scan, which ffmpeg does not read, can have any name by a template.
+    """
     videos: dict[str, str] = {}
     for name in sorted(there):
         stem, _, kind = name.rpartition(".")
         if f".{kind.lower()}" in ENDINGS:
             videos.setdefault(stem.rpartition("/")[2], name)
     made: list[Extraction] = []
+    unclear: dict[str, int] = {}
     for (data_hash, space), named in missing.items():
-        name = next(iter(named.values()))
-        if name.lower().endswith(PICTURES) and (films[data_hash, space] > 1 or name.startswith("videos/")):
-            video = videos.get(space or data_hash)
-            path = folder / video if video else None
+        frame, name = next(iter(named.items()))
+        if not name.lower().endswith(PICTURES):
+            continue
+        video = videos.get(space or data_hash)
+        path = folder / video if video else None
+        if video or name == frame_name(data_hash, space, frame):
             made.append(extraction(named, data_hash=data_hash, space=space, video=path, into=folder))
-    return made, {videos[key] for hashes in films for key in hashes if key in videos}
+        elif films[data_hash, space] > 1:
+            unclear[f"{data_hash}/{space}" if space else data_hash] = len(named)
+    return made, unclear, {videos[key] for hashes in films for key in hashes if key in videos}

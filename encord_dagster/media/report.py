@@ -42,6 +42,10 @@ def _lines(looked: Looked, folder: Path, linked: int | None) -> Iterator[str]:
         elif one.video is None:
             yield f"  no video {where}.* is in the folder: put the path of it in the place of VIDEO"
         yield from (f"  {command}" for command in one.commands)
+    for where, count in looked.unclear.items():
+        yield f"{count:,} images of {where} are missing: frames of a video, or slices of a scan"
+        yield f"  of a video: put it into the folder as {where.rpartition('/')[2]}.mp4, or as it ends, and run again"
+        yield "  of a scan: make pictures of its slices with a DICOM or NIfTI tool; ffmpeg cannot"
 
 
 def _size(size: Size | None) -> str:
