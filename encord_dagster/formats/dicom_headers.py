@@ -5,6 +5,8 @@ Reading needs pydicom, which is the extra `volumes`.
 
 import struct
 from collections.abc import Sequence
+from hashlib import sha256
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,12 @@ class Headers:
                 self.by_series.setdefault(header.series, []).append(header)
             elif msgspec.structs.replace(header, path=known.path) != known:
                 self.doubled.add(header.uid)
+        # one of each series, another of each, and so on: whoever tries them meets every series early. By hash, as the
+        # slices that an export labels lie side by side
+        shuffled = (
+            sorted(members, key=lambda one: sha256(one.uid.encode()).digest()) for members in self.by_series.values()
+        )
+        self.spread = [one for some in zip_longest(*shuffled) for one in some if one is not None]
 
 
 def read_headers(folder: Path) -> Headers:

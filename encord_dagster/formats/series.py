@@ -4,7 +4,7 @@ A version holds no SOP instance uid, but ids of images are made of them: so the 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 import msgspec
 
@@ -80,7 +80,7 @@ def _is_slice(one: Labelled) -> bool:
 
 def match(frames: Sequence[Labelled], headers: Headers) -> tuple[dict[int, Labelled], Stack] | Refused:
     """The images of one series by their places in its stack, or why there is none."""
-    of_image = _by_image(frames[0].image.encord.data_hash, headers)
+    of_image = _by_image(frames[0].image.encord.data_hash, {one.image.id for one in frames}, headers)
     there = [(one, header) for one in frames if (header := of_image.get(one.image.id)) is not None]
     if any(header.frames > 1 for _, header in there):
         return Refused("multiframe", "a file holds several frames, whose numbers in exports are not documented")
@@ -106,15 +106,34 @@ def match(frames: Sequence[Labelled], headers: Headers) -> tuple[dict[int, Label
     return {places[header.uid]: one for one, header in there}, whole
 
 
-def _by_image(data_hash: str, headers: Headers) -> dict[int, Header]:
-    """The headers by the ids that their images would have in a data unit."""
-    called = [
-        (header, number)
-        for header in headers.by_uid.values()
-        for number in (ONE_FRAME if header.frames == 1 else ("-", *map(str, range(header.frames + 1))))
-    ]
-    ids = identity.numbering("image", data_hash)([f"sop:{header.uid}#{number}" for header, number in called])
-    return dict(zip(ids, (header for header, _ in called), strict=True))
+def _by_image(data_hash: str, wanted: Set[int], headers: Headers) -> dict[int, Header]:
+    """The headers of the wanted images by their ids.
+
+    An id is made of the data unit and the uid: none can be looked up, and each unit has to try headers. The first that
+    fits tells the series, which mostly has the other slices too; only a slice that has no header costs trying all.
+    """
+    numbered = identity.numbering("image", data_hash)
+    found: dict[int, Header] = {}
+    seen: set[str] = set()
+
+    def take(members: Iterable[Header]) -> bool:
+        named = [(header, f"sop:{header.uid}#{number}") for header in members for number in _frames(header)]
+        fit = {number: header for number, (header, _) in zip(numbered([n for _, n in named]), named, strict=True)}
+        found.update((number, fit[number]) for number in fit.keys() & wanted)
+        return not found.keys().isdisjoint(fit)
+
+    for header in headers.spread:
+        if header.series not in seen and take([header]):
+            seen.add(header.series)
+            take(headers.by_series[header.series])
+            if len(found) == len(wanted):
+                break
+    return found
+
+
+def _frames(header: Header) -> Iterable[str]:
+    """What the frames of a file can be called."""
+    return ONE_FRAME if header.frames == 1 else ("-", *map(str, range(header.frames + 1)))
 
 
 def values_of(chosen: Chosen) -> tuple[list[dict[str, object]], dict[int, int]]:

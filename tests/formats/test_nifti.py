@@ -1,6 +1,7 @@
 """NIfTI label maps as nibabel reads them: labels on their slices, slices in their place, what is no volume refused."""
 
 import json
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,14 @@ import nibabel
 import numpy as np
 import pytest
 
+from encord_dagster import identity
 from encord_dagster.errors import UsageError
+from encord_dagster.formats.coco import Image, Origin
+from encord_dagster.formats.dicom_headers import Header, Headers
+from encord_dagster.formats.labelled import Labelled
 from encord_dagster.formats.nifti import quaternion
+from encord_dagster.formats.series import Refused, match
+from encord_dagster.formats.stacks import Stack
 from tests import dicom_files as dicom
 from tests import factories
 from tests.published import Json
@@ -294,3 +301,58 @@ def test_a_damaged_file_costs_its_series_and_no_other(damage: str, tmp_path: Pat
     (refused,) = (one["refused"] for one in listed(folder) if "refused" in one)
     assert refused == "1 of 5 slices have no header in the folder" + ", where 1 files are damaged" * (damage != "cut")
     assert int(np.asarray(map_of(folder, "dicom-1").dataobj).sum()) == 8
+
+
+def test_each_series_is_found_without_trying_all_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where an export holds one slice of each. To try all slices for each series would take 144,000 ids."""
+    count, slices, made = 40, 30, 0
+    headers = Headers([_header(f"1.{n}", place) for n in range(count) for place in range(slices)])
+    numbering = identity.numbering
+
+    def counted(*parts: str) -> Callable[[Sequence[str]], list[int]]:
+        def numbered(rests: Sequence[str]) -> list[int]:
+            nonlocal made
+            made += len(rests)
+            return numbering(*parts)(rests)
+
+        return numbered
+
+    monkeypatch.setattr(identity, "numbering", counted)
+    for some in (range(slices), (17,)):
+        made = 0
+        for n in range(count):
+            placed, whole = matched(f"data-{n}", f"1.{n}", some, headers)
+            assert sorted(placed) == list(some)
+            assert {header.series for header in whole.slices} == {f"1.{n}"}
+        assert made < (10_000 if len(some) > 1 else 100_000)  # half of the series, and half of the slices besides
+    refused = match([_slice("data-0", "1.0", 0), _slice("data-0", "1.99", 1)], headers)
+    assert isinstance(refused, Refused)
+    assert refused.reason == "1 of 2 slices have no header in the folder"
+
+
+def matched(data_hash: str, series: str, places: Iterable[int], headers: Headers) -> tuple[dict[int, Labelled], Stack]:
+    """The volume of some slices."""
+    found = match([_slice(data_hash, series, place) for place in places], headers)
+    assert not isinstance(found, Refused)
+    return found
+
+
+def _slice(data_hash: str, series: str, place: int) -> Labelled:
+    number = identity.image_id(data_hash, f"sop:{series}.{place}#-")
+    image = Image(number, 8, 8, f"dicom/{data_hash}/{place}", (), Origin("label", data_hash, place))
+    return Labelled(image=image, annotations=(), data_type="dicom")
+
+
+def _header(series: str, place: int) -> Header:
+    return Header(
+        path="",
+        uid=f"{series}.{place}",
+        sop_class="",
+        series=series,
+        frames=1,
+        rows=8,
+        columns=8,
+        position=(0.0, 0.0, float(place)),
+        orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
+        spacing=(1.0, 1.0),
+    )
