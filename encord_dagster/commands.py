@@ -16,7 +16,7 @@ from encord_dagster.errors import ExportError, UsageError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.formats import catalogue
 from encord_dagster.formats.selection import Selection
-from encord_dagster.label_set.staging import staged
+from encord_dagster.label_set.staging import files_below, staged
 from encord_dagster.landing import Export, export_of, exports_in, ontology_keys
 from encord_dagster.outcomes import Batch
 from encord_dagster.storage.local import LocalStore
@@ -103,8 +103,10 @@ def convert_urls(
     if chosen == Selection() and not splits_from and (straight := _straight(urls, formats, config, processes)):
         landing, asked = straight
         try:
-            with staged(output.resolve()) as staging, _on_disk(landing, asked, staging.parent, progress) as asked:
-                batch, names = convert(asked, staging, progress)
+            with staged(output.resolve()) as staging:
+                with _on_disk(landing, asked, staging, progress) as asked:
+                    batch = convert(asked, staging, progress)
+                names = files_below(staging)
             return [batch], list(map(output.resolve().joinpath, names))
         except Unusual as reason:
             progress(f"{redact(asked.export.key)}: {reason}; converting it in memory")
@@ -122,7 +124,7 @@ def convert_urls(
 
 @contextlib.contextmanager
 def _on_disk(landing: ObjectStore, asked: Asked, folder: Path, progress: Progress) -> Iterator[Asked]:
-    """The same with a file of this machine: an export that lies elsewhere is fetched beside the output."""
+    """The same with a file of this machine: an export that lies elsewhere is fetched into the folder."""
     if isinstance(landing, LocalStore):
         yield asked
         return

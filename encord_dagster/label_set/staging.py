@@ -1,35 +1,102 @@
 """A folder that appears with all of its files, or not at all; and the files in it."""
 
+import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from encord_dagster.errors import UsageError
 
+_PREFIX = ".checkout-"
+_BOOT = Path("/proc/sys/kernel/random/boot_id")  # of Linux: another one after each start of the machine
+
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """A folder beside the wanted one, or within it where that exists, whose files get their names at the end."""
+    """A folder beside the wanted one, or within it where that exists, whose files get their names at the end.
+
+    Those that killed processes left there are removed.
+    """
     exists = folder.exists()
-    if exists:
-        _refuse_others(folder)
     parent = folder if exists else folder.parent
     parent.mkdir(parents=True, exist_ok=True)
-    staging = parent / f".checkout-{secrets.token_hex(8)}"
-    staging.mkdir()
+    remove_left_behind(parent)
+    if exists:
+        _refuse_others(folder)
+    with _locked_folder(parent) as staging:
+        try:
+            yield staging
+            if exists:  # it stays: it may be a mount, or where somebody stands
+                _refuse_others(folder, staging)
+                for entry in list(staging.iterdir()):
+                    entry.rename(folder / entry.name)
+            else:
+                staging.rename(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def remove_left_behind(parent: Path) -> None:
+    """Remove folders of processes that are surely dead: of this start of this machine, and locked by none.
+
+    The system takes a lock away when its process ends, however that comes about. Another machine's locks may not be
+    seen here, as on some shared disks: its folders are called otherwise.
+    """
+    for path in parent.glob(f"{_PREFIX}{_boot()}-*") if _boot() else ():
+        with suppress(OSError):  # it is in use, or gone
+            lock = _lock(path)
+            try:
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+@contextmanager
+def _locked_folder(parent: Path) -> Iterator[Path]:
+    """A new folder, held by a lock while it is in use; without one where there are none, so that it is not removed."""
+    while _boot():
+        path = parent / f"{_PREFIX}{_boot()}-{secrets.token_hex(8)}"
+        path.mkdir()
+        try:
+            lock = _lock(path)
+        except (BlockingIOError, FileNotFoundError):  # taken for one that was left behind, just before the lock
+            continue
+        except OSError:  # no locks here, as on some network file systems
+            path.rmdir()
+            break
+        try:
+            if path.exists():
+                yield path
+                return
+        finally:
+            os.close(lock)
+    path = parent / f"{_PREFIX}{secrets.token_hex(8)}"
+    path.mkdir()
+    yield path
+
+
+def _lock(path: Path) -> int:
+    """A descriptor of a folder that holds its lock. BlockingIOError where another one does."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        yield staging
-        if exists:  # it stays: it may be a mount, or where somebody stands
-            _refuse_others(folder, staging)
-            for entry in list(staging.iterdir()):
-                entry.rename(folder / entry.name)
-        else:
-            staging.rename(folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(folder)
+        raise
+    return folder
+
+
+@cache
+def _boot() -> str:
+    """Names this start of this machine, whatever its containers are called; "" where the system does not tell."""
+    try:
+        return _BOOT.read_text("ascii").strip().replace("-", "")
+    except OSError:
+        return ""
 
 
 def _refuse_others(folder: Path, *mine: Path) -> None:

@@ -21,7 +21,6 @@ from encord_dagster.errors import UsageError
 from encord_dagster.formats import coco, losses
 from encord_dagster.formats.fragment import Category, described, ontology_categories
 from encord_dagster.label_set import totals
-from encord_dagster.label_set.staging import files_below
 from encord_dagster.landing import Export
 from encord_dagster.outcomes import Batch
 from encord_dagster.stream import assemble, worker
@@ -51,13 +50,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 0
 
 
-def convert(asked: Asked, staging: Path, say: Say) -> tuple[Batch, list[str]]:
-    """Write the files into an empty folder; their names in it. Unusual where the export needs another way."""
+def convert(asked: Asked, staging: Path, say: Say) -> Batch:
+    """Write the files into a folder. Unusual where the export needs another way."""
     size = asked.path.stat().st_size
     processes = asked.processes or max(1, min(os.cpu_count() or 1, MOST_PROCESSES, size // LEAST_TO_SHARE))
     ontology = _ontology(asked)
     known = _numbered(ontology)
-    with tempfile.TemporaryDirectory(prefix=".spool-", dir=staging.parent) as spool:
+    with tempfile.TemporaryDirectory(prefix=".spool-", dir=staging) as spool:
         jobs = _jobs(asked, processes, known, Path(spool), staging)
         progress = _Progress(redact(asked.export.key), size, say)
         parts = _all_done(jobs, progress)
@@ -75,8 +74,7 @@ def convert(asked: Asked, staging: Path, say: Say) -> tuple[Batch, list[str]]:
         listed = _listed(counts, categories, ontology)
         lost = _written(asked, staging, [Path(job.folder) for job in jobs], listed, renamed, progress)
     (staging / losses.FILE).write_bytes(losses.report(losses.total([counts.losses, lost])))
-    batch = Batch(outcomes=(outcome_of(asked.export, counts),), published=None)
-    return batch, files_below(staging)
+    return Batch(outcomes=(outcome_of(asked.export, counts),), published=None)
 
 
 def _written(
