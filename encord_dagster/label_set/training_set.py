@@ -44,16 +44,20 @@ class TrainingSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise UsageError(f"training set {self.name}: it has no formats; there are {', '.join(catalogue.FORMATS)}")
         catalogue.checked(self.formats)
 
-    def digest(self, content_digest: str = "", ontology: str = "", categories: Sequence[Category] = ()) -> str:
+    def digest(
+        self, content_digest: str = "", ontology: str = "", categories: Sequence[Category] = (), told: str = ""
+    ) -> str:
         """Equal where the files would be: for the same labels, selection, formats and release of this package.
 
         Where labels are the same, classes can still have other colours and edges, or there can be more of them. The
-        ontology counts where `encord_coco` takes from it what could have been ticked; of DICOM files the folder.
+        ontology counts where `encord_coco` takes from it what could have been ticked; of DICOM files the folder. `told`
+        stands for the row events and findings, which are others after an export that changed no label: `tables` holds
+        them.
         """
         chosen = msgspec.convert(msgspec.to_builtins(self.selection), Selection)  # 4 in Python is 4.0 in YAML
         used = ontology if "encord_coco" in self.formats else ""
         fields, formats = msgspec.structs.asdict(chosen), sorted(set(self.formats))
-        made_of = (content_digest, fields, formats, used, self.dicom_headers, __version__, categories)
+        made_of = (content_digest, fields, formats, used, self.dicom_headers, __version__, categories, told)
         return hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()
 
 

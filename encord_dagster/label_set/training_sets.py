@@ -59,7 +59,8 @@ def publish(
     """
     if not isinstance(store, LocalStore):
         refuse_unsafe(store, prefix=PROBE)
-    digest = wanted.digest(version.root.content_digest, ontology, version.root.categories)
+    told = _told(version) if "tables" in wanted.formats else ""
+    digest = wanted.digest(version.root.content_digest, ontology, version.root.categories, told)
     given = Given(dicom_headers=Path(wanted.dicom_headers) if wanted.dicom_headers else None, ontology=ontology)
     for _ in range(ATTEMPTS):
         head = _head(store, version, wanted)
@@ -82,6 +83,12 @@ def publish(
             return _made(store, record, written=known is None)
         progress(f"{store.url}: another run recorded a training set; looking again")
     raise StorageError(f"{store.url}: {ATTEMPTS} other runs were faster; let one run at a time write a training set")
+
+
+def _told(version: "Version") -> str:
+    """Equal where row events and findings of a version are."""
+    entries = [(entry.id, entry.events.sha256) for entry in version.exports().values()]
+    return hashlib.sha256(msgspec.json.encode((version.record.doubts, entries))).hexdigest()
 
 
 def _head(store: ObjectStore, version: "Version", wanted: TrainingSet) -> Record | None:

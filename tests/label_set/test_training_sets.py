@@ -10,6 +10,7 @@ import pytest
 
 from encord_dagster.errors import HistoryDamaged, StorageError, UsageError
 from encord_dagster.formats.selection import Selection
+from encord_dagster.formats.tables import from_parquet
 from encord_dagster.label_set import training_sets
 from encord_dagster.label_set.operations import rollback
 from encord_dagster.label_set.staging import staged
@@ -149,6 +150,24 @@ def test_after_a_rollback_the_old_folder_is_taken_again(store: ObjectStore) -> N
     assert (back.record.folder, back.written, back.record.seq) == (first.record.folder, False, 3)
     assert back.record.version == 3
     assert all(splits(store, second)[name] <= splits(store, last)[name] for name in SHARES)
+
+
+def test_tables_tell_of_exports_that_changed_no_label(store: ObjectStore) -> None:
+    """Their row events are among them, so it is another folder; of other formats it is the same."""
+    desk = desk_of(*rarely(10))
+    made = {formats: made_of(desk, store, formats=formats) for formats in (("coco", "tables"), ("coco",))}
+    desk.bring("again.json", factories.encode(rarely(5)))
+    version = desk.label_set().version()
+    assert version.number == 1
+
+    again = {formats: made_of(desk, store, formats=formats) for formats in made}
+
+    assert [again[one].record.folder == made[one].record.folder for one in made] == [False, True]
+    folder = again["coco", "tables"].record.folder
+    events = from_parquet(store.get(f"{folder}/tables/row_events.parquet") or b"")
+    assert events.equals(version.table("row_events"))
+    assert len(set(events["export_id"].to_pylist())) == 2
+    assert not made_of(desk, store, formats=("coco", "tables")).written
 
 
 def test_splits_by_hash_are_kept_when_they_are_stratified_later(store: ObjectStore) -> None:
