@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -100,8 +100,9 @@ def convert_urls(
     """Convert exports into a folder: one plain file range by range, all else through a lake in memory."""
     catalogue.checked(formats)
     chosen = selection or Selection()
-    if chosen == Selection() and not splits_from and (straight := _straight(urls, formats, config, processes)):
+    if straight := _straight(urls, formats, config, processes):
         landing, asked = straight
+        asked = msgspec.structs.replace(asked, selection=chosen, kept=_kept(splits_from, chosen))
         try:
             with staged(output.resolve()) as staging:
                 with _on_disk(landing, asked, staging, progress) as asked:
@@ -120,6 +121,15 @@ def convert_urls(
         dicom_headers=dicom_headers,
         splits_from=splits_from,
     )
+
+
+def _kept(splits_from: Path | None, selection: Selection) -> Mapping[str, str]:
+    """The splits of an earlier checkout, if one is named."""
+    if splits_from is None:
+        return {}
+    from encord_dagster.label_set.checkout import kept_in
+
+    return kept_in(splits_from, selection)
 
 
 @contextlib.contextmanager

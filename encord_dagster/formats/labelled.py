@@ -15,16 +15,21 @@ def kind_of(data_type: str) -> int:
     return KINDS.index(data_type) if data_type in KINDS else KINDS.index("video")
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class About(msgspec.Struct, frozen=True):
+    """What the table of images says of a whole label row."""
+
+    data_type: str = "image"
+    dataset_hash: str | None = None
+    label_status: str | None = None
+    workflow_node: str | None = None
+
+
+class Row(About, frozen=True, kw_only=True):
     """A label row of a version, in COCO's records, and what its table of images says of all of it."""
 
     row: str  # its identity
     images: tuple[coco.Image, ...]
     annotations: tuple[coco.Annotation, ...]  # in document order
-    data_type: str = "image"
-    dataset_hash: str | None = None
-    label_status: str | None = None
-    workflow_node: str | None = None
 
 
 class Labelled(msgspec.Struct, frozen=True, kw_only=True):

@@ -94,6 +94,16 @@ class InSplit(msgspec.Struct):
         self.kept += kept
 
 
+class Became(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of everything that was read."""
+
+    read: Counted
+    removed: dict[str, Counted]  # by filter
+    written: Counted
+    classes: dict[str, dict[int, int]]  # objects by split, "" where there are none, and by category
+    splits: dict[str, InSplit]
+
+
 class Selecting:
     """Applies a selection, row by row and then image by image, and counts what each filter removed."""
 
@@ -119,6 +129,25 @@ class Selecting:
         self.written = Counted()
         self.classes: dict[str, Counter[int]] = {name: Counter() for name in selection.splits or ("",)}  # by category
         self.in_splits = {name: InSplit() for name in selection.splits}
+
+    @property
+    def became(self) -> Became:
+        """What became of the rows so far."""
+        classes = {split: dict(counts) for split, counts in self.classes.items()}
+        return Became(
+            read=self.read, removed=self.removed, written=self.written, classes=classes, splits=self.in_splits
+        )
+
+    def add(self, other: Became) -> None:
+        """Count what became of other rows, which another process has chosen from."""
+        _add(self.read, other.read)
+        _add(self.written, other.written)
+        for name, removed in other.removed.items():
+            _add(self._removed(name), removed)
+        for split, counts in other.classes.items():
+            self.classes[split].update(counts)
+        for split, held in other.splits.items():
+            _add(self.in_splits[split], held)
 
     def row(self, row: Row) -> Row | None:
         """What is chosen of a row; None where that is nothing at all."""
@@ -195,3 +224,8 @@ class Selecting:
             return one if same else msgspec.structs.replace(one, category_id=category)
         self._removed(reason).annotations += 1
         return None
+
+
+def _add(counts: Counted | InSplit, more: Counted | InSplit) -> None:
+    for name in counts.__struct_fields__:
+        setattr(counts, name, getattr(counts, name) + getattr(more, name))

@@ -20,11 +20,11 @@ class ClassLine(msgspec.Struct, frozen=True, omit_defaults=True, rename={"made_o
     off: dict[str, float] = {}  # how far the part of its objects that a split holds is from the split's share
 
 
-class Report(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The file."""
+class Report(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The file. A conversion that needed no lake has no version."""
 
-    version: int
-    content_digest: str
+    version: int | None = None
+    content_digest: str | None = None
     selection: Selection
     classes: list[ClassLine]
     read: Counted
@@ -37,7 +37,7 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
         return msgspec.json.format(msgspec.json.encode(self)) + b"\n"
 
 
-def report(selecting: Selecting, *, version: int, content_digest: str) -> Report:
+def report(selecting: Selecting, *, version: int | None = None, content_digest: str | None = None) -> Report:
     """What was chosen, and what became of everything that was read."""
     return Report(
         version=version,

@@ -29,7 +29,7 @@ class SplitLists:
         self._selection = chosen.selection
         self._lists = {split: GrowingText(chosen) for split in chosen.selection.splits}
         self._groups = GrowingText(chosen)
-        self._absent = dict(chosen.given.kept)
+        self._kept = chosen.given.kept
 
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
         """Nothing is finished before the end."""
@@ -37,13 +37,13 @@ class SplitLists:
             self._lists[one.split].add([one.image.file_name])
         found = {group_of(one, self._selection.split_by): one.split for one in images}
         self._add(found.items())
-        for group in found:
-            self._absent.pop(group, None)
         yield from ()
 
     def end(self) -> Iterator[File]:
         """The lists."""
-        self._add(self._absent.items())
+        if self._kept:
+            there = {msgspec.json.decode(line, type=Assigned).group for line in self._groups.lines()}
+            self._add((group, split) for group, split in self._kept.items() if group not in there)
         for split, held in self._lists.items():
             yield f"splits/{split}.txt", held.pieces()
         yield GROUPS, self._groups.pieces()

@@ -125,7 +125,7 @@ class GrowingText:
 
     def __init__(self, chosen: Chosen) -> None:
         self._held = chosen.hold()
-        self.pieces = self._held.pieces
+        self.pieces, self.lines = self._held.pieces, self._held.lines
 
     def add(self, lines: Iterable[str]) -> None:
         """Add lines, without their ends."""

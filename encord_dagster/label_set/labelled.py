@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from encord_dagster.formats import coco, tables
-from encord_dagster.formats.labelled import Row
+from encord_dagster.formats.labelled import About, Row
 from encord_dagster.label_set import annotations, objects, shards
 from encord_dagster.label_set.manifest import Bucket, BucketRef, Root
 from encord_dagster.label_set.tree import Tree
@@ -22,15 +22,6 @@ if TYPE_CHECKING:
 
 _IMAGES = msgspec.json.Decoder(tuple[coco.Image, ...])
 _COLUMNS = ("row", "data_type", "dataset_hash", "label_status", "workflow_node")
-
-
-class _About(msgspec.Struct, frozen=True):
-    """What the table of images says of a whole row."""
-
-    data_type: str
-    dataset_hash: str | None
-    label_status: str | None
-    workflow_node: str | None
 
 
 def together(lake: ObjectStore, root: Root) -> Iterator[list[Row]]:
@@ -54,7 +45,7 @@ def together(lake: ObjectStore, root: Root) -> Iterator[list[Row]]:
                 yield waiting.pop(group)
 
 
-def _row(line: shards.CocoRow, about: _About) -> Row:
+def _row(line: shards.CocoRow, about: About) -> Row:
     return Row(
         row=line.row,
         images=_IMAGES.decode(annotations.listed(line.images)),
@@ -66,7 +57,7 @@ def _row(line: shards.CocoRow, about: _About) -> Row:
     )
 
 
-def _lines(lake: ObjectStore, named: tuple[str, BucketRef]) -> tuple[list[shards.CocoRow], dict[str, _About]]:
+def _lines(lake: ObjectStore, named: tuple[str, BucketRef]) -> tuple[list[shards.CocoRow], dict[str, About]]:
     opened = _open(lake, named)
     return opened.coco_rows(), _about(opened)
 
@@ -75,10 +66,10 @@ def _open(lake: ObjectStore, named: tuple[str, BucketRef]) -> shards.OpenBucket:
     return shards.OpenBucket(lake, msgspec.json.decode(objects.read(lake, named[1].ref), type=Bucket))
 
 
-def _about(opened: shards.OpenBucket) -> dict[str, _About]:
+def _about(opened: shards.OpenBucket) -> dict[str, About]:
     table = tables.united([opened.table("images")], tables.SCHEMAS["images"])
     columns = (table[name].to_pylist() for name in _COLUMNS)
-    return {row: _About(*more) for row, *more in zip(*columns, strict=True)}
+    return {row: About(*more) for row, *more in zip(*columns, strict=True)}
 
 
 def _shared(lake: ObjectStore, root: Root) -> Mapping[str, tuple[int, int]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from encord_dagster.formats import coco
 from encord_dagster.formats.fragment import Category
+from encord_dagster.formats.labelled import About
 from encord_dagster.stream.cut import Unusual
 from encord_dagster.stream.job import Done
 from encord_dagster.stream.work import ENTRY, HELD, NEW_CLASS
@@ -181,6 +182,15 @@ def records(folders: Sequence[Path], rows: Rows, renamed: Sequence[Mapping[int, 
                 of_row = annotations[part](at, size)
                 of_row = _renamed(of_row, numbers) if numbers else of_row
                 yield number, Records(images[part](image_at, image_size), of_row, kind)
+
+
+def abouts(folders: Sequence[Path], rows: Rows, known: Sequence[Sequence[About]]) -> Callable[[int], About]:
+    """Finds what is known of a row by its number; `known` has, for each range, what its rows point to."""
+    import numpy as np
+
+    places, _ = _together(folders, "about", np.dtype(np.int32))
+    parts, places = rows.part_of(rows.order), places[rows.order]
+    return lambda number: known[parts[number]][places[number]]
 
 
 class _Places(NamedTuple):

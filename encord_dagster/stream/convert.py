@@ -20,10 +20,13 @@ from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import UsageError
 from encord_dagster.formats import coco, losses
 from encord_dagster.formats.fragment import Category, described, ontology_categories
+from encord_dagster.formats.labelled import About
+from encord_dagster.formats.selection import Selection
 from encord_dagster.label_set import totals
 from encord_dagster.landing import Export
 from encord_dagster.outcomes import Batch
 from encord_dagster.stream import assemble, worker
+from encord_dagster.stream.chosen import Choice, asks_about
 from encord_dagster.stream.counts import Counts, class_counts, outcome_of, together
 from encord_dagster.stream.cut import Unusual, cuts
 from encord_dagster.stream.job import Done, Job
@@ -35,7 +38,7 @@ MOST_PROCESSES = 4
 _PATIENCE = 2.0  # seconds between two lines of progress
 _PAUSE = 0.01  # seconds between two looks at whether others are done
 
-MADE_HERE = ("coco", "masks")  # other formats are made of the records of the whole export
+MADE_HERE = ("coco", "masks")  # where nothing is left out or called otherwise
 Say = Callable[[str], None]
 
 
@@ -48,6 +51,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     ontology: str | None
     formats: Sequence[str]
     processes: int = 0
+    selection: Selection = Selection()
+    kept: Mapping[str, str] = {}  # group -> split, of an earlier checkout
+
+    @property
+    def made_here(self) -> tuple[str, ...]:
+        """The formats that are not made of the records of the whole export."""
+        return () if self.selection.changes_files else tuple(name for name in MADE_HERE if name in self.formats)
 
 
 def convert(asked: Asked, staging: Path, say: Say) -> Batch:
@@ -62,7 +72,7 @@ def convert(asked: Asked, staging: Path, say: Say) -> Batch:
         parts = _all_done(jobs, progress)
         categories = assemble.united(known, parts)
         renamed = [_renamed(part, categories) for part in parts]
-        if any(renamed) and "masks" in asked.formats:  # numbers are in pictures already: once more, by the right ones
+        if any(renamed) and "masks" in asked.made_here:  # numbers are in pictures already: once more, by the right ones
             shutil.rmtree(staging / "masks", ignore_errors=True)
             jobs = [msgspec.structs.replace(job, categories=tuple(categories.values())) for job in jobs]
             parts, renamed = _all_done(jobs, progress), []
@@ -72,7 +82,11 @@ def convert(asked: Asked, staging: Path, say: Say) -> Batch:
         if ontology is None:
             counts.add_findings(apply_severities([ontology_missing()], asked.config.severities))
         listed = _listed(counts, categories, ontology)
-        lost = _written(asked, staging, [Path(job.folder) for job in jobs], listed, renamed, progress)
+        folders, abouts = (
+            [Path(job.folder) for job in jobs],
+            tuple(part.abouts for part in parts) if jobs[0].about else (),
+        )
+        lost = _written(asked, staging, folders, listed, renamed, abouts, progress)
     (staging / losses.FILE).write_bytes(losses.report(losses.total([counts.losses, lost])))
     return Batch(outcomes=(outcome_of(asked.export, counts),), published=None)
 
@@ -83,16 +97,18 @@ def _written(
     folders: list[Path],
     categories: Sequence[Category],
     renamed: list[dict[int, int]],
+    abouts: tuple[tuple[About, ...], ...],
     progress: "_Progress",
 ) -> Mapping[str, int]:
     """Write COCO, and the formats for training; returns what those cannot hold."""
     rows = assemble.index_of(folders)  # says where rows or images are there twice
-    if "coco" in asked.formats:
+    if "coco" in asked.made_here:
         path = staging / coco.FILE
         path.parent.mkdir(parents=True)
         assemble.write_coco(path, folders, rows, categories, renamed)
-    others = [name for name in dict.fromkeys(asked.formats) if name not in MADE_HERE]
-    if not others:
+    others = [name for name in dict.fromkeys(asked.formats) if name not in asked.made_here]
+    is_chosen = asked.selection != Selection()
+    if not others and not is_chosen:
         return {}
     from encord_dagster.stream import training  # and with it all formats
 
@@ -105,6 +121,7 @@ def _written(
         output=staging,
         processes=asked.processes,
         progress=partial(progress.tell_share, ", ".join(others), time.monotonic()),
+        choice=Choice(selection=asked.selection, kept=dict(asked.kept), abouts=abouts) if is_chosen else None,
     )
 
 
@@ -137,7 +154,9 @@ def _renamed(part: Done, categories: dict[str, Category]) -> dict[int, int]:
 
 def _jobs(asked: Asked, processes: int, known: tuple[Category, ...], spool: Path, staging: Path) -> list[Job]:
     found = cuts(asked.path, processes)
-    masks = str(staging / "masks") if "masks" in asked.formats else None
+    # painting can refuse a row, so it is done also where masks of what is chosen are painted later
+    above = staging if "masks" in asked.made_here else spool
+    masks = str(above / "masks") if "masks" in asked.formats else None
     jobs = [
         Job(
             path=str(asked.path),
@@ -150,6 +169,7 @@ def _jobs(asked: Asked, processes: int, known: tuple[Category, ...], spool: Path
             categories=known,
             folder=str(spool / str(number)),
             masks=masks,
+            about=asks_about(asked.selection),
         )
         for number, (start, end) in enumerate(found.ranges, start=1)
     ]

@@ -4,6 +4,7 @@ import msgspec
 
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.formats.fragment import Category
+from encord_dagster.formats.labelled import About
 from encord_dagster.stream.counts import Counts
 
 
@@ -20,6 +21,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     categories: tuple[Category, ...]
     folder: str
     masks: str | None
+    about: bool = False  # whether to note of each row what COCO does not say of it
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,3 +29,4 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 
     counts: Counts
     categories: tuple[Category, ...]
+    abouts: tuple[About, ...] = ()  # that rows have, each once

@@ -40,7 +40,7 @@ def convert_range(job: Job, progress: Progress) -> Done:
     finally:
         for file in files:
             file.close()
-    return Done(counts=work.counts, categories=tuple(work.categories.values()))
+    return Done(counts=work.counts, categories=tuple(work.categories.values()), abouts=tuple(work.abouts))
 
 
 def _convert(work: Work, pieces: Sequence[RowSlice]) -> None:

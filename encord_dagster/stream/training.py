@@ -22,10 +22,13 @@ from encord_dagster.formats import coco
 from encord_dagster.formats.catalogue import WRITTEN
 from encord_dagster.formats.fragment import Category
 from encord_dagster.formats.labelled import KINDS, Labelled
-from encord_dagster.formats.selection import Selection
-from encord_dagster.formats.writing import Chosen, Format
+from encord_dagster.formats.selection import Became, Selection
+from encord_dagster.formats.selection_report import FILE, report
+from encord_dagster.formats.split_lists import SplitLists
+from encord_dagster.formats.writing import Chosen, Format, Given
 from encord_dagster.label_set.staging import NewFiles, twice
 from encord_dagster.stream import assemble, worker
+from encord_dagster.stream.chosen import Choice, chosen, listed, with_splits
 
 MOST_PROCESSES = 4
 LEAST_TO_SHARE = 4 * 2**20  # bytes of records for each process
@@ -50,12 +53,14 @@ class Writing(msgspec.Struct, frozen=True, kw_only=True):
     formats: tuple[str, ...]
     output: str
     folder: str
+    choice: Choice | None = None  # None: all
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What the formats could not hold, by code."""
+    """What the formats could not hold, by code; and what became of the rows where some are chosen."""
 
     lost: dict[str, int]
+    became: Became | None = None
 
 
 class Writers:
@@ -63,28 +68,44 @@ class Writers:
 
     def __init__(self, job: Writing, stack: ExitStack) -> None:
         self.job, self.files = job, NewFiles(Path(job.output))
-        self.chosen = Chosen(categories=job.categories, selection=Selection(), lost=Counter(), stack=stack)
+        self.selecting = job.choice.selecting(job.categories) if job.choice else None
+        self.chosen = Chosen(
+            categories=self.selecting.map.categories if self.selecting else job.categories,
+            selection=job.choice.selection if job.choice else Selection(),
+            lost=Counter(),
+            stack=stack,
+            given=Given(kept=job.choice.kept if job.choice else {}),
+        )
         self._formats: list[Format] = [WRITTEN[name](self.chosen) for name in job.formats]
+        if self.chosen.selection.splits:
+            self._formats.append(SplitLists(self.chosen))
 
     def write(self, progress: Progress) -> None:
         """Write the files of each image, and hold the rest. UsageError where two have one name."""
         job = self.job
         folders = [Path(folder) for folder in job.spools]
         rows = assemble.some_of(folders, Path(job.order), job.start, job.stop)
-        for done, images in _images(folders, rows, job.renamed):
+        some = (
+            chosen(folders, rows, job.renamed, job.choice.abouts, self.selecting)
+            if job.choice and self.selecting
+            else _images(folders, rows, job.renamed)
+        )
+        for done, images in some:
             self._write(chain.from_iterable(one.write(images) for one in self._formats))
             progress(done / (job.stop - job.start))
 
     def end(self) -> None:
         """Write the files that need all images."""
         self._write(chain.from_iterable(one.end() for one in self._formats))
+        if self.selecting:
+            self._write(iter([(FILE, report(self.selecting).encoded())]))
 
     def hand_over(self) -> Written:
         """Put what is held where the process that asked finds it."""
         for number, held in enumerate(self.chosen.held):
             with _held(self.job, number).open("wb") as file:
                 file.writelines(held.pieces())
-        return Written(dict(self.chosen.lost))
+        return Written(dict(self.chosen.lost), self.selecting.became if self.selecting else None)
 
     def take_over(self, other: Writing, written: Written) -> None:
         """Go on from where the process behind this one has come to."""
@@ -92,6 +113,8 @@ class Writers:
             with _held(other, number).open("rb") as file:
                 held.add_pieces(iter(lambda: file.read(_STEP), b""))
         self.chosen.lost.update(written.lost)
+        if self.selecting and written.became:
+            self.selecting.add(written.became)
 
     def _write(self, files: Iterator[tuple[str, bytes | Iterator[bytes]]]) -> None:
         for name, data in files:
@@ -123,17 +146,13 @@ def _images(
 
 def _labelled(rows: Sequence[assemble.Records]) -> list[Labelled]:
     annotations: dict[int, list[coco.Annotation]] = {}
-    for one in _ANNOTATIONS.decode(_list(b"".join([row.annotations for row in rows]))):
+    for one in _ANNOTATIONS.decode(listed(b"".join([row.annotations for row in rows]))):
         annotations.setdefault(one.image_id, []).append(one)
     return [
         Labelled(image=image, annotations=tuple(annotations.get(image.id, ())), data_type=KINDS[row.kind])
         for row in rows
-        for image in _IMAGES.decode(_list(row.images))
+        for image in _IMAGES.decode(listed(row.images))
     ]
-
-
-def _list(records: bytes) -> bytes:
-    return b"[" + records.removesuffix(coco.BETWEEN) + b"]"
 
 
 def write(
@@ -146,14 +165,18 @@ def write(
     output: Path,
     processes: int,
     progress: Progress,
+    choice: Choice | None = None,
 ) -> Mapping[str, int]:
-    """Write formats into a folder; what they could not hold, by code. Spools are left as they are.
+    """Write formats into a folder, and what was chosen; what they could not hold, by code. Spools are left as they are.
 
     Raises:
         UsageError: two images would have one file.
         RuntimeError: a process died.
     """
     above = spools[0].parent
+    if choice:
+        choice = with_splits(choice, spools, rows, renamed, tuple(categories))
+        processes = 1 if choice.selection.file_name else processes  # which sees where two images are called alike
     whole = Writing(
         spools=tuple(map(str, spools)),
         order=str(above / "order"),
@@ -164,6 +187,7 @@ def write(
         formats=tuple(formats),
         output=str(output),
         folder="",
+        choice=choice,
     )
     assemble.save_order(rows, above / "order")
     own, *others = _shared(whole, rows, processes, above)

@@ -22,7 +22,7 @@ from encord_dagster.findings import Finding, Location
 from encord_dagster.formats import coco
 from encord_dagster.formats.forms import Form, forms_of
 from encord_dagster.formats.fragment import classes_of, fitted
-from encord_dagster.formats.labelled import kind_of
+from encord_dagster.formats.labelled import About, kind_of
 from encord_dagster.geometry import Skeleton
 from encord_dagster.rules.rows import unlabelled
 from encord_dagster.stream.answered import Answered
@@ -33,6 +33,7 @@ from encord_dagster.stream.pictures import Pictures, picture_name
 from encord_dagster.validation import apply_severities, finding, validate
 
 ENTRY = struct.Struct("<32sqqqqBB")  # row identity; start and length of images, then of annotations; flag; kind
+ABOUT = struct.Struct("<i")  # which of the range's `abouts` a row has, in the order of the index
 CONVERTED, HELD, NEW_CLASS = 0, 1, 2  # flags: an event that cannot be used; a row with a class not known before
 
 
@@ -44,6 +45,7 @@ class Spools(msgspec.Struct, frozen=True):
     image_ids: BinaryIO
     annotation_ids: BinaryIO
     index: BinaryIO
+    about: BinaryIO
 
 
 class _Row(msgspec.Struct):
@@ -63,12 +65,13 @@ class Work:
         self.ontology = Index(read_ontology(job.ontology.encode())) if job.ontology else None
         self.reader = RowReader(job.config, self.ontology, fingerprints=False)
         self.answered = Answered(self.ontology) if self.ontology else None
-        self.has_lane = job.config.free_text and not (job.masks or job.config.min_area_pixels)
+        self.has_lane = job.config.free_text and not (job.masks or job.about or job.config.min_area_pixels)
         self.judges_late = self.ontology is None and not job.config.min_area_pixels
         self.counts = Counts()
         self.categories = {category.feature_hash: category for category in job.categories}
         self.category_ids = {category.feature_hash: category.id for category in job.categories}
         self.known_before = frozenset(self.categories)
+        self.abouts: dict[About, int] = {}  # with their places
         self.answers = coco.written_answers()
         self.pictures = Pictures(job.masks or "")
         self.at = [0, 0]  # bytes of images and of annotations
@@ -156,6 +159,7 @@ class Work:
         images = sum(1 for frame in row.frames if frame.width and frame.height) if not row.deleted else 0
         flag = NEW_CLASS if is_new else CONVERTED
         self.note([row.label_hash], [row.branch_name], [sizes[0]], [sizes[1]], [flag], [row.data_type])
+        self._note_about(About(row.data_type, row.dataset_hash, row.label_status, row.workflow_node))
         self.counts.converted += not row.deleted
         self.counts.images += images
         self.counts.coco_bytes += sum(sizes)
@@ -192,6 +196,11 @@ class Work:
         more = (flags, map(kind_of, data_types))
         self.spools.index.write(b"".join(map(ENTRY.pack, rows, starts[0], images, starts[1], annotations, *more)))
         self.at = [self.at[0] + sum(images), self.at[1] + sum(annotations)]
+
+    def _note_about(self, about: About) -> None:
+        """Add what is to be known of the row that was noted last; others than that do not come here."""
+        if self.job.about:
+            self.spools.about.write(ABOUT.pack(self.abouts.setdefault(about, len(self.abouts))))
 
     def count_findings(self) -> None:
         """Count what was found in some rows, in their order: they are not converted in it."""
@@ -237,6 +246,7 @@ class Work:
         if reading.event:
             self.counts.add_event(reading.event)
             self.note([reading.event.label_hash], [reading.event.branch_name], [0], [0], [HELD], [""])
+            self._note_about(About())
         self.counts.rows += 1
         self.counts.rows_quarantined += 1
         self.found.append((reading.offset, reading.findings))
