@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     ingest.add_argument("--no-masks", action="store_true", help="make no mask PNGs")
     ingest.add_argument("--processes", type=int, default=0, help="how many read rows; as many as are of use")
     _publishing(ingest)
-    _lake(ingest)
+    upkeep.add_lake(ingest)
     _reading(ingest)
 
     convert = add("convert", _convert, "Convert exports into a folder laid out as a version's files; no lake.")
@@ -115,22 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     _publishing(repair)
     _reading(repair)
     for sub in (log, show, verify, checkout, replay, repair):
-        _lake(sub)
+        upkeep.add_lake(sub)
 
-    def add_for_operators(name: str, run: Callable[[argparse.Namespace], object], text: str) -> argparse.ArgumentParser:
-        sub = add(name, partial(_operate, run), text)
-        _lake(sub)
-        return sub
-
-    upkeep.add_commands(add_for_operators)
+    upkeep.add_commands(lambda name, run, text: add(name, partial(_operate, run), text))
     for sub in commands.choices.values():
         sub.add_argument("--json", action="store_true", help="print JSON")
     return parser
-
-
-def _lake(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lake", required=True, help="s3://bucket/prefix or a folder")
-    parser.add_argument("--name", required=True, help="the label set")
 
 
 def _formats(parser: argparse.ArgumentParser) -> None:

@@ -13,8 +13,20 @@ if TYPE_CHECKING:
 Add = Callable[[str, Callable[[argparse.Namespace], object], str], argparse.ArgumentParser]
 
 
-def add_commands(add: Add) -> None:
+def add_lake(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name a label set."""
+    parser.add_argument("--lake", required=True, help="s3://bucket/prefix or a folder")
+    parser.add_argument("--name", required=True, help="the label set")
+
+
+def add_commands(add_alone: Add) -> None:
     """Add a parser for each command; what a command returns is printed as JSON, a text as it is."""
+
+    def add(name: str, run: Callable[[argparse.Namespace], object], text: str) -> argparse.ArgumentParser:
+        parser = add_alone(name, run, text)
+        add_lake(parser)
+        return parser
+
     diff = add("diff", _diff, "What changed between two versions: rows, and objects by class.")
     diff.add_argument("before")
     diff.add_argument("after", nargs="?", default="latest")
@@ -46,6 +58,10 @@ def add_commands(add: Add) -> None:
     gc = add("gc", _gc, "Delete what no kept version names; needs a role that may delete.")
     gc.add_argument("--dry-run", action="store_true", help="only say what would go")
     gc.add_argument("--keep", type=int, help="keep the last so many versions and the tagged ones; default: all")
+    prune = add_alone("prune", _prune, "Delete old folders of a training set; needs a role that may delete.")
+    prune.add_argument("url", help="of the training set: s3://bucket/prefix or a folder")
+    prune.add_argument("--keep", type=int, required=True, metavar="N", help="the newest N, and the one with the splits")
+    prune.add_argument("--dry-run", action="store_true", help="only say what would go")
     quarantine = add("quarantine", _quarantine, "List what is in quarantine, or show what of one export is there.")
     quarantine.add_argument("export", nargs="?", help="the id of an export")
 
@@ -144,6 +160,13 @@ def _gc(arguments: argparse.Namespace) -> object:
     from encord_dagster.label_set.gc import gc
 
     return gc(_store(arguments), arguments.name, dry_run=arguments.dry_run, keep=arguments.keep)
+
+
+def _prune(arguments: argparse.Namespace) -> object:
+    from encord_dagster.label_set.prune import prune
+    from encord_dagster.storage.open import open_store
+
+    return prune(open_store(arguments.url), keep=arguments.keep, dry_run=arguments.dry_run)
 
 
 def _quarantine(arguments: argparse.Namespace) -> object:

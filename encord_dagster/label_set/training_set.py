@@ -89,6 +89,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     folder: str  # where the files are
     splits: str | None  # the folder whose splits/groups.jsonl knows all groups so far
+    epoch: int = 0  # how often folders were removed before: what is made behind that is called otherwise
+    removed: tuple[str, ...] = ()  # folders that this record takes away; it repeats the one before then
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):

@@ -78,8 +78,9 @@ def publish(
             digest=digest,
             folder=folder,
             splits=folder if wanted.selection.splits and not known else earlier,
+            epoch=head.epoch if head else 0,
         )
-        if store.create(record_key(record.seq), _encoded(record)) is not Create.DIFFERENT:
+        if store.create(record_key(record.seq), encoded(record)) is not Create.DIFFERENT:
             return _made(store, record, written=known is None)
         progress(f"{store.url}: another run recorded a training set; looking again")
     raise StorageError(f"{store.url}: {ATTEMPTS} other runs were faster; let one run at a time write a training set")
@@ -94,7 +95,7 @@ def _told(version: "Version") -> str:
 def _head(store: ObjectStore, version: "Version", wanted: TrainingSet) -> Record | None:
     """The newest record."""
     newest = max((info.key for info in store.list(RECORDS)), default=None)
-    record = _read(store, newest, Record) if newest else None
+    record = read(store, newest, Record) if newest else None
     if record and (record.label_set, record.training_set) != (version.label_set.name, wanted.name):
         raise UsageError(
             f"{store.url} holds training set {record.training_set!r} of label set {record.label_set!r}; "
@@ -112,8 +113,10 @@ def _known(store: ObjectStore, digest: str, head: Record | None, wanted: Trainin
     if head is None:
         return None
     keys = (record_key(seq) for seq in range(head.seq - 1, 0, -1))
-    for one in chain([head], at_once(store, partial(_read, store, kind=Record), keys)):
-        if one.digest == digest and store.head(f"{one.folder}/{MANIFEST}"):
+    gone: set[str] = set()
+    for one in chain([head], at_once(store, partial(read, store, kind=Record), keys)):
+        gone.update(one.removed)
+        if one.digest == digest and one.folder not in gone and store.head(f"{one.folder}/{MANIFEST}"):
             fits = one is head or not wanted.selection.stratify or one.folder in _go_back_to(store, head.splits)
             return one if fits else None
     return None
@@ -124,7 +127,7 @@ def _go_back_to(store: ObjectStore, folder: str | None) -> Iterator[str]:
     while folder:
         yield folder
         there = store.head(f"{folder}/{MANIFEST}")
-        folder = _read(store, f"{folder}/{MANIFEST}", Manifest).splits_from if there else None
+        folder = read(store, f"{folder}/{MANIFEST}", Manifest).splits_from if there else None
 
 
 def _write(
@@ -138,7 +141,7 @@ def _write(
 ) -> str:
     """Write the files, the manifest last, and return their folder. A run that goes on after a crash finds the same."""
     splits_from = head.splits if head and wanted.selection.stratify else None
-    made_of = (digest, splits_from, version.record.seq)
+    made_of = (digest, splits_from, version.record.seq, head.epoch if head else 0)
     folder = f"{version.number:06d}-{hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()[:12]}"
     if store.head(f"{folder}/{MANIFEST}"):
         return folder
@@ -199,7 +202,7 @@ def _fill(
         report=_report(place, version, wanted),
         losses=losses.counts((place / losses.FILE).read_bytes()),
     )
-    (place / MANIFEST).write_bytes(_encoded(manifest))
+    (place / MANIFEST).write_bytes(encoded(manifest))
 
 
 def _report(place: Path, version: "Version", wanted: TrainingSet) -> Report:
@@ -244,18 +247,20 @@ def _files(place: Path) -> Iterator[Path]:
 
 
 def _made(store: ObjectStore, record: Record, *, written: bool) -> Made:
-    if store.get(LATEST) != _encoded(record):
-        store.put_hint(LATEST, _encoded(record))
-    manifest = _read(store, f"{record.folder}/{MANIFEST}", Manifest)
+    if store.get(LATEST) != encoded(record):
+        store.put_hint(LATEST, encoded(record))
+    manifest = read(store, f"{record.folder}/{MANIFEST}", Manifest)
     return Made(record=record, manifest=manifest, uri=f"{store.url}/{record.folder}", written=written)
 
 
-def _read(store: ObjectStore, key: str, kind: type[Kind]) -> Kind:
+def read(store: ObjectStore, key: str, kind: type[Kind]) -> Kind:
+    """A record or a manifest. HistoryDamaged where it is none."""
     try:
         return msgspec.json.decode(store.get(key) or b"", type=kind)
     except msgspec.MsgspecError as error:
         raise HistoryDamaged(f"{store.url}: {key} is gone or cannot be read ({error}); restore it") from error
 
 
-def _encoded(record: Record | Manifest) -> bytes:
+def encoded(record: Record | Manifest) -> bytes:
+    """The bytes of a record or a manifest."""
     return msgspec.json.format(msgspec.json.encode(record)) + b"\n"
