@@ -1,4 +1,4 @@
-"""Old folders of training sets are deleted, and never one that a record behind them names."""
+"""Old folders of training sets are deleted, as docs/operations.md says, and never one that a newer record names."""
 
 from pathlib import Path
 
