@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 # There is next to no garbage in cycles, and each search for it looks at all objects at hand.
-_RARELY = (200_000, 50, 100)
+_RARELY = (500_000, 50, 100)
 
 
 def begin() -> None:

@@ -49,7 +49,7 @@ class Category(msgspec.Struct, frozen=True, kw_only=True):
     color: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class ClassCount(msgspec.Struct, frozen=True):
+class ClassCount(msgspec.Struct, frozen=True, gc=False):
     """How many objects of one class a label row holds."""
 
     feature_hash: str

@@ -10,15 +10,16 @@ from encord_dagster import identity
 from encord_dagster.config import CONVERTER_VERSION
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.errors import UsageError
-from encord_dagster.label_set import objects, shards
+from encord_dagster.label_set import objects, shards, tree
 from encord_dagster.label_set.accounts import Again
 from encord_dagster.label_set.events import OF_ORDER, Order, event_time, orders, read_events
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.manifest import FORMAT_VERSION, Bucket, BucketRow, ExportEntry, ObjectRef, Root
 from encord_dagster.label_set.tree import Tree
+from encord_dagster.storage.at_once import at_once
 from encord_dagster.storage.protocol import ObjectStore
 
-OPEN_BUCKETS = 64  # buckets in memory; the rows of a large export come in any order of them
+OPEN_ROWS = 2**14  # of buckets in memory; the rows of a large export come in any order of them
 _PAIR = 64  # bytes of a row identity and a fingerprint, both sha256
 
 
@@ -43,7 +44,8 @@ class State:
         """Build the next version on a root."""
         self.root = root
         self.tree = Tree(self.lake, root) if root else None
-        self._bucket = lru_cache(OPEN_BUCKETS)(self._read_bucket)
+        open_buckets = OPEN_ROWS * tree.count(root) // max(root.rows, 1) if root else 0
+        self._bucket = lru_cache(open_buckets)(self._read_bucket)
         self._fingerprints: dict[str, bytes] = {}
 
     def start_over(self) -> None:
@@ -99,10 +101,8 @@ class State:
 
     def buckets(self) -> Iterator[Bucket]:
         """Every bucket in order of its rows: reads them all."""
-        for prefix, _ in self.tree.buckets() if self.tree else ():
-            bucket = self.bucket(prefix)
-            if bucket:
-                yield bucket
+        prefixes = (prefix for prefix, _ in self.tree.buckets()) if self.tree else ()
+        yield from filter(None, at_once(self.lake, self.bucket, prefixes))
 
     def sources_by_data(self) -> dict[str, dict[str, str]]:
         """For each data hash the rows that describe it, and the format each came in: reads every bucket."""

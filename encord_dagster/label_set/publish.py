@@ -269,4 +269,4 @@ def _rewritten(state: State, root: Root, changes: Changes) -> bytes | None:
     if state.root is None or len(gone) * shards.PATCHED_SHARE > state.root.rows:
         return None
     fresh = {key: changes.load(row.fragment) for key, row in changes.rows.items() if row.fragment}
-    return rewritten(state.lake, state.root, root.categories, fresh=fresh, gone=gone)
+    return rewritten(state.lake, state.root, state.buckets(), root.categories, fresh=fresh, gone=gone)

@@ -1,9 +1,8 @@
 """The plain COCO file of a version out of that of the version before: what stays is copied, without a look into it."""
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import accumulate, chain, repeat
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -12,9 +11,7 @@ from encord_dagster.errors import HistoryDamaged, VersionGone
 from encord_dagster.formats import coco
 from encord_dagster.formats.fragment import Category, Fragment
 from encord_dagster.label_set import objects
-from encord_dagster.label_set.manifest import BucketRef, Root
-from encord_dagster.label_set.tree import Tree
-from encord_dagster.storage.at_once import at_once
+from encord_dagster.label_set.manifest import Bucket, Root
 from encord_dagster.storage.protocol import ObjectStore
 
 if TYPE_CHECKING:
@@ -26,17 +23,10 @@ _BLOCK = 2**18  # bytes looked at together: they and what is made of them stay i
 _DIGITS = 16  # that an id has at most
 
 
-class _Row(msgspec.Struct, frozen=True):
+class _Row(NamedTuple):
     row: str
-    images: int = 0
-    annotations: int = 0
-
-
-class _Bucket(msgspec.Struct, frozen=True):
-    rows: tuple[_Row, ...]
-
-
-_BUCKET = msgspec.json.Decoder(_Bucket)  # what is asked of a row is a tenth of what is told of it
+    images: int
+    annotations: int
 
 
 class Records(NamedTuple):
@@ -50,6 +40,7 @@ class Records(NamedTuple):
 def rewritten(
     lake: ObjectStore,
     old: Root,
+    buckets: Iterable[Bucket],
     categories: Sequence[Category],
     *,
     fresh: Mapping[str, Fragment],
@@ -57,15 +48,17 @@ def rewritten(
 ) -> bytes | None:
     """The COCO file of `old` with these categories and the records of fresh rows, without those of rows that are gone.
 
-    None where it has to be made out of the buckets: there is no such file, or it is damaged, which `verify` tells, or
-    records of several rows have one id.
+    `buckets` are those of `old`, in order. None where it has to be made out of them: there is no such file, or it is
+    damaged, which `verify` tells, or records of several rows have one id.
     """
+    import numpy as np
+
     data = None
     with contextlib.suppress(HistoryDamaged, VersionGone):
         data = objects.read(lake, old.files[coco.FILE]) if coco.FILE in old.files else None
     if data is None:
         return None
-    rows = list(chain.from_iterable(at_once(lake, partial(_rows, lake), Tree(lake, old).buckets())))
+    rows = [_Row(row.row, row.images, row.annotations) for bucket in buckets for row in bucket.rows]
     places = _places(data, sum(row.images for row in rows), sum(row.annotations for row in rows))
     if places is None:
         return None
@@ -75,17 +68,13 @@ def rewritten(
     for kind, records in zip(("images", "annotations"), places, strict=True):
         counts = [getattr(row, kind) for row in rows]
         new = {key: getattr(fragment, kind) for key, fragment in fresh.items()}
-        if _are_shared(records.ids, list(chain.from_iterable(map(repeat, stays, counts))), new):
+        if _are_shared(records.ids[np.repeat(stays, counts)], new):
             return None
         starts = list(accumulate(counts, initial=0))
         kept = [(row.row, starts[at], starts[at + 1]) for at, row in enumerate(rows) if stays[at] and counts[at]]
         parts += [*_joined(held, records, kept, new), coco.ANNOTATIONS]
     parts[-1] = coco.END
     return b"".join(parts)
-
-
-def _rows(lake: ObjectStore, named: tuple[str, BucketRef]) -> tuple[_Row, ...]:
-    return _BUCKET.decode(objects.read(lake, named[1].ref)).rows
 
 
 def _places(data: bytes, images: int, annotations: int) -> tuple[Records, Records] | None:
@@ -127,12 +116,12 @@ def _records(data: bytes, first: int, feeds: "NDArray[np.int64]", end: int) -> R
     return Records(starts, ends, ids)
 
 
-def _are_shared(ids: "NDArray[np.int64]", stays: list[bool], fresh: Mapping[str, Sequence[bytes]]) -> bool:
+def _are_shared(kept: "NDArray[np.int64]", fresh: Mapping[str, Sequence[bytes]]) -> bool:
     """Whether two records come to have one id."""
     import numpy as np
 
     new = [msgspec.json.decode(record, type=_Numbered).id for record in chain.from_iterable(fresh.values())]
-    return len(set(new)) < len(new) or bool(np.isin(new, ids[np.array(stays, np.bool_)]).any())
+    return len(set(new)) < len(new) or bool(np.isin(new, kept).any())
 
 
 class _Numbered(msgspec.Struct, frozen=True):
