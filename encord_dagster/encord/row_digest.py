@@ -112,7 +112,7 @@ def _quotes(texts: Iterable[bytes]) -> int:
 
 def _decoded(piece: RowSlice) -> _Row | _SeriesRow | None:
     raw = piece.raw
-    if piece.length > LARGEST_ROW or _ESCAPED_QUOTE in raw:
+    if piece.length > LARGEST_ROW or (b"\\" in raw and _ESCAPED_QUOTE in raw):  # one byte is found ten times as fast
         return None
     try:
         return _SERIES.decode(raw) if plain.type_in(raw).startswith(b'"dicom') else _ROWS.decode(raw)

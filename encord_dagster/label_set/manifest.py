@@ -7,6 +7,7 @@ checkpoints that list every export.
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Literal
 
 import msgspec
@@ -30,7 +31,7 @@ class ObjectRef(msgspec.Struct, frozen=True):
     size: int
 
 
-class BucketRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class BucketRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One label row of a version. `fragment` is None for a tombstone (the data behind the row is gone)."""
 
     row: str  # row identity
@@ -234,10 +235,8 @@ def tree_digest(rows: Sequence[BucketRow], depth: int = 0) -> str:
         return ""
     if len(rows) == 1:
         return entry_digest(rows[0])
-    children: dict[str, list[BucketRow]] = {}
-    for row in rows:
-        children.setdefault(row.row[depth], []).append(row)
-    return join_digests({digit: (len(part), tree_digest(part, depth + 1)) for digit, part in children.items()})
+    parts = ((digit, list(part)) for digit, part in groupby(rows, key=lambda row: row.row[depth]))
+    return sha256("".join(f"{digit}{tree_digest(part, depth + 1)}" for digit, part in parts).encode())
 
 
 def join_digests(children: Mapping[str, tuple[int, str]]) -> str:
