@@ -33,13 +33,19 @@ class ReturningRows:
     def among(self, rows: Sequence[Digested | None]) -> Iterator[tuple[int, Again | Returning | None]]:
         """Rows that lie beside each other, how many, and what is known of them; None where they have to be read."""
         places = self._recall.find([row.digest if row else None for row in rows])
-        found = [(row, place) if row else None for row, place in zip(rows, places, strict=True)]
-        for usual, some in groupby(found, key=lambda one: bool(one and one[1] >= 0 and self._recall.is_usual(one[1]))):
-            known = [one for one in some if one] if usual else []
-            if known and (again := self._again(*zip(*known, strict=True))):
+        found = [(row, place) if row and place >= 0 else None for row, place in zip(rows, places, strict=True)]
+        usual = [one for one in found if one and self._recall.is_usual(one[1])]
+        together, start = self._again(usual) if usual else None, 0
+        for is_usual, some in groupby(found, key=lambda one: bool(one and self._recall.is_usual(one[1]))):
+            known, again = list(some), None
+            if is_usual:
+                end = start + len(known)
+                again = together.cut(start, end) if together else self._again(usual[start:end])
+                start = end
+            if again:
                 yield len(known), again
             else:
-                yield from ((1, self._returning(*one) if one and one[1] >= 0 else None) for one in known or some)
+                yield from ((1, self._returning(*one) if one else None) for one in known)
 
     def take(self, row: Returning) -> tuple[Finding, ...]:
         """Offer a row to the draft; what the join finds odd about it."""
@@ -51,8 +57,9 @@ class ReturningRows:
             return []
         return [Returning(rows.event(place), known) for place, known in enumerate(_remembered(rows.known))]
 
-    def _again(self, rows: Sequence[Digested], places: Sequence[int]) -> Again | None:
+    def _again(self, known: Sequence[tuple[Digested, int]]) -> Again | None:
         """Rows together, of which nothing was found before; None where something may be said of one now."""
+        rows, places = [row for row, _ in known], [place for _, place in known]
         try:
             events = events_of(rows)
         except Odd:

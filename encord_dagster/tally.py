@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
-import pyarrow.compute as pc
 
 from encord_dagster.accounting import Reading, rule_counts
 from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import ExportError
 from encord_dagster.findings import RANKS, Finding, Location
+from encord_dagster.formats.arrays import compute
 from encord_dagster.label_set import quarantine
 from encord_dagster.label_set.accounted import Rank
 from encord_dagster.label_set.accounts import Accounts, Again, RowAccount
@@ -209,7 +209,7 @@ class Tally:
         return (self._times[1], self.export.id)
 
     def _export_hashes(self) -> tuple[str, ...]:
-        found = pc.unique(self.accounts.table()["export_hash"]).to_pylist()
+        found = compute("unique", self.accounts.table()["export_hash"]).to_pylist()
         return tuple(sorted(export_hash for export_hash in found if export_hash))
 
     def finding(self, error: ExportError) -> Finding:

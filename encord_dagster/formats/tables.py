@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from encord_dagster.formats.arrays import array
+from encord_dagster.formats.arrays import array, compute
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -184,6 +183,8 @@ def united(parts: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
 
 def updated(old: pa.Table | None, *, gone: Sequence[str], new: pa.Table, schema: pa.Schema) -> pa.Table:
     """`old` without the records of the rows `gone`, with the new records, ordered by row (a stable sort)."""
+    import pyarrow.compute as pc
+
     table = new
     if old is not None and len(old):
         kept = old.filter(pc.invert(pc.is_in(old["row"], value_set=array(gone, pa.string()))))
@@ -194,4 +195,6 @@ def updated(old: pa.Table | None, *, gone: Sequence[str], new: pa.Table, schema:
 
 
 def _in_order(column: "pa.ChunkedArray[pa.StringScalar]") -> bool:
-    return len(column) < 2 or bool(pc.all(pc.less_equal(column.slice(0, len(column) - 1), column.slice(1))).as_py())
+    if len(column) < 2:
+        return True
+    return bool(compute("all", compute("less_equal", column.slice(0, len(column) - 1), column.slice(1))).as_py())

@@ -1,19 +1,18 @@
 """What became of the rows of one export, on its way into the table of its events."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from encord_dagster import identity
 from encord_dagster.encord.model import RowEvent
 from encord_dagster.encord.row_events import Events
 from encord_dagster.findings import Finding
-from encord_dagster.formats.arrays import array
+from encord_dagster.formats.arrays import array, compute
 from encord_dagster.label_set.events import COUNTS, FINDINGS, HISTORY, SCHEMA, Order
 
 _AT_ONCE = 10_000  # rows whose events are held as objects
@@ -71,6 +70,11 @@ class Again(msgspec.Struct, frozen=True):
             found[count["name"]] += count["objects"]
         return found
 
+    def cut(self, start: int, end: int) -> "Again":
+        """Some of the rows."""
+        columns: Iterator[Any] = (column[start:end] for column in self.events)
+        return Again(self.keys[start:end], self.fingerprints[start:end], Events(*columns), self.known[start:end])
+
     def event(self, place: int) -> RowEvent:
         """That of one row."""
         of_one = {name: column[place] for name, column in self.events._asdict().items()}
@@ -78,7 +82,7 @@ class Again(msgspec.Struct, frozen=True):
 
     def sum(self, name: str) -> int:
         """The sum of a column of numbers."""
-        return int(pc.sum(self.known[name]).as_py())
+        return int(compute("sum", self.known[name]).as_py())
 
 
 class _Count(msgspec.Struct, frozen=True):
@@ -140,7 +144,8 @@ class Accounts:
                 else:
                     places.append(next_alone)
                     next_alone += 1
-            made = pa.Table.from_batches(made).take(array(places, pa.int64())).combine_chunks().to_batches()
+            whole = compute("take", pa.Table.from_batches(made), array(places, pa.int64()))
+            made = whole.combine_chunks().to_batches()
         self._batches += made
         self._held, self._rows = [], 0
 

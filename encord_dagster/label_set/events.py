@@ -5,14 +5,13 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from encord_dagster import layout
 from encord_dagster.encord.history import event_time as event_time  # its readers ask for it here
 from encord_dagster.encord.model import HistoryEntry, RowEvent
 from encord_dagster.encord.row_digest import SIZE
 from encord_dagster.findings import Finding, Location
-from encord_dagster.formats.arrays import array
+from encord_dagster.formats.arrays import compute
 from encord_dagster.formats.tables import from_parquet, to_parquet
 from encord_dagster.label_set import objects
 from encord_dagster.label_set.manifest import ObjectRef, sha256
@@ -84,10 +83,10 @@ def accepted(table: pa.Table) -> Iterator[RowEvent]:
 
 def orders(table: pa.Table) -> Iterator[tuple[str, Order]]:
     """(row identity, order) of the events that `accepted` gives, out of the columns OF_ORDER."""
-    table = table.filter(pc.is_in(table["status"], value_set=array(["accepted"], pa.string())))
+    table = compute("filter", table, compute("equal", table["status"], pa.scalar("accepted")))
     names = ("row", "exported_at", "last_edited_at", "export_hash", "fingerprint")
     columns: list[list[Any]] = [table[name].to_pylist() for name in names]
-    entries: pa.ChunkedArray[Any] = pc.list_value_length(table["history"])
+    entries: pa.ChunkedArray[Any] = compute("list_value_length", table["history"])
     for row, exported, edited, export_hash, fingerprint, count in zip(*columns, entries.to_pylist(), strict=True):
         yield row, ((exported or edited or "").rstrip("Z"), count, export_hash or "", fingerprint)
 

@@ -5,9 +5,9 @@ from itertools import count
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from encord_dagster import identity
+from encord_dagster.formats.arrays import compute
 from encord_dagster.label_set import objects, shards
 from encord_dagster.label_set.manifest import Bucket, Root
 from encord_dagster.label_set.tree import Tree
@@ -87,7 +87,7 @@ def _owners(lake: ObjectStore, root: Root, kind: str) -> dict[int, set[Owner]]:
 
 
 def _twice(ids: "pa.ChunkedArray[pa.Int64Scalar]") -> bool:
-    return len(pc.unique(ids)) < len(ids)
+    return len(compute("unique", ids)) < len(ids)
 
 
 def _distinct(table: pa.Table) -> pa.Table:

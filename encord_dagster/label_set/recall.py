@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from encord_dagster.encord.row_digest import SIZE
 from encord_dagster.errors import HistoryDamaged, VersionGone
 from encord_dagster.findings import Finding
-from encord_dagster.formats.arrays import array
+from encord_dagster.formats.arrays import array, compute
 from encord_dagster.label_set.events import SCHEMA, finding_of, read_events
 from encord_dagster.label_set.manifest import ExportEntry
 from encord_dagster.storage.protocol import ObjectStore
@@ -51,7 +50,8 @@ class Recall:
 
     def told(self, places: Sequence[int]) -> pa.Table:
         """The same of rows at some places, in columns."""
-        return self._known.table.take(array(places, pa.int64()))
+        table: pa.Table = compute("take", self._known.table, array(places, pa.int64()))
+        return table
 
     def is_usual(self, place: int) -> bool:
         """Whether the row was accepted, and nothing was found in it."""
@@ -71,7 +71,7 @@ class Recall:
             with contextlib.suppress(HistoryDamaged, VersionGone):  # then rows are read; `verify` tells the damage
                 table = read_events(self._lake, entry.events, _COLUMNS)
                 if "digest" in table.column_names:  # events of older releases have none
-                    tables.append(table.filter(table["digest"].is_valid()))
+                    tables.append(compute("filter", table, compute("is_valid", table["digest"])))
         columns = pa.schema([SCHEMA.field(name) for name in _COLUMNS])
         return _Known(pa.concat_tables(tables).combine_chunks() if tables else pa.Table.from_batches([], columns))
 
@@ -82,7 +82,7 @@ class _Known:
     def __init__(self, table: pa.Table) -> None:
         self.table = table
         self.fingerprints: list[Any] = table["fingerprint"].to_pylist()
-        found = pc.list_value_length(table["findings"]).to_pylist()
+        found = compute("list_value_length", table["findings"]).to_pylist()
         self.usual = [
             status == "accepted" and not count for status, count in zip(table["status"].to_pylist(), found, strict=True)
         ]

@@ -170,6 +170,8 @@ def mask_tar(masks: Mapping[str, Sequence[MaskImage]], rows: Sequence[str]) -> t
 
 def merged(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: Sequence[Parts]) -> Parts:
     """The parts of a bucket of `rows`: fragments that are fresh, everything else from the old buckets."""
+    import pyarrow.compute as pc
+
     gone = sorted({row.row for row in rows if row.fragment is None} | set(fresh))
     keep = {row.row for row in rows if row.fragment is not None} - set(fresh)
     coco = {row: line for part in old for row, line in part.coco.items() if row in keep}
@@ -182,9 +184,7 @@ def merged(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: Sequen
         new = table_of(name, fresh)
         before = tables.united([part.tables[name] for part in old], schema) if old else None
         if before is not None and len(before):
-            before = before.filter(
-                pa.compute.is_in(before["row"], value_set=array([row.row for row in rows], pa.string()))
-            )
+            before = before.filter(pc.is_in(before["row"], value_set=array([row.row for row in rows], pa.string())))
         held[name] = tables.updated(before, gone=gone, new=new, schema=schema)
     return Parts(coco=coco, masks=masks, tables=held)
 
