@@ -5,6 +5,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import msgspec
@@ -14,7 +15,6 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import ExportError, UsageError
 from encord_dagster.findings import Finding, Location
-from encord_dagster.formats import catalogue
 from encord_dagster.formats.selection import Selection
 from encord_dagster.label_set.staging import files_below, staged
 from encord_dagster.landing import Export, export_of, exports_in, ontology_keys
@@ -23,8 +23,9 @@ from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.memory import MemoryStore
 from encord_dagster.storage.open import open_store
 from encord_dagster.storage.protocol import ObjectStore
-from encord_dagster.stream.convert import Asked, convert
-from encord_dagster.stream.cut import Unusual
+
+if TYPE_CHECKING:
+    from encord_dagster.stream.convert import Asked
 
 Progress = Callable[[str], None]
 
@@ -98,6 +99,10 @@ def convert_urls(
     dicom_headers: Path | None = None,
 ) -> tuple[list[Batch], list[Path]]:
     """Convert exports into a folder: one plain file range by range, all else through a lake in memory."""
+    from encord_dagster.formats import catalogue  # formats and streams are nothing to the other commands
+    from encord_dagster.stream.convert import convert
+    from encord_dagster.stream.cut import Unusual
+
     catalogue.checked(formats)
     chosen = selection or Selection()
     if straight := _straight(urls, formats, config, processes):
@@ -133,7 +138,7 @@ def _kept(splits_from: Path | None, selection: Selection) -> Mapping[str, str]:
 
 
 @contextlib.contextmanager
-def _on_disk(landing: ObjectStore, asked: Asked, folder: Path, progress: Progress) -> Iterator[Asked]:
+def _on_disk(landing: ObjectStore, asked: "Asked", folder: Path, progress: Progress) -> Iterator["Asked"]:
     """The same with a file of this machine: an export that lies elsewhere is fetched into the folder."""
     if isinstance(landing, LocalStore):
         yield asked
@@ -185,11 +190,14 @@ def in_memory(
 
 def _straight(
     urls: Sequence[str], formats: Sequence[str], config: LabelSetConfig, processes: int
-) -> tuple[ObjectStore, Asked] | None:
+) -> "tuple[ObjectStore, Asked] | None":
     """What can be converted without a lake: one export, into formats that need none.
 
     Tables hold fingerprints, which cost more than all the rest.
     """
+    from encord_dagster.formats import catalogue
+    from encord_dagster.stream.convert import Asked
+
     able = catalogue.NEED_A_LAKE.isdisjoint(formats) and config.on_bad_object != "fail_export" and not config.publish
     if not able or len(urls) != 1 or config.content != "join" or config.name_pattern:
         return None
