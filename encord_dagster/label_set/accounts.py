@@ -198,8 +198,7 @@ def _lists(kind: "pa.ListType[Any]", rows: Sequence[Sequence[object] | None]) ->
     items = [item for row in rows if row for item in row]
     fields = kind.value_type.fields
     columns = [array([getattr(item, field.name) for item in items], field.type) for field in fields]
-    ends = accumulate(len(row or ()) for row in rows)
-    offsets = array([0, *ends], pa.int32())
-    empty = array([row is None for row in rows], pa.bool_())
+    starts = list(accumulate((len(row or ()) for row in rows), initial=0))
+    offsets = [None if row is None else start for row, start in zip(rows, starts, strict=False)]  # null is a null list
     made = pa.StructArray.from_arrays(columns, fields=fields)
-    return pa.ListArray.from_arrays(offsets, made, type=kind, mask=empty)
+    return pa.ListArray.from_arrays(array([*offsets, starts[-1]], pa.int32()), made, type=kind)
