@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, chain
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -114,6 +115,7 @@ class Accounts:
         self._batches: list[pa.RecordBatch] = []
         self._held: list[RowAccount | Again] = []
         self._rows = 0  # of these
+        self._table: pa.Table | None = None  # as it was asked for, until another row comes
 
     def __bool__(self) -> bool:
         return bool(self._batches or self._held)
@@ -121,15 +123,19 @@ class Accounts:
     def add(self, account: RowAccount | Again) -> None:
         """Add one row, or some that come again."""
         self._held.append(account)
+        self._table = None
         self._rows += len(account.keys) if isinstance(account, Again) else 1
         if self._rows >= _AT_ONCE:
             self._pack()
 
     def table(self) -> pa.Table:
         """The events of the export."""
-        self._pack()
-        together = pa.Table.from_batches(self._batches, SCHEMA).combine_chunks()
-        return pa.Table.from_batches(together.to_batches(max_chunksize=_AT_ONCE), SCHEMA)  # its form is that of a file
+        if self._table is None:
+            self._pack()
+            together = pa.Table.from_batches(self._batches, SCHEMA).combine_chunks()
+            self._batches = together.to_batches(max_chunksize=_AT_ONCE)  # its form is that of a file
+            self._table = pa.Table.from_batches(self._batches, SCHEMA)
+        return self._table
 
     def _pack(self) -> None:
         """Make a batch of what is held: of the rows that come again, and of the others; then in their order."""
@@ -197,7 +203,7 @@ def _lists(kind: "pa.ListType[Any]", rows: Sequence[Sequence[object] | None]) ->
     """A column of lists; None is null. Built by column, as records one by one take ten times as long."""
     items = [item for row in rows if row for item in row]
     fields = kind.value_type.fields
-    columns = [array([getattr(item, field.name) for item in items], field.type) for field in fields]
+    columns = [array(list(map(attrgetter(field.name), items)), field.type) for field in fields]
     starts = list(accumulate((len(row or ()) for row in rows), initial=0))
     offsets = [None if row is None else start for row, start in zip(rows, starts, strict=False)]  # null is a null list
     made = pa.StructArray.from_arrays(columns, fields=fields)
