@@ -13,7 +13,9 @@ from encord_dagster.encord.row_digest import SIZE
 from encord_dagster.errors import HistoryDamaged, VersionGone
 from encord_dagster.findings import Finding
 from encord_dagster.formats.arrays import array, compute
-from encord_dagster.label_set.events import SCHEMA, finding_of, read_events
+from encord_dagster.formats.tables import from_parquet
+from encord_dagster.label_set import objects
+from encord_dagster.label_set.events import SCHEMA, finding_of
 from encord_dagster.label_set.manifest import ExportEntry
 from encord_dagster.storage.protocol import ObjectStore
 
@@ -50,46 +52,64 @@ class Recall:
 
     def told(self, places: Sequence[int]) -> pa.Table:
         """The same of rows at some places, in columns."""
-        table: pa.Table = compute("take", self._known.table, array(places, pa.int64()))
+        table: pa.Table = compute("take", self._known.upto(max(places)).table, array(places, pa.int64()))
         return table
 
     def is_usual(self, place: int) -> bool:
         """Whether the row was accepted, and nothing was found in it."""
-        return self._known.usual[place]
+        return self._known.upto(place).usual[place]
 
     def fingerprints(self, places: Sequence[int]) -> list[str]:
         """Those of rows at some places."""
-        return [self._known.fingerprints[place] for place in places]
+        fingerprints = self._known.upto(max(places)).fingerprints
+        return [fingerprints[place] for place in places]
 
     @cached_property
     def _known(self) -> "_Known":
-        room, tables = self._rows * SHARE, list[pa.Table]()
+        room, exports = self._rows * SHARE, list[tuple[bytes, pa.Table]]()
         for entry, _ in zip(self._newest_first, range(EXPORTS), strict=False):
             if entry.rows > room:
                 continue
             room -= entry.rows
             with contextlib.suppress(HistoryDamaged, VersionGone):  # then rows are read; `verify` tells the damage
-                table = read_events(self._lake, entry.events, _COLUMNS)
-                if "digest" in table.column_names:  # events of older releases have none
-                    tables.append(compute("filter", table, compute("is_valid", table["digest"])))
-        columns = pa.schema([SCHEMA.field(name) for name in _COLUMNS])
-        return _Known(pa.concat_tables(tables).combine_chunks() if tables else pa.Table.from_batches([], columns))
+                data = objects.read(self._lake, entry.events)
+                table = from_parquet(data, ["digest"])
+                if table.column_names:  # events of older releases have no digests
+                    exports.append((data, _with_digest(table)))
+        return _Known(exports)
+
+
+def _with_digest(table: pa.Table) -> pa.Table:
+    found: pa.Table = compute("filter", table, compute("is_valid", table["digest"]))
+    return found
 
 
 class _Known:
-    """Rows in the order of the first eight bytes of their digests."""
+    """Rows of exports in the order of the first eight bytes of their digests.
 
-    def __init__(self, table: pa.Table) -> None:
-        self.table = table
-        self.fingerprints: list[Any] = table["fingerprint"].to_pylist()
-        found = compute("list_value_length", table["findings"]).to_pylist()
-        self.usual = [
-            status == "accepted" and not count for status, count in zip(table["status"].to_pylist(), found, strict=True)
-        ]
-        self._digests: list[Any] = table["digest"].to_pylist()
+    Most are found in the newest export: of the others no more than the digests is looked at before a row is there.
+    """
+
+    def __init__(self, exports: Sequence[tuple[bytes, pa.Table]]) -> None:
+        self.table = pa.Table.from_batches([], pa.schema([SCHEMA.field(name) for name in _COLUMNS]))
+        self.fingerprints: list[Any] = []
+        self.usual: list[bool] = []
+        self._unread = [data for data, _ in exports]
+        self._digests: list[Any] = [digest for _, table in exports for digest in table["digest"].to_pylist()]
         leading = np.frombuffer(b"".join(self._digests), np.uint64)[:: SIZE // 8]
         self._order = np.argsort(leading, kind="stable")  # the newest export first
         self._leading: NDArray[np.uint64] = leading[self._order]
+
+    def upto(self, place: int) -> "_Known":
+        """The same with all that is known of the exports up to the one that has a place."""
+        while place >= len(self.usual):
+            table = _with_digest(from_parquet(self._unread.pop(0), _COLUMNS))
+            self.table = pa.concat_tables([self.table, table]).combine_chunks()
+            self.fingerprints += table["fingerprint"].to_pylist()
+            found = compute("list_value_length", table["findings"]).to_pylist()
+            told = zip(table["status"].to_pylist(), found, strict=True)
+            self.usual += [status == "accepted" and not count for status, count in told]
+        return self
 
     def find(self, digests: Sequence[bytes | None]) -> list[int]:
         """The first row that has the first eight bytes of each digest, if it has the others too."""

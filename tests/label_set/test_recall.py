@@ -16,8 +16,8 @@ from encord_dagster.encord.container import RowSlice, open_export
 from encord_dagster.encord.plain_rows import PlainReader
 from encord_dagster.encord.row_digest import Digested
 from encord_dagster.encord.row_digest import digested as all_digested
-from encord_dagster.label_set.events import read_events
-from encord_dagster.label_set.recall import Recall
+from encord_dagster.formats.tables import from_parquet
+from encord_dagster.label_set.recall import _COLUMNS, Recall
 from encord_dagster.label_set.verify import verify
 from encord_dagster.samples import bad_row
 from encord_dagster.storage.memory import MemoryStore
@@ -198,23 +198,26 @@ def test_what_was_odd_of_one_export_is_not_told_of_the_next(key: str) -> None:
 
 
 def test_what_a_small_export_recalls_does_not_grow_with_the_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The events of an export much larger than itself are not read for it."""
+    """The events of an export much larger than itself are not read for it; of older ones only what is found there."""
     desk = Desk(config=CONFIG)
     data = images_export(40)
     desk.bring("1.json", data)
-    opened: list[object] = []
+    opened: list[Sequence[str]] = []
 
-    def read(*given: Any) -> Any:
-        opened.append(given[1])
-        return read_events(*given)
+    def read(events: bytes, columns: Sequence[str]) -> Any:
+        opened.append(columns)
+        return from_parquet(events, columns)
 
-    monkeypatch.setattr("encord_dagster.label_set.recall.read_events", read)
+    monkeypatch.setattr("encord_dagster.label_set.recall.from_parquet", read)
 
     desk.bring("2.json", exported_again(make.encode(json.loads(data)[:9]), days=2))
 
     assert opened == []
     desk.bring("3.json", exported_again(data, days=3))
-    assert len(opened) == 2
+    assert opened == [["digest"], ["digest"], _COLUMNS, _COLUMNS]
+    opened.clear()
+    desk.bring("4.json", exported_again(data, changed=1, days=4))
+    assert opened == [["digest"], ["digest"], ["digest"], _COLUMNS]
 
 
 def pieces(data: bytes) -> list[RowSlice]:
