@@ -20,6 +20,7 @@ from encord_dagster.label_set.join import State
 from encord_dagster.label_set.manifest import BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
 from encord_dagster.label_set.rewritten import rewritten
 from encord_dagster.storage.at_once import at_once
+from encord_dagster.storage.local import Piece
 from encord_dagster.validation import apply_severities
 
 LoadFragment = Callable[[str], Fragment]
@@ -259,11 +260,11 @@ def _plain_files(state: State, terms: Terms, root: Root, changes: Changes) -> di
     if sum(named.coco_size for named in tree.upper(root).values()) > terms.inline_coco_bytes:
         return {}
     pieces = document.coco_document(state.lake, root, in_memory=terms.inline_coco_bytes)
-    data = _rewritten(state, root, changes) or b"".join(pieces)
-    return {document.INSTANCES: objects.write(state.lake, terms.name, epoch(state), data)}
+    data = _rewritten(state, root, changes) or list(pieces)
+    return {document.INSTANCES: objects.write_pieces(state.lake, terms.name, epoch(state), data)}
 
 
-def _rewritten(state: State, root: Root, changes: Changes) -> bytes | None:
+def _rewritten(state: State, root: Root, changes: Changes) -> list[Piece] | None:
     """The COCO file out of that of the root before, where few of its rows change."""
     gone = {*changes.removed, *changes.rows}
     if state.root is None or len(gone) * shards.PATCHED_SHARE > state.root.rows:

@@ -12,6 +12,7 @@ from encord_dagster.formats import coco
 from encord_dagster.formats.fragment import Category, Fragment
 from encord_dagster.label_set import objects
 from encord_dagster.label_set.manifest import Bucket, Root
+from encord_dagster.storage.local import Piece
 from encord_dagster.storage.protocol import ObjectStore
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ def rewritten(
     *,
     fresh: Mapping[str, Fragment],
     gone: Collection[str],
-) -> bytes | None:
+) -> list[Piece] | None:
     """The COCO file of `old` with these categories and the records of fresh rows, without those of rows that are gone.
 
-    `buckets` are those of `old`, in order. None where it has to be made out of them: there is no such file, or it is
-    damaged, which `verify` tells, or records of several rows have one id.
+    It comes in pieces, most of them views of the old file. `buckets` are those of `old`, in order. None where it has to
+    be made out of them: there is no such file, or it is damaged, which `verify` tells, or records of several rows have
+    one id.
     """
     import numpy as np
 
@@ -64,7 +66,7 @@ def rewritten(
         return None
     stays = [row.row not in gone for row in rows]
     held = memoryview(data)
-    parts: list[bytes | memoryview] = [coco.head(categories)]
+    parts: list[Piece] = [coco.head(categories)]
     for kind, records in zip(("images", "annotations"), places, strict=True):
         counts = [getattr(row, kind) for row in rows]
         new = {key: getattr(fragment, kind) for key, fragment in fresh.items()}
@@ -74,7 +76,7 @@ def rewritten(
         kept = [(row.row, starts[at], starts[at + 1]) for at, row in enumerate(rows) if stays[at] and counts[at]]
         parts += [*_joined(held, records, kept, new), coco.ANNOTATIONS]
     parts[-1] = coco.END
-    return b"".join(parts)
+    return parts
 
 
 def _places(data: bytes, images: int, annotations: int) -> tuple[Records, Records] | None:
@@ -130,7 +132,7 @@ class _Numbered(msgspec.Struct, frozen=True):
 
 def _joined(
     data: memoryview, records: Records, kept: Sequence[tuple[str, int, int]], fresh: Mapping[str, Sequence[bytes]]
-) -> Iterator[bytes | memoryview]:
+) -> Iterator[Piece]:
     """The records of all rows in the order of their identities; those that stay together are copied together."""
     spans: list[tuple[int, int] | bytes] = []
     for key, start, end in sorted([*kept, *((key, -1, -1) for key, some in fresh.items() if some)]):

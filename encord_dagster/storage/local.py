@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from encord_dagster.errors import AccessDenied, StorageError, UnsafeStore, UsageError
 from encord_dagster.storage.protocol import Create, ObjectInfo, check_key, check_range, whole_seconds
 
+Piece = bytes | memoryview
 ABSENT = (FileNotFoundError, NotADirectoryError)  # `a/b` where `a` is a file is just as absent
 TEMPORARY = re.compile(r"\.[0-9a-f]{24}\.tmp")
 NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -29,17 +30,18 @@ class LocalStore:
         self.root = root.resolve()
         self.url = self.root.as_uri()
 
-    def create(self, key: str, data: bytes) -> Create:
-        """Write `data` at `key` only if nothing is there, durably and atomically."""
+    def create(self, key: str, data: bytes | Sequence[Piece]) -> Create:
+        """Write `data` at `key` only if nothing is there, durably and atomically. It may come in pieces."""
         path = self._path_to_write(key)
+        pieces = [data] if isinstance(data, bytes) else data
         with _storage_errors("create", path):
-            temp = _write_temp(path.parent, data)
+            temp = _write_temp(path.parent, pieces)
             try:
                 _link(temp, path)
             except FileExistsError:
                 # Whoever wrote it may not have got as far as the fsync; we are about to rely on it.
                 _fsync_folder(path.parent)
-                return self._same_or_different(key, data)
+                return self._same_or_different(key, b"".join(pieces))
             finally:
                 temp.unlink()
             _fsync_folder(path.parent)
@@ -49,7 +51,7 @@ class LocalStore:
         """Write or replace `data` at `key`."""
         path = self._path_to_write(key)
         with _storage_errors("write", path):
-            temp = _write_temp(path.parent, data)
+            temp = _write_temp(path.parent, [data])
             try:
                 temp.replace(path)
             except OSError:
@@ -182,13 +184,13 @@ def _etag(status: os.stat_result) -> str:
     return hashlib.sha256(seen.encode()).hexdigest()[:32]
 
 
-def _write_temp(folder: Path, data: bytes) -> Path:
-    """A hidden file in `folder` that holds `data` on the disk, not only in memory."""
+def _write_temp(folder: Path, pieces: Sequence[Piece]) -> Path:
+    """A hidden file in `folder` that holds the data on the disk, not only in memory."""
     _make_folder(folder)
     temp = folder / f".{secrets.token_hex(12)}.tmp"
     try:
         with temp.open("xb") as file:
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
     except OSError:

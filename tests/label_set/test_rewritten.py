@@ -26,7 +26,7 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """For each file that was asked for, whether it could be copied."""
     found: list[bool] = []
 
-    def told(*given: Any, **named: Any) -> bytes | None:
+    def told(*given: Any, **named: Any) -> Any:
         made = rewritten(*given, **named)
         found.append(made is not None)
         return made

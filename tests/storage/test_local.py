@@ -22,6 +22,16 @@ def test_nothing_is_left_beside_the_objects(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b"]
 
 
+def test_what_comes_in_pieces_is_one_object(tmp_path: Path) -> None:
+    """And it is compared as one."""
+    store = LocalStore(tmp_path)
+
+    assert store.create("a", [b"one ", memoryview(b"two three")[:3], b"", b" three"]) is Create.CREATED
+    assert store.get("a") == b"one two three"
+    assert store.create("a", [b"one two ", b"three"]) is Create.SAME
+    assert store.create("a", [b"one two"]) is Create.DIFFERENT
+
+
 def test_files_are_as_readable_as_others(tmp_path: Path) -> None:
     """A published file has the mode that the umask asks for, not the 0600 of temporary files."""
     umask = os.umask(0o022)
