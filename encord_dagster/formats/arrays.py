@@ -21,7 +21,8 @@ def array(values: Sequence[Any], kind: "pa.DataType") -> Any:  # an array of thi
     """The values as a column of this type, None as null.
 
     As `pyarrow.array(values, kind)`, for texts, truth values, numbers of 32 or 64 bits, bytes of one length, and lists
-    of such. TypeError, ValueError or OverflowError for what is of another type or does not fit.
+    of such. TypeError, ValueError or OverflowError for what is of another type or does not fit; of many values pyarrow
+    would take bytes as text and round 1.5, so whoever calls this gives it what was read into typed records.
     """
     _left[0] -= len(values)
     if "pandas" in sys.modules or _left[0] < 0 or not _is_built(kind):
@@ -32,7 +33,8 @@ def array(values: Sequence[Any], kind: "pa.DataType") -> Any:  # an array of thi
 def compute(function: str, *values: Any) -> Any:
     """A function of `pyarrow.compute` by name, without options.
 
-    That module takes 50 ms to import, as it makes all functions there are, and their documentation.
+    That module takes 50 ms to import, as it makes all functions there are, and their documentation; this is the
+    compiled part of it, which that calls.
     """
     from pyarrow._compute import call_function
 

@@ -28,14 +28,14 @@ VALUES: dict["pa.DataType", st.SearchStrategy[Any]] = {
 
 @pytest.fixture(autouse=True)
 def without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a process that did not import it."""
+    """As in a process that did not import it, and built few columns so far."""
     monkeypatch.delitem(sys.modules, "pandas", raising=False)
+    monkeypatch.setattr(arrays, "_left", [10**9])
 
 
 @pytest.mark.parametrize("kind", VALUES, ids=str)
 def test_a_column_is_that_of_pyarrow(kind: "pa.DataType", monkeypatch: pytest.MonkeyPatch) -> None:
     """With and without nulls, of any length; pyarrow's own function builds none of them."""
-    monkeypatch.setattr(arrays, "_left", [10**9])
     own = pa.array
     own([])  # which takes its time, the first time
 
