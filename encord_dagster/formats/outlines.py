@@ -4,145 +4,157 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from encord_dagster.codes_at_once import decode_together
 from encord_dagster.geometry import Ring
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Points = NDArray[np.float64]
+    Points = NDArray[np.float64] | NDArray[np.int64]
     Ints = NDArray[np.int64]
 
+AT_ONCE = 32  # masks: what more of them need leaves the processor's cache
+_FEW_KEYS = 2**16  # that numpy sorts by their digits
 MOST_NEAR = 200  # rings whose nearest vertices are looked for; of more, first vertices are joined
+# An end of a piece, or a corner, is four times the place where it lies, and two bits: whether it is a piece's top, and
+# whether that piece is in the column at its right. Places count down borders of columns, border after border.
+_OF_TOP, _AT_RIGHT = 2, 1
 
 
-def rings_of(masks: Sequence[Sequence[int]], *, width: int, height: int) -> list[list["Points"]]:
-    """Rings along the edges of the pixels that each mask's column-major runs set, as points [n, 2].
+def rings_of(codes: Sequence[str], *, width: int, height: int) -> list[list["Points"]]:
+    """Rings along the edges of the pixels of masks, given as compressed column-major runs, as points [n, 2].
 
-    Filled even-odd, they are the mask. Parts that touch at a corner only are apart.
+    Filled even-odd, they are the mask. Parts that touch at a corner only are apart. None of a mask of another size.
     """
+    at_once = max(1, min(AT_ONCE, _FEW_KEYS // (height + 1)))
+    found: list[list[Points]] = []
+    for first in range(0, len(codes), at_once):
+        found += _rings(codes[first : first + at_once], width, height)
+    return found
+
+
+def _rings(codes: Sequence[str], width: int, height: int) -> list[list["Points"]]:
     import numpy as np
 
-    rings: list[list[Points]] = [[] for _ in masks]
-    column, sides = _pieces(masks, width, height)
-    if len(column):
-        # each side has an end at its column's left and one at its right, named 2 * side and 2 * side + 1
-        y = np.repeat(sides, 2)
-        x = np.repeat(column, 4)
-        x[1::2] += 1
-        partner = _partners(x, y, height)
-        leaves, stops = _followed(partner)
-        for ring in _points(leaves, stops, partner, x, y):
-            owner = int(ring[0, 0]) // (width + 1)
-            ring[:, 0] -= owner * (width + 1)
-            rings[owner].append(ring)
+    held = decode_together(codes, [width * height] * len(codes))
+    if held is None or not held.covers.all():
+        return [[]] if len(codes) == 1 else [_rings([code], width, height)[0] for code in codes]
+    rings: list[list[Points]] = [[] for _ in codes]
+    corners = _corners(held.runs, width, height)
+    if not len(corners):
+        return rings
+    border, y = np.divmod(corners >> 2, height + 1)
+    mask = border // (width + 1)
+    along = _along_rows(corners, mask * (height + 1) + y, len(codes) * (height + 1))
+    # a side runs from an upper corner to a lower one: rings go up where pixels are at its right, and else down
+    kind = corners[0::2] & 3
+    leave = np.arange(0, len(corners), 2) + ((kind == _OF_TOP) | (kind == _AT_RIGHT))
+    sides, stops = _followed(along[leave] >> 1)
+    turned = np.arange(1, len(sides) + 1)
+    turned[stops - 1] = np.concatenate(([0], stops[:-1]))  # the first side of each ring, at its left, comes last
+    leave = leave[sides[turned]]
+    owner = mask[leave]
+    points = np.empty((len(leave), 2, 2), dtype=np.int64)
+    points[:, :, 0] = (border[leave] - owner * (width + 1))[:, None]
+    points[:, 0, 1], points[:, 1, 1] = y[leave ^ 1], y[leave]
+    points = points.reshape(-1, 2)
+    for start, stop in pairwise([0, *stops.tolist()]):
+        rings[owner[start]].append(points[2 * start : 2 * stop])
     return rings
 
 
-def _pieces(masks: Sequence[Sequence[int]], width: int, height: int) -> "tuple[Ints, Ints]":
-    """The column of each piece that runs leave in columns, and its upper and its lower side: y of one after the other.
+def _corners(runs: "Ints", width: int, height: int) -> "Ints":
+    """Where outlines of masks turn, mask after mask and column after column: two by two, the ends of upright sides.
 
-    A mask's columns are counted on from those of the mask before, with one border more: no two masks share one.
+    A mask has one border more than columns: no two masks share one. Along a border, what both columns have ends at the
+    same place is no corner. Where they touch at a corner only, what ends above comes first, and so sides are apart.
     """
     import numpy as np
 
-    starts, stops, befores = [], [], []
-    for number, runs in enumerate(masks):
-        ends = np.array(runs, dtype=np.int64).cumsum()
-        starts.append(ends[0:-1:2])
-        stops.append(ends[1::2])
-        befores.append(np.full(len(starts[-1]), number * (width + 1)))
-    start, stop, before = (np.concatenate(some) if some else np.empty(0, np.int64) for some in (starts, stops, befores))
-    first, last = start // height, (stop - 1) // height
-    columns = last - first + 1
+    ends = runs.cumsum()
+    filled = ends[1::2] > ends[0::2]
+    starts, stops = ends[0::2][filled], ends[1::2][filled]
+    column = starts // height
+    if (stops > (column + 1) * height).any():
+        column, starts, stops = _cut(starts, stops, column, height)
+    moved = column + column // width * (height + 1)
+    of_right = np.empty((len(column), 2), dtype=np.int64)  # the borders before columns, in order
+    of_right[:, 0] = (starts + moved) * 4 + (_OF_TOP | _AT_RIGHT)
+    of_right[:, 1] = (stops + moved) * 4 + _AT_RIGHT
+    of_right = of_right.reshape(-1)
+    both = np.concatenate((of_right, of_right + (4 * (height + 1) - _AT_RIGHT)))
+    both.sort(kind="stable")  # which merges what is in order
+    kept = np.ones(len(both), dtype=np.bool_)
+    same = both[1:] ^ both[:-1] == _AT_RIGHT
+    kept[1:] &= ~same
+    kept[:-1] &= ~same
+    return both[kept]
+
+
+def _cut(starts: "Ints", stops: "Ints", first: "Ints", height: int) -> "tuple[Ints, Ints, Ints]":
+    """Column, start and stop of runs cut where columns end."""
+    import numpy as np
+
+    columns = (stops - 1) // height - first + 1
     until = columns.cumsum()
-    total = int(until[-1]) if len(until) else 0
-    column = np.repeat(before + first - until + columns, columns) + np.arange(total)
-    edges = np.zeros((total, 2), dtype=np.int64)
-    edges[:, 1] = height
-    edges[until - columns, 0] = start - first * height
-    edges[until - 1, 1] = stop - last * height
-    return column, edges.reshape(-1)
+    column = np.repeat(first - until + columns, columns) + np.arange(until[-1])
+    tops = column * height
+    bottoms = tops + height
+    tops[until - columns], bottoms[until - 1] = starts, stops
+    return column, tops, bottoms
 
 
-def _partners(x: "Ints", y: "Ints", height: int) -> "Ints":
-    """The end that each end is joined with: along a border, those in order in pairs, as the columns differ there."""
+def _along_rows(corners: "Ints", row: "Ints", rows: int) -> "Ints":
+    """The corner at the other end of the level side at each: along a row of a mask, those in order in pairs."""
     import numpy as np
 
-    order = np.argsort(x * (height + 1) + y, kind="stable")
-    partner = np.empty_like(order)
-    partner[order[0::2]], partner[order[1::2]] = order[1::2], order[0::2]
-    return partner
+    ordered = np.arange(len(corners))
+    # where parts touch, the side that comes from the left ends first
+    touching = np.flatnonzero((corners[:-1] & 3 == _AT_RIGHT) & (np.diff(corners) == _OF_TOP - _AT_RIGHT))
+    ordered[touching] += 1
+    ordered[touching + 1] -= 1
+    ordered = ordered[np.argsort(row.astype(np.uint16) if rows <= _FEW_KEYS else row, kind="stable")]
+    other = np.empty_like(ordered)
+    other[ordered[0::2]], other[ordered[1::2]] = ordered[1::2], ordered[0::2]
+    return other
 
 
-def _followed(partner: "Ints") -> "tuple[Ints, Ints]":
-    """The ends through which rings leave their sides, ring after ring, and where each ring ends.
+def _followed(further: "Ints") -> "tuple[Ints, Ints]":
+    """What lies in rings ring after ring, and where each ring ends, out of what comes behind each.
 
-    Sides that go on from column to column make a chain, which a ring takes as a whole: to the right, and the next one
-    to the left. So only chains are followed one by one.
+    Rings are cut into chains before whatever is less than both its neighbours. In its chain, each finds its place by
+    going back to the first one, all at once and each time twice as far; and chains, which are half as many at most,
+    are followed in the same way.
     """
     import numpy as np
 
-    sides = np.arange(len(partner) // 2)
-    before = partner[0::2] >> 1
-    is_head = partner[0::2] & 1 == 0
-    before[is_head] = sides[is_head]
-    rank = 1 - is_head.astype(np.int64)
-    while ((further := before[before]) != before).any():
-        rank += rank[before]
-        before = further  # each time twice as far
-    heads = np.flatnonzero(is_head)
-    chain = np.zeros_like(sides)
-    chain[heads] = np.arange(len(heads))
-    chain = chain[before]  # of each side
-    lengths = np.bincount(chain, minlength=len(heads))
-    firsts = lengths.cumsum() - lengths
-    ordered = np.empty_like(sides)
-    ordered[firsts[chain] + rank] = sides
-    tails = ordered[firsts + lengths - 1]
-    lefts = chain[partner[2 * heads] >> 1].tolist()  # the chain that goes on at the left of each
-    rights = chain[partner[2 * tails + 1] >> 1].tolist()
-    taken, counts = _chained(lefts, rights)
-    # chains at even places go to the right, the others to the left
-    length, first = lengths[taken], firsts[taken]
-    backward = np.arange(len(taken)) & 1
-    step = np.arange(int(length.sum())) - np.repeat(length.cumsum() - length, length)
-    turned = np.repeat(backward, length)
-    place = np.repeat(first + backward * (length - 1), length) + np.where(turned, -step, step)
-    return 2 * ordered[place] + 1 - turned, length.cumsum()[np.cumsum(counts) - 1]
-
-
-def _chained(lefts: Sequence[int], rights: Sequence[int]) -> tuple[list[int], list[int]]:
-    """The chains of each ring, ring after ring, and how many each has: always an even number."""
-    taken: list[int] = []
-    counts: list[int] = []
-    seen = bytearray(len(lefts))
-    for start in range(len(lefts)):
-        if seen[start]:
-            continue
-        size, one = len(taken), start
-        while True:
-            other = rights[one]
-            seen[one] = seen[other] = 1
-            taken += (one, other)
-            one = lefts[other]
-            if one == start:
-                break
-        counts.append(len(taken) - size)
-    return taken, counts
-
-
-def _points(leaves: "Ints", stops: "Ints", partner: "Ints", x: "Ints", y: "Ints") -> "list[Points]":
-    """The corners of rings by the ends through which they leave their sides: both ends of the step behind a side."""
-    import numpy as np
-
-    enters = partner[leaves]  # of the next side each
-    steps = np.flatnonzero(y[leaves] != y[enters])  # elsewhere the outline goes straight on
-    made = np.empty((len(steps), 2, 2))
-    made[:, :, 0] = x[leaves[steps], None]
-    made[:, 0, 1], made[:, 1, 1] = y[leaves[steps]], y[enters[steps]]
-    until = steps.searchsorted(stops)
-    return [ring.reshape(-1, 2) for ring in np.split(made, until[:-1])]
+    whole = np.arange(len(further))
+    if (further == whole).all():
+        return whole, whole + 1
+    before = np.empty_like(whole)
+    before[further] = whole
+    is_first = (whole <= before) & (whole <= further)
+    back = np.where(is_first, whole, before)
+    place = 1 - is_first.astype(np.int64)
+    on_the_way = np.flatnonzero(~is_first[back])
+    while len(on_the_way):
+        past = back[on_the_way]
+        place[on_the_way] += place[past]
+        back[on_the_way] = past = back[past]
+        on_the_way = on_the_way[~is_first[past]]
+    firsts = np.flatnonzero(is_first)
+    chain = (is_first.cumsum() - 1)[back]
+    behind = np.empty_like(firsts)
+    behind[chain[before[firsts]]] = np.arange(len(firsts))
+    ordered, stops = _followed(behind)
+    lengths = np.bincount(chain)
+    until = lengths[ordered].cumsum()
+    start = np.empty_like(until)
+    start[ordered] = until - lengths[ordered]
+    made = np.empty_like(whole)
+    made[start[chain] + place] = whole
+    return made, until[stops - 1]
 
 
 def joined(rings: Sequence["Points"]) -> "Points":

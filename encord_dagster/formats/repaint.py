@@ -12,8 +12,9 @@ from encord_dagster.formats.coco import Annotation
 from encord_dagster.formats.forms import Rle
 from encord_dagster.formats.labelled import Labelled
 from encord_dagster.formats.raster import FEWEST, filled
+from encord_dagster.formats.rasters import rasterise_all
 from encord_dagster.formats.spans import Spans, spans_between
-from encord_dagster.geometry import LARGEST_MASK, Polygon
+from encord_dagster.geometry import LARGEST_MASK, Polygon, Ring
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,15 +123,19 @@ def counts_of(annotation: Annotation, *, width: int, height: int) -> str:
 
 
 def codes_of(annotations: Sequence[Annotation], *, width: int, height: int) -> list[str]:
-    """The same of many: single rings are filled together."""
-    shapes = [one.segmentation for one in annotations]
-    rings = [
-        (number, shape[0])
-        for number, shape in enumerate(shapes)
-        if isinstance(shape, tuple) and len(shape) == 1 and len(shape[0]) >= FEWEST
-    ]
-    filled_at = dict(painting.filled_rings(rings, width, height))
-    return [
-        filled_at[number].decode("ascii") if number in filled_at else counts_of(one, width=width, height=height)
-        for number, one in enumerate(annotations)
-    ]
+    """The same of many: single rings are filled together, and polygons of several."""
+    found: dict[int, str] = {}
+    single: list[tuple[int, Ring]] = []
+    several: list[tuple[int, Polygon]] = []
+    for number, one in enumerate(annotations):
+        shape = one.segmentation
+        if isinstance(shape, Rle) or not shape or min(map(len, shape)) < FEWEST:
+            found[number] = counts_of(one, width=width, height=height)
+        elif len(shape) == 1:
+            single.append((number, shape[0]))
+        else:
+            several.append((number, Polygon(tuple((ring,) for ring in shape))))
+    found.update((number, code.decode("ascii")) for number, code in painting.filled_rings(single, width, height))
+    rasters = rasterise_all([polygon for _, polygon in several], width=width, height=height)
+    found.update((number, raster.counts) for (number, _), raster in zip(several, rasters, strict=True))
+    return [found[number] for number in range(len(annotations))]

@@ -8,21 +8,17 @@ where Ultralytics looks for them: the last `/images/` of a path becomes `/labels
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from encord_dagster.formats.coco import Annotation, Image
 from encord_dagster.formats.labelled import Labelled
-from encord_dagster.formats.outlines import clipped, joined
+from encord_dagster.formats.outlines import clipped
 from encord_dagster.formats.raster import FEWEST
 from encord_dagster.formats.repaint import NEAR, is_upright
 from encord_dagster.formats.writing import Chosen, File, GrowingText
-from encord_dagster.formats.yolo_outlines import DECIMALS, LONGEST, corners_text, fractions_within, rings_on, text_of
+from encord_dagster.formats.yolo_outlines import AT_ONCE, DECIMALS, Segment, fractions_text, segments_of
 from encord_dagster.geometry import Ring
-
-if TYPE_CHECKING:
-    from encord_dagster.formats.outlines import Points
 
 PICTURES = (".bmp", ".dng", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp", ".pfm", ".heic")
 READ = ("train", "val", "test")  # splits that data.yaml can name
@@ -36,7 +32,7 @@ class Yolo:
 
     def __init__(self, name: str, chosen: Chosen) -> None:
         self.name, self.chosen, self.lost = name, chosen, chosen.lost
-        self._places = chosen.places()
+        self._openings = {category: b"%d " % place for category, place in chosen.places().items()}
         joints = (len(one.joints) or int(one.shape == "point") for one in chosen.categories)
         self._joints = max(joints, default=0)
         lines: dict[str, Line] = {
@@ -46,25 +42,23 @@ class Yolo:
             "yolo_obb": self._corners,
         }
         self._line = lines[name]
-        # of the image at hand, by annotation:
-        self._rings: dict[int, list[Points]] = {}  # of pixels
-        self._fractions: dict[int, list[float]] = {}  # of single rings within the image
+        self._segments: dict[int, Segment] = {}  # of the images at hand, by annotation
         self._lists = {split: GrowingText(chosen) for split in chosen.selection.splits or ("images",)}
 
     def write(self, images: Sequence[Labelled]) -> Iterator[File]:
         """The labels of each image; an image without any has an empty file."""
-        fractions = fractions_within(images) if self.name == "yolo_segment" else None
-        for one in images:
-            path = image_path(one.image.file_name)
-            self._lists[one.split or "images"].add([f"./{path}"])
-            held: list[bytes] = []
-            if fractions is not None:
-                self._rings, self._fractions = rings_on(one), next(fractions)
-            for item in one.annotations:
-                if (found := self._line(item, one.image)) is not None:
-                    text = found if isinstance(found, bytes) else text_of(found)
-                    held.append(b"%d %b\n" % (self._places[item.category_id], text))
-            yield f"{self.name}/{labels_path(path)}", b"".join(held)
+        for first in range(0, len(images), AT_ONCE):
+            some = images[first : first + AT_ONCE]
+            self._segments = segments_of(some) if self.name == "yolo_segment" else {}
+            for one in some:
+                path = image_path(one.image.file_name)
+                self._lists[one.split or "images"].add([f"./{path}"])
+                held: list[bytes] = []
+                for item in one.annotations:
+                    if (found := self._line(item, one.image)) is not None:
+                        text = found if isinstance(found, bytes) else _text(found)
+                        held += (self._openings[item.category_id], text, b"\n")
+                yield f"{self.name}/{labels_path(path)}", b"".join(held)
 
     def end(self) -> Iterator[File]:
         """The lists of images and data.yaml."""
@@ -102,30 +96,21 @@ class Yolo:
         numbers = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
         return [round(number / image_side(image, place), DECIMALS) for place, number in enumerate(numbers)]
 
-    def _outline(self, item: Annotation, image: Image) -> list[float] | bytes | None:
-        if (within := self._fractions.get(item.id)) is not None:
-            return within
+    def _outline(self, item: Annotation, image: Image) -> bytes | None:
         import numpy as np
 
-        shape, of_pixels = item.segmentation, False
-        if item.polyline is not None or item.keypoints is not None:
-            self._lose("no_area")
-            return None
-        if isinstance(shape, tuple) and len(shape) == 1:
-            rings = [np.array(clipped(shape[0], width=image.width, height=image.height)).reshape(-1, 2)]
-        else:
-            rings = self._rings.get(item.id, [])
-            self.lost["yolo_segment:outline_of_pixels"] += bool(rings)
-            self.lost["yolo_segment:rings_joined"] += len(rings) > 1
-            of_pixels = True
-        if not rings or len(rings[0]) < FEWEST // 2:
-            self._lose("no_area")
-            return None
-        points = joined(rings) if len(rings) > 1 else rings[0]
-        if of_pixels and max(image.width, image.height) <= LONGEST:
-            return corners_text(points, image)
-        numbers: list[float] = np.round(points / (image.width, image.height), DECIMALS).reshape(-1).tolist()
-        return numbers
+        shape = item.segmentation
+        if (found := self._segments.get(item.id)) is not None:
+            self.lost["yolo_segment:outline_of_pixels"] += found.rings > 0
+            self.lost["yolo_segment:rings_joined"] += found.rings > 1
+            return found.text
+        if item.polyline is None and item.keypoints is None and isinstance(shape, tuple) and len(shape) == 1:
+            points = np.array(clipped(shape[0], width=image.width, height=image.height)).reshape(-1, 2)
+            if len(points) >= FEWEST // 2:
+                (text,) = fractions_text(points / (image.width, image.height), np.array([len(points)]))
+                return text
+        self._lose("no_area")
+        return None
 
     def _pose(self, item: Annotation, image: Image) -> list[float] | None:
         joints = item.keypoints
@@ -183,6 +168,10 @@ def _fractions(numbers: Sequence[float], image: Image) -> list[float]:
     made[0::2] = [round(x / width, DECIMALS) for x in numbers[0::2]]
     made[1::2] = [round(y / height, DECIMALS) for y in numbers[1::2]]
     return made
+
+
+def _text(numbers: Sequence[float]) -> bytes:
+    return msgspec.json.encode(numbers)[1:-1].replace(b",", b" ")
 
 
 def yaml_text(name: str) -> str:

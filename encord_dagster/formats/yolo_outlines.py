@@ -1,102 +1,135 @@
-"""Outlines as YOLO's segments have them, for all objects of an image at once."""
+"""Outlines as YOLO's segments have them, for all objects of some images at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate, chain
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
-from encord_dagster.codes_at_once import decode_all
+from encord_dagster.formats import outlines
 from encord_dagster.formats.coco import Annotation, Image
-from encord_dagster.formats.forms import Rle
 from encord_dagster.formats.labelled import Labelled
-from encord_dagster.formats.outlines import rings_of
+from encord_dagster.formats.outlines import joined, rings_of
 from encord_dagster.formats.raster import FEWEST
-from encord_dagster.formats.repaint import counts_of
-from encord_dagster.geometry import LARGEST_FRAME, Ring
+from encord_dagster.formats.repaint import codes_of
+from encord_dagster.geometry import LARGEST_FRAME
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from encord_dagster.formats.outlines import Points
+    from encord_dagster.formats.outlines import Ints, Points
+
+    Floats = NDArray[np.float64]
+    Words = NDArray[np.uint64]
 
 DECIMALS = 6
-AT_ONCE = 64  # images whose numbers are held
+AT_ONCE = 64  # images whose outlines are held
 LONGEST = 2**15  # pixels of a side whose fractions are held as texts
 
 
-def rings_on(one: Labelled) -> "dict[int, list[Points]]":
-    """The outlines of annotations that are no single ring, all at once; none of masks of other sizes than the image."""
-    width, height = one.image.width, one.image.height
-    if width * height > LARGEST_FRAME:
-        return {}
-    found = {
-        item.id: counts_of(item, width=width, height=height)
-        for item in one.annotations
-        if isinstance(item.segmentation, Rle) or len(item.segmentation) > 1
-    }
-    if not found:
-        return {}
-    runs = [one or () for one in decode_all(list(found.values()), [width * height] * len(found))]
-    return dict(zip(found, rings_of(runs, width=width, height=height), strict=True))
+class Segment(NamedTuple):
+    """The text of an outline, and how many rings it has in a mask; 0 where it is the ring that was drawn."""
+
+    text: bytes
+    rings: int
 
 
-def fractions_within(images: Sequence[Labelled]) -> Iterator[dict[int, list[float]]]:
-    """For each image the numbers of its single rings, by annotation; of those alone that do not leave the image."""
-    for first in range(0, len(images), AT_ONCE):
-        yield from _fractions_within(images[first : first + AT_ONCE])
+def segments_of(images: Sequence[Labelled]) -> dict[int, Segment]:
+    """The outlines of objects that have some, by annotation; none of single rings that leave their image."""
+    rings: list[tuple[Annotation, Image]] = []
+    masks: dict[tuple[int, int], list[Annotation]] = {}
+    for one in images:
+        size = one.image.width, one.image.height
+        for item in one.annotations:
+            if item.polyline is not None or item.keypoints is not None:
+                continue
+            if isinstance(item.segmentation, tuple) and len(item.segmentation) == 1:
+                if len(item.segmentation[0]) >= FEWEST:
+                    rings.append((item, one.image))
+            elif size[0] * size[1] <= LARGEST_FRAME:
+                masks.setdefault(size, []).append(item)
+    found = dict(_of_rings(rings)) if rings else {}
+    for (width, height), items in masks.items():
+        for first in range(0, len(items), outlines.AT_ONCE):
+            found.update(_of_masks(items[first : first + outlines.AT_ONCE], width, height))
+    return found
 
 
-def _fractions_within(images: Sequence[Labelled]) -> Iterator[dict[int, list[float]]]:
+def _of_rings(rings: Sequence[tuple[Annotation, Image]]) -> Iterator[tuple[int, Segment]]:
     import numpy as np
 
-    rings = [{item.id: ring for item in one.annotations if (ring := _ring(item))} for one in images]
-    flat = list(chain.from_iterable(held.values() for held in rings))
-    sizes = [len(ring) for ring in flat]
-    ends = list(accumulate(sizes, initial=0))
-    points = np.fromiter(chain.from_iterable(flat), np.float64, count=ends[-1]).reshape(-1, 2)
-    sides = np.array([(one.image.width, one.image.height) for one in images])
-    of_points = np.repeat(np.repeat(sides, [len(held) for held in rings], axis=0), np.array(sizes, int) // 2, axis=0)
-    outside = ((points < 0) | (points > of_points)).any(axis=1)
-    numbers = np.round(points / of_points, DECIMALS).reshape(-1).tolist()
-    leaves = set(np.searchsorted(np.array(ends) // 2, np.flatnonzero(outside), side="right").tolist())
-    place = 0
-    for held in rings:
-        found: dict[int, list[float]] = {}
-        for key in held:
-            place += 1
-            if place not in leaves:
-                found[key] = numbers[ends[place - 1] : ends[place]]
-        yield found
+    drawn = [item.segmentation[0] for item, _ in rings if isinstance(item.segmentation, tuple)]
+    counts = np.array(list(map(len, drawn))) // 2
+    points = np.fromiter(chain.from_iterable(drawn), np.float64, count=2 * int(counts.sum())).reshape(-1, 2)
+    sides = np.repeat([(image.width, image.height) for _, image in rings], counts, axis=0)
+    leaves = np.logical_or.reduceat(((points < 0) | (points > sides)).any(axis=1), counts.cumsum() - counts)
+    lines = fractions_text(np.clip(points / sides, 0, 1), counts)
+    for (item, _), text, is_out in zip(rings, lines, leaves.tolist(), strict=True):
+        if not is_out:
+            yield item.id, Segment(text, 0)
 
 
-def _ring(item: Annotation) -> Ring | None:
-    shape = item.segmentation
-    if item.polyline is not None or item.keypoints is not None or not isinstance(shape, tuple) or len(shape) != 1:
-        return None
-    return shape[0] if len(shape[0]) >= FEWEST else None
-
-
-def text_of(numbers: Sequence[float]) -> bytes:
-    """Numbers as a line of YOLO has them."""
-    return msgspec.json.encode(numbers)[1:-1].replace(b",", b" ")
-
-
-def corners_text(points: "Points", image: Image) -> bytes:
-    """The same of outlines of pixels: their corners lie at few places, whose texts are looked up."""
+def _of_masks(items: Sequence[Annotation], width: int, height: int) -> Iterator[tuple[int, Segment]]:
+    """Masks, and shapes of several rings, which are masks first."""
     import numpy as np
 
-    places = points.astype(np.int64)
-    x, y = (_texts(side)[places[:, axis]] for axis, side in enumerate((image.width, image.height)))
-    return np.stack((x, y), axis=1).tobytes().translate(None, b"\0")[:-1]
+    found = rings_of(codes_of(items, width=width, height=height), width=width, height=height)
+    outlined = [(item.id, rings) for item, rings in zip(items, found, strict=True) if rings]
+    if not outlined:
+        return
+    whole: list[Points] = [joined(rings) if len(rings) > 1 else rings[0] for _, rings in outlined]
+    points, counts = np.concatenate(whole), np.array(list(map(len, whole)))
+    if max(width, height) > LONGEST:
+        texts = fractions_text(points / (width, height), counts)
+    else:  # corners of pixels lie at few places, whose texts are looked up
+        places = points.astype(np.int64, copy=False)
+        texts = _lines((_of_places(width)[places[:, 0]], _of_places(height)[places[:, 1]]), counts)
+    for (number, rings), text in zip(outlined, texts, strict=True):
+        yield number, Segment(text, len(rings))
+
+
+def fractions_text(points: "Floats", counts: "Ints") -> list[bytes]:
+    """Points from 0 to 1 as lines of YOLO have them, without what ends a line; `counts` points each."""
+    return _lines((_words(points[:, 0]), _words(points[:, 1])), counts)
+
+
+def _lines(columns: "Iterable[Words]", counts: "Ints") -> list[bytes]:
+    import numpy as np
+
+    x, y = columns
+    cells = np.empty((len(x), 2), dtype=[("text", "<u8"), ("behind", "u1")])
+    cells["text"][:, 0], cells["text"][:, 1] = x, y
+    cells["behind"] = ord(" ")
+    cells["behind"][counts.cumsum() - 1, 1] = ord("\n")
+    return cells.tobytes().replace(b"\0", b"").split(b"\n")[:-1]
 
 
 @lru_cache(maxsize=16)
-def _texts(side: int) -> "NDArray[np.bytes_]":
-    """The text of each place from 0 to a side as a fraction of it, a blank behind it."""
+def _of_places(side: int) -> "Words":
+    """The text of each place from 0 to a side as a fraction of it."""
     import numpy as np
 
-    numbers = np.round(np.arange(side + 1) / side, DECIMALS).tolist()
-    return np.array([b"%b " % text for text in text_of(numbers).split(b" ")])
+    return _words(np.arange(side + 1) / side)
+
+
+def _words(fractions: "Floats") -> "Words":
+    """Numbers from 0 to 1 as texts of eight bytes at most, unused ones 0: 0.25, 0.333333, 1.0."""
+    import numpy as np
+
+    thousandths, rest = np.divmod(np.rint(fractions * 10**DECIMALS).astype(np.int64), 1000)
+    opening, closing = _digits()
+    words: Words = opening[thousandths + 1001 * (rest == 0)] | closing[rest]
+    return words
+
+
+@lru_cache(maxsize=1)
+def _digits() -> "tuple[Words, Words]":
+    """0.000 to 1.000, as they stand before other digits and then alone; and the three digits behind those."""
+    import numpy as np
+
+    before = [f"{number / 1000:.3f}" for number in range(1001)]
+    alone = [str(number / 1000) for number in range(1001)]
+    behind = [("\0" * 5 + f"{number:03}".rstrip("0")) for number in range(1000)]
+    return tuple(  # type: ignore[return-value]  # of two
+        np.array([text.encode() for text in texts], dtype="S8").view("<u8") for texts in (before + alone, behind)
+    )

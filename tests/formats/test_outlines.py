@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as codes
 
-from encord_dagster import rle
 from encord_dagster.formats import outlines
 from encord_dagster.formats.outlines import clipped, joined, rings_of
 from tests.effort import examples
@@ -42,7 +41,7 @@ def masks(draw: st.DrawFn) -> Mask:
 def rings(mask: Mask) -> list[npt.NDArray[np.float64]]:
     """The outlines of a mask."""
     code = codes.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
-    (found,) = rings_of([rle.decode(code)], width=mask.shape[1], height=mask.shape[0])
+    (found,) = rings_of([code], width=mask.shape[1], height=mask.shape[0])
     return found
 
 
@@ -54,7 +53,7 @@ def test_masks_of_one_image_do_not_meddle(given_masks: list[Mask]) -> None:
     cut = [one[:height, :width] for one in given_masks]
     codes_of = [codes.encode(np.asfortranarray(one.astype(np.uint8)))["counts"].decode() for one in cut]
 
-    together = rings_of([rle.decode(code) for code in codes_of], width=width, height=height)
+    together = rings_of(codes_of, width=width, height=height)
 
     for one, found in zip(cut, together, strict=True):
         assert [ring.tolist() for ring in found] == [ring.tolist() for ring in rings(one)]
