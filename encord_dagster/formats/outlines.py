@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Points = NDArray[np.float64] | NDArray[np.int64]
     Ints = NDArray[np.int64]
 
 AT_ONCE = 32  # masks: what more of them need leaves the processor's cache
@@ -22,25 +21,26 @@ MOST_NEAR = 200  # rings whose nearest vertices are looked for; of more, first v
 _OF_TOP, _AT_RIGHT = 2, 1
 
 
-def rings_of(codes: Sequence[str], *, width: int, height: int) -> list[list["Points"]]:
+def rings_of(codes: Sequence[str], *, width: int, height: int) -> list[list["Ints"]]:
     """Rings along the edges of the pixels of masks, given as compressed column-major runs, as points [n, 2].
 
-    Filled even-odd, they are the mask. Parts that touch at a corner only are apart. None of a mask of another size.
+    Filled even-odd or by winding, they are the mask: clockwise on screen, and round holes the other way. Parts that
+    touch at a corner only are apart. A mask of another size has none.
     """
     at_once = max(1, min(AT_ONCE, _FEW_KEYS // (height + 1)))
-    found: list[list[Points]] = []
+    found: list[list[Ints]] = []
     for first in range(0, len(codes), at_once):
         found += _rings(codes[first : first + at_once], width, height)
     return found
 
 
-def _rings(codes: Sequence[str], width: int, height: int) -> list[list["Points"]]:
+def _rings(codes: Sequence[str], width: int, height: int) -> list[list["Ints"]]:
     import numpy as np
 
     held = decode_together(codes, [width * height] * len(codes))
     if held is None or not held.covers.all():
         return [[]] if len(codes) == 1 else [_rings([code], width, height)[0] for code in codes]
-    rings: list[list[Points]] = [[] for _ in codes]
+    rings: list[list[Ints]] = [[] for _ in codes]
     corners = _corners(held.runs, width, height)
     if not len(corners):
         return rings
@@ -55,10 +55,9 @@ def _rings(codes: Sequence[str], width: int, height: int) -> list[list["Points"]
     turned[stops - 1] = np.concatenate(([0], stops[:-1]))  # the first side of each ring, at its left, comes last
     leave = leave[sides[turned]]
     owner = mask[leave]
-    points = np.empty((len(leave), 2, 2), dtype=np.int64)
-    points[:, :, 0] = (border[leave] - owner * (width + 1))[:, None]
-    points[:, 0, 1], points[:, 1, 1] = y[leave ^ 1], y[leave]
-    points = points.reshape(-1, 2)
+    points = np.empty((2 * len(leave), 2), dtype=np.int64)
+    points[0::2, 0] = points[1::2, 0] = border[leave] - owner * (width + 1)
+    points[0::2, 1], points[1::2, 1] = y[leave ^ 1], y[leave]
     for start, stop in pairwise([0, *stops.tolist()]):
         rings[owner[start]].append(points[2 * start : 2 * stop])
     return rings
@@ -79,10 +78,9 @@ def _corners(runs: "Ints", width: int, height: int) -> "Ints":
     if (stops > (column + 1) * height).any():
         column, starts, stops = _cut(starts, stops, column, height)
     moved = column + column // width * (height + 1)
-    of_right = np.empty((len(column), 2), dtype=np.int64)  # the borders before columns, in order
-    of_right[:, 0] = (starts + moved) * 4 + (_OF_TOP | _AT_RIGHT)
-    of_right[:, 1] = (stops + moved) * 4 + _AT_RIGHT
-    of_right = of_right.reshape(-1)
+    of_right = np.empty(2 * len(column), dtype=np.int64)  # on the borders before columns, in order
+    of_right[0::2] = (starts + moved) * 4 + (_OF_TOP | _AT_RIGHT)
+    of_right[1::2] = (stops + moved) * 4 + _AT_RIGHT
     both = np.concatenate((of_right, of_right + (4 * (height + 1) - _AT_RIGHT)))
     both.sort(kind="stable")  # which merges what is in order
     kept = np.ones(len(both), dtype=np.bool_)
@@ -157,7 +155,7 @@ def _followed(further: "Ints") -> "tuple[Ints, Ints]":
     return made, until[stops - 1]
 
 
-def joined(rings: Sequence["Points"]) -> "Points":
+def joined(rings: Sequence["Ints"]) -> "Ints":
     """Several rings as one, by seams of no width between vertices that are near: filled even-odd, it is the same."""
     import numpy as np
 

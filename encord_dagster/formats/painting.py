@@ -112,8 +112,8 @@ def _of_rings_and_shapes(
 ) -> "Ints | None":
     import numpy as np
 
-    upright = [(number, ring) for number, ring in rings if _is_upright(ring)]
-    others = [(number, ring) for number, ring in rings if len(ring) >= FEWEST and not _is_upright(ring)]
+    upright = [(number, ring) for number, ring in rings if is_box(ring)]
+    others = [(number, ring) for number, ring in rings if len(ring) >= FEWEST and not is_box(ring)]
     ends = _of_shapes([*filled_rings(others, width, height), *codes], width, height)
     if ends is None or not upright:
         return ends
@@ -121,7 +121,7 @@ def _of_rings_and_shapes(
     return both
 
 
-def _is_upright(ring: Ring) -> bool:
+def is_box(ring: Ring) -> bool:
     """Whether a ring is what `outline` makes of a box, or a part of the frame."""
     if len(ring) != 8:
         return False
@@ -130,17 +130,10 @@ def _is_upright(ring: Ring) -> bool:
 
 
 def _of_boxes(rings: Sequence[tuple[int, Ring]], width: int, height: int) -> "Ints":
-    """Run ends of upright boxes, as pycocotools fills them, without going round each of them.
-
-    It counts in fifths of a pixel, and a pixel is in where the fifth at its middle is, 5 k + 2: so the first column or
-    row that is not before an edge at u fifths is ceil((u - 2) / 5).
-    """
+    """Run ends of upright boxes, without going round each of them."""
     import numpy as np
 
-    corners = rounded(np.array([ring for _, ring in rings]))[:, (0, 1, 4, 5)]
-    fifths = np.trunc(5 * corners + 0.5)  # as C makes integers
-    limits = (width, height, width, height)
-    left, top, right, bottom = np.clip(np.ceil((fifths - 2) / 5), 0, limits).astype(np.int64).T
+    left, top, right, bottom = pixels_of_boxes([ring for _, ring in rings], width, height).T
     rows = np.where(right > left, bottom - top, 0)
     until = rows.cumsum()
     row = np.repeat(top - until + rows, rows) + np.arange(until[-1])
@@ -148,6 +141,20 @@ def _of_boxes(rings: Sequence[tuple[int, Ring]], width: int, height: int) -> "In
     edges = [(row * width + np.repeat(edge, rows) << _OWNER) + number for edge in (left, right)]
     ends: Ints = np.concatenate(edges)
     return ends
+
+
+def pixels_of_boxes(rings: Sequence[Ring], width: int, height: int) -> "Ints":
+    """The pixels of upright boxes, as pycocotools fills them: first column and row, and those behind the last; [n, 4].
+
+    It counts in fifths of a pixel, and a pixel is in where the fifth at its middle is, 5 k + 2: so the first column or
+    row that is not before an edge at u fifths is ceil((u - 2) / 5).
+    """
+    import numpy as np
+
+    corners = rounded(np.array(rings))[:, (0, 1, 4, 5)]
+    fifths = np.trunc(5 * corners + 0.5)  # as C makes integers
+    found: Ints = np.clip(np.ceil((fifths - 2) / 5), 0, (width, height, width, height)).astype(np.int64)
+    return found
 
 
 def filled_rings(rings: Sequence[tuple[int, Ring]], width: int, height: int) -> Iterator[tuple[int, bytes]]:

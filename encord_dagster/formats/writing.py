@@ -35,10 +35,12 @@ class Held:
         self._between = between
         self.close = self._file.close
 
-    def add(self, data: bytes) -> None:
+    def add(self, data: bytes | memoryview) -> None:
         """Add something behind what is there."""
         if data:
-            self._file.write(self._between + data if self._file.tell() else data)
+            if self._file.tell():
+                self._file.write(self._between)
+            self._file.write(data)
 
     def add_pieces(self, pieces: Iterator[bytes]) -> None:
         """Add what another one held."""
@@ -50,11 +52,6 @@ class Held:
         """All that was added."""
         self._file.seek(0)
         return iter(lambda: self._file.read(_STEP), b"")
-
-    def lines(self) -> Iterator[bytes]:
-        """The same line by line."""
-        self._file.seek(0)
-        return iter(self._file.readline, b"")
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +103,7 @@ class Growing:
 
     def add(self, name: str, records: Sequence[object]) -> None:
         """Add records to a list, as one line."""
-        self._lists[name].add(msgspec.json.encode(records)[1:-1])
+        self._lists[name].add(memoryview(msgspec.json.encode(records))[1:-1])
 
     def document(
         self, head: dict[str, object], pieces: Mapping[str, Callable[[Held], Iterator[bytes]]] | None = None

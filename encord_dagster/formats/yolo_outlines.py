@@ -1,6 +1,6 @@
 """Outlines as YOLO's segments have them, for all objects of some images at once."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from encord_dagster.formats.outlines import Ints, Points
+    from encord_dagster.formats.outlines import Ints
 
     Floats = NDArray[np.float64]
     Words = NDArray[np.uint64]
@@ -77,13 +77,12 @@ def _of_masks(items: Sequence[Annotation], width: int, height: int) -> Iterator[
     outlined = [(item.id, rings) for item, rings in zip(items, found, strict=True) if rings]
     if not outlined:
         return
-    whole: list[Points] = [joined(rings) if len(rings) > 1 else rings[0] for _, rings in outlined]
+    whole: list[Ints] = [joined(rings) if len(rings) > 1 else rings[0] for _, rings in outlined]
     points, counts = np.concatenate(whole), np.array(list(map(len, whole)))
     if max(width, height) > LONGEST:
         texts = fractions_text(points / (width, height), counts)
     else:  # corners of pixels lie at few places, whose texts are looked up
-        places = points.astype(np.int64, copy=False)
-        texts = _lines((_of_places(width)[places[:, 0]], _of_places(height)[places[:, 1]]), counts)
+        texts = _lines((_of_places(width)[points[:, 0]], _of_places(height)[points[:, 1]]), counts)
     for (number, rings), text in zip(outlined, texts, strict=True):
         yield number, Segment(text, len(rings))
 
@@ -93,7 +92,7 @@ def fractions_text(points: "Floats", counts: "Ints") -> list[bytes]:
     return _lines((_words(points[:, 0]), _words(points[:, 1])), counts)
 
 
-def _lines(columns: "Iterable[Words]", counts: "Ints") -> list[bytes]:
+def _lines(columns: "tuple[Words, Words]", counts: "Ints") -> list[bytes]:
     import numpy as np
 
     x, y = columns

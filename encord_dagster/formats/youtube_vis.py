@@ -4,20 +4,20 @@ Masks are runs that are not compressed, as in YouTube-VIS itself: not all reader
 label row. Videos are videos, series, stacks and groups of images; single images are none.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from encord_dagster import identity, rle
-from encord_dagster.codes_at_once import decode_all
-from encord_dagster.formats.coco import ABOUT, Annotation, Image
+import msgspec
+
+from encord_dagster import identity
+from encord_dagster.formats.coco import ABOUT, Annotation
 from encord_dagster.formats.forms import Rle
 from encord_dagster.formats.labelled import Labelled, sequences_by_split
-from encord_dagster.formats.repaint import codes_of, has_pixels
+from encord_dagster.formats.repaint import has_pixels
+from encord_dagster.formats.runs import runs_of
 from encord_dagster.formats.writing import Chosen, File, Growing, Held
 
-_AT_ONCE = 256  # masks
-_NO_ID = re.compile(rb'\{"id":0,"track_id"')
+_NO_ID, _ID = b'{"id":0,"track_id"', b'{"id":%d,"track_id"'
 FILE = "annotations/youtube_vis.json"
 
 
@@ -69,20 +69,16 @@ class YoutubeVis:
         made: list[object] = []
         first = frames[0].image
         shown = [item for at in found.values() for item in at.values()]
-        masks = dict(zip(map(id, shown), _masks(shown, first), strict=True))
+        masks = runs_of(shown, width=first.width, height=first.height)
         for (track, category), at in found.items():
-            items = [at.get(place) for place in range(len(frames))]
+            runs: list[msgspec.Raw | None] = [None] * len(frames)
+            boxes: list[object] = [None] * len(frames)
+            areas: list[float | None] = [None] * len(frames)
+            for place, item in at.items():
+                runs[place], boxes[place], areas[place] = next(masks), item.bbox, item.area
             about = {"id": 0, "track_id": track, "video_id": video, "category_id": category, "iscrowd": 0}
-            made.append(
-                about
-                | {
-                    "width": first.width,
-                    "height": first.height,
-                    "segmentations": [item and masks[id(item)] for item in items],
-                    "bboxes": [item and item.bbox for item in items],
-                    "areas": [item and item.area for item in items],
-                }
-            )
+            size = {"width": first.width, "height": first.height}
+            made.append(about | size | {"segmentations": runs, "bboxes": boxes, "areas": areas})
         return made
 
     def end(self) -> Iterator[File]:
@@ -94,16 +90,13 @@ class YoutubeVis:
 
 def _numbered(held: Held) -> Iterator[bytes]:
     """Annotations with ids from 1 on in their file: TrackEval makes an array as long as the highest of them."""
-    numbers = count(1)
-    return (_NO_ID.sub(lambda _: b'{"id":%d,"track_id"' % next(numbers), line) for line in held.lines())
-
-
-def _masks(items: Sequence[Annotation], image: Image) -> Iterator[dict[str, object]]:
-    """The column-major runs of annotations on frames of one size, which are their pixels."""
-    width, height = image.width, image.height
-    for first in range(0, len(items), _AT_ONCE):
-        codes = codes_of(items[first : first + _AT_ONCE], width=width, height=height)
-        found = decode_all(codes, [width * height] * len(codes))
-        for code, runs in zip(codes, found, strict=True):
-            counts = rle.decode(code) if runs is None else runs.tolist()  # None: of another size, and written as it is
-            yield {"size": (height, width), "counts": counts}
+    numbers, rest = count(1), b""
+    for piece in held.pieces():
+        *parts, rest = (rest + piece).split(_NO_ID)
+        for part in parts:
+            yield part
+            yield _ID % next(numbers)
+        kept = max(0, len(rest) - len(_NO_ID))  # what is behind may go on in the next piece
+        yield rest[:kept]
+        rest = rest[kept:]
+    yield rest

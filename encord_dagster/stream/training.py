@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import msgspec
+from msgspec import Raw
 
 from encord_dagster import process
 from encord_dagster.errors import UsageError
@@ -36,9 +37,20 @@ FAILED = 3  # exit code
 AT_ONCE = 2**18  # bytes of records that are decoded together
 _STEP = 2**20  # bytes read at a time
 _IMAGES = msgspec.json.Decoder(list[coco.Image])
-_ANNOTATIONS = msgspec.json.Decoder(list[coco.Annotation])
 
 Progress = Callable[[float], None]  # the share that is done
+
+
+class _Attributes(coco.AnnotationAttributes, frozen=True, omit_defaults=True, gc=False):
+    classifications: Raw  # type: ignore[assignment]  # which no format that is made here reads
+
+
+class _Annotation(coco.Annotation, frozen=True, omit_defaults=True, gc=False):
+    attributes: _Attributes
+    encord: Raw  # type: ignore[assignment]  # likewise
+
+
+_ANNOTATIONS = msgspec.json.Decoder(list[_Annotation])
 
 
 class Writing(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as codes
 
+from encord_dagster import rle
 from encord_dagster.formats import outlines
 from encord_dagster.formats.outlines import clipped, joined, rings_of
 from tests.effort import examples
@@ -38,7 +39,7 @@ def masks(draw: st.DrawFn) -> Mask:
     return mask
 
 
-def rings(mask: Mask) -> list[npt.NDArray[np.float64]]:
+def rings(mask: Mask) -> list[npt.NDArray[np.int64]]:
     """The outlines of a mask."""
     code = codes.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
     (found,) = rings_of([code], width=mask.shape[1], height=mask.shape[0])
@@ -103,7 +104,33 @@ def test_parts_that_touch_at_a_corner_are_apart() -> None:
     hole = np.ones((3, 3), dtype=np.bool_)
     hole[1, 1] = False
 
-    assert [len(rings(mask)) for mask in (diagonal, hole)] == [2, 2]
+    assert [len(rings(mask)) for mask in (diagonal, diagonal[::-1], hole)] == [2, 2, 2]
+
+
+@_SETTINGS
+@given(masks())
+def test_rings_go_round_pixels_one_way_and_round_holes_the_other(mask: Mask) -> None:
+    """So that a reader that fills by winding sees the same; no corner lies on a straight edge."""
+    found = rings(mask)
+    size = 0.0
+    for ring in found:
+        x, y = ring.T
+        size += (x * np.roll(y, -1) - np.roll(x, -1) * y).sum() / 2
+        turns = np.stack((np.diff(x, append=x[:1]), np.diff(y, append=y[:1]))) != 0
+        assert (turns.sum(axis=0) == 1).all()
+        assert (turns != np.roll(turns, 1, axis=1)).all()
+
+    assert size == mask.sum()
+
+
+def test_a_mask_of_another_size_has_no_outline() -> None:
+    """Nor has what is no mask; those beside it have theirs."""
+    code = rle.encode([3, 2, 4])
+
+    found = rings_of([code, rle.encode([3, 2, 5]), "?", "", code], width=3, height=3)
+
+    assert [len(one) for one in found] == [1, 0, 0, 0, 1]
+    assert found[0][0].tolist() == found[4][0].tolist() == [[2, 0], [2, 2], [1, 2], [1, 0]]
 
 
 def test_very_many_parts_are_joined_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +139,7 @@ def test_very_many_parts_are_joined_too(monkeypatch: pytest.MonkeyPatch) -> None
     mask[::2, ::2] = True
     monkeypatch.setattr(outlines, "MOST_NEAR", 5)
 
-    whole = joined(rings(mask)).reshape(-1).tolist()
+    whole = joined(rings(mask)).reshape(-1).astype(float).tolist()
 
     assert np.array_equal(drawn(whole, width=30, height=30), mask)
 

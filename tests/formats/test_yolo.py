@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encord_dagster.formats.yolo import image_path, is_rectangle, labels_path, yaml_text
+from encord_dagster.formats.yolo_outlines import fractions_text
 from tests import factories
 from tests.effort import examples
 from tests.factories import HEIGHT, WIDTH
@@ -216,3 +217,15 @@ def test_labels_lie_where_ultralytics_looks_for_them(file_name: str, image: str,
 def test_a_rectangle_is_told_from_other_rings(ring: tuple[float, ...], expected: bool) -> None:
     """A parallelogram and a trapezium are none."""
     assert is_rectangle(ring) is expected
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(st.lists(st.tuples(*[st.floats(0, 1) | st.integers(0, 10**6).map(lambda place: place / 10**6)] * 2), min_size=1))
+def test_fractions_are_decimals_of_six_digits(points: list[tuple[float, float]]) -> None:
+    """The shortest ones, and without an exponent."""
+    texts = fractions_text(np.array(points * 2), np.array([len(points), len(points)]))
+
+    assert len(set(texts)) == 1
+    for text, number in zip(texts[0].decode().split(" "), np.array(points).reshape(-1), strict=True):
+        shortest = f"{np.round(number, 6):.6f}".rstrip("0")
+        assert text == (shortest + "0" if shortest.endswith(".") else shortest)
