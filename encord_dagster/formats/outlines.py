@@ -122,8 +122,8 @@ def _followed(further: "Ints") -> "tuple[Ints, Ints]":
     """What lies in rings ring after ring, and where each ring ends, out of what comes behind each.
 
     Rings are cut into chains before whatever is less than both its neighbours. In its chain, each finds its place by
-    going back to the first one, all at once and each time twice as far; and chains, which are half as many at most,
-    are followed in the same way.
+    going back to the first one, all at once and each time twice as far. Chains, which are half as many at most, are
+    followed in the same way.
     """
     import numpy as np
 
@@ -163,10 +163,17 @@ def joined(rings: Sequence["Ints"]) -> "Ints":
     if len(rings) > MOST_NEAR:
         return np.concatenate([part for ring in rings for part in (ring, ring[:1], whole[:1])])
     for ring in rings[1:]:
-        here = int(np.argmin(((whole - ring.mean(axis=0)) ** 2).sum(axis=1)))
-        there = int(np.argmin(((ring - whole[here]) ** 2).sum(axis=1)))
+        here = _nearest(whole, ring.mean(axis=0))
+        there = _nearest(ring, whole[here])
         whole = np.concatenate((whole[: here + 1], ring[there:], ring[: there + 1], whole[here:]))
     return whole
+
+
+def _nearest(points: "Ints", to: "Ints | NDArray[np.float64]") -> int:
+    import numpy as np
+
+    away = points - to
+    return int(np.einsum("ij,ij->i", away, away).argmin())
 
 
 def clipped(ring: Ring, *, width: float, height: float) -> Ring:
