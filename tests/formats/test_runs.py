@@ -19,8 +19,18 @@ _SETTINGS = settings(max_examples=examples(100), deadline=None)
 
 def annotation(segmentation: tuple[Ring, ...] | Rle) -> Annotation:
     """One of such a shape."""
-    about = AnnotationAttributes(1, 1.0, True, {})
-    return Annotation(1, 1, 1, (0, 0, 1, 1), 1.0, segmentation, 0, about, Origin("row", "data", 0))
+    return Annotation(
+        id=1,
+        image_id=1,
+        category_id=1,
+        bbox=(0, 0, 1, 1),
+        area=1.0,
+        segmentation=segmentation,
+        iscrowd=0,
+        score=1.0,
+        attributes=AnnotationAttributes(track_id=1, manual_annotation=True, classifications={}),
+        encord=Origin(label_hash="row", data_hash="data", frame=0),
+    )
 
 
 def written(shapes: list[tuple[Ring, ...] | Rle], *, width: int, height: int) -> list[list[int]]:
