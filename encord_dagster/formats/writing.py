@@ -53,6 +53,11 @@ class Held:
         self._file.seek(0)
         return iter(lambda: self._file.read(_STEP), b"")
 
+    def lines(self) -> Iterator[bytes]:
+        """The same line by line."""
+        self._file.seek(0)
+        return iter(self._file.readline, b"")
+
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     """What a format is to write, and where it counts what it cannot hold, by the names of `format_losses`."""
