@@ -16,7 +16,7 @@ def refuse_unsafe(store: ObjectStore, *, prefix: str) -> None:
     if store.url in _passed:
         return
     key = f"{prefix}{secrets.token_hex(16)}"
-    first, second = secrets.token_bytes(16), secrets.token_bytes(16)
+    first, second = secrets.token_hex(16).encode(), secrets.token_hex(16).encode()
     accepted = store.create(key, first)
     if accepted is Create.DIFFERENT:
         raise UnsafeStore(f"{store.url}: the new key {key} already held other bytes; is something else writing there?")
