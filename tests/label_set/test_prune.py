@@ -1,6 +1,7 @@
 """Old folders of training sets are deleted, as docs/operations.md says, and never one that a newer record names."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -14,17 +15,25 @@ from encord_dagster.label_set.training_sets import encoded
 from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.memory import MemoryStore
 from encord_dagster.storage.protocol import Create, ObjectStore
+from encord_dagster.storage.s3 import S3Store
 from tests import factories
 from tests.formats.test_stratify import rarely
 from tests.label_set.test_training_sets import STRATIFIED, keys, made_of
 from tests.lakes import Desk
 from tests.written import desk_of
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
-@pytest.fixture(params=["folder", "bucket"])
+
+@pytest.fixture(params=["folder", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    """Both ways of deleting."""
-    return LocalStore(tmp_path / "sets") if request.param == "folder" else MemoryStore()
+    """All ways of deleting."""
+    if request.param != "s3":
+        return LocalStore(tmp_path / "sets") if request.param == "folder" else MemoryStore()
+    client: S3Client = request.getfixturevalue("s3_client")
+    client.create_bucket(Bucket="sets")
+    return S3Store(client, "sets", tmp_path.name)
 
 
 def several(store: ObjectStore, count: int = 4) -> tuple[Desk, list[Made]]:
