@@ -39,13 +39,18 @@ def export_rows(profile: str, size: str, *, seed: int = 1, number: int = 1, chan
     lengths = _lengths(profile, size)
     chosen: set[int] = set()
     if changed:
-        count = max(1, round(changed * len(lengths)))
+        count = changed_rows(changed, len(lengths))
         chosen = set(random.Random(f"{seed} changed {number}").sample(range(len(lengths)), count))
     for index, (kind, frames) in enumerate(lengths):
         name = f"{profile} {index}"
         source = Source(seed, name, number if index in chosen else 0)
         made = row(kind, frames, source, _Signed(random.Random(f"{seed} {name} links {number}")))
         yield made | _exported(seed, name, index, number)
+
+
+def changed_rows(share: float, rows: int) -> int:
+    """How many of so many rows are drawn anew: one at least."""
+    return max(1, round(share * rows))
 
 
 class _Signed:

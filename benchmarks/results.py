@@ -15,8 +15,9 @@ import msgspec
 from benchmarks import chart
 from benchmarks import runners as r
 from benchmarks.figures import Figure
-from benchmarks.profiles import GROWTH
-from benchmarks.suite import Input, Run
+from benchmarks.generate import changed_rows
+from benchmarks.profiles import GROWTH, SIZES
+from benchmarks.suite import CHANGED, Input, Run
 
 LIBRARIES = ("encord-dagster", "dagster", "msgspec", "numpy", "pyarrow", "pycocotools")
 BARS = (r.SDK, r.SDK_ROWS, r.OURS, r.JSON, r.TYPED)
@@ -114,7 +115,7 @@ _CONVERT = (
     *("SDK s", "SDK by row s", "ours s", "SDK / ours", "by row / ours", "ours / json.loads", "ours / typed floor"),
     *("MB, SDK", "MB, ours"),
 )
-_NEXT = ("first s", "unchanged s", "1 % changed s", "unchanged / first", "1 % changed / first", "peak MB, first")
+_NEXT = ("first s", "unchanged s", "changed s", "unchanged / first", "changed / first", "rows changed", "MB, first")
 
 
 def _converted(results: Results, one: Input) -> list[str]:
@@ -142,7 +143,10 @@ def _two(results: Results, one: Input) -> list[str]:
 def _next(results: Results, one: Input) -> list[str]:
     first, unchanged, changed = (results.cpu(one, name) for name in (r.FIRST, r.UNCHANGED, r.CHANGED))
     shares = [f"{part / first:.0%}" if part and first else "" for part in (unchanged, changed)]
-    return [one.profile, *map(_number, (first, unchanged, changed)), *shares, _number(results.memory(one, r.FIRST))]
+    rows = sum(part.rows for part in SIZES[one.size][one.profile])
+    share = f"{changed_rows(CHANGED, rows):,} of {rows:,}"  # never none, so of few rows it is more than it should be
+    times = map(_number, (first, unchanged, changed))
+    return [one.profile, *times, *shares, share, _number(results.memory(one, r.FIRST))]
 
 
 def _masked(results: Results, one: Input) -> list[str]:
