@@ -105,10 +105,9 @@ def file_name(frame: Frame, data_type: str) -> str:
     Members of a data group lie under the group and their space: `groups/<group>/<space>` is an image, whose kind and
     so extension the export does not say, `groups/<group>/<space>/<frame>.jpg` a frame, without `.jpg` a slice.
     """
-    data_hash = quoted(frame.data_hash)
     if frame.space is not None:
-        return f"groups/{data_hash}/{quote(frame.space, safe='')}{_within_space(frame)}"
-    return name_of(data_hash, frame.number, frame.mime_type, data_type)
+        return _in_group(frame.data_hash, frame.space) + _within_space(frame)
+    return name_of(quoted(frame.data_hash), frame.number, frame.mime_type, data_type)
 
 
 def name_of(data_hash: str, number: int, mime_type: str, data_type: str) -> str:
@@ -122,8 +121,13 @@ def name_of(data_hash: str, number: int, mime_type: str, data_type: str) -> str:
 
 def frame_name(data_hash: str, space: str | None, number: int) -> str:
     """The name of a frame of a video, in a group or not."""
-    where = f"videos/{quoted(data_hash)}" if space is None else f"groups/{quoted(data_hash)}/{quote(space, safe='')}"
-    return f"{where}/{number}.jpg"
+    if space is None:
+        return name_of(quoted(data_hash), number, "", "video")
+    return f"{_in_group(data_hash, space)}/{number}.jpg"
+
+
+def _in_group(data_hash: str, space: str) -> str:
+    return f"groups/{quoted(data_hash)}/{quoted(space)}"
 
 
 def _within_space(frame: Frame) -> str:

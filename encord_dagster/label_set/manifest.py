@@ -7,7 +7,6 @@ checkpoints that list every export.
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from typing import Literal
 
 import msgspec
@@ -235,8 +234,10 @@ def tree_digest(rows: Sequence[BucketRow], depth: int = 0) -> str:
         return ""
     if len(rows) == 1:
         return entry_digest(rows[0])
-    parts = ((digit, list(part)) for digit, part in groupby(rows, key=lambda row: row.row[depth]))
-    return sha256("".join(f"{digit}{tree_digest(part, depth + 1)}" for digit, part in parts).encode())
+    children: dict[str, list[BucketRow]] = {}
+    for row in rows:
+        children.setdefault(row.row[depth], []).append(row)
+    return join_digests({digit: (len(part), tree_digest(part, depth + 1)) for digit, part in children.items()})
 
 
 def join_digests(children: Mapping[str, tuple[int, str]]) -> str:

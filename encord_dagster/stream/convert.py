@@ -20,7 +20,6 @@ from encord_dagster.encord.privacy import redact
 from encord_dagster.errors import UsageError
 from encord_dagster.formats import coco, losses
 from encord_dagster.formats.fragment import Category, described, ontology_categories
-from encord_dagster.formats.labelled import About
 from encord_dagster.formats.selection import Selection
 from encord_dagster.label_set import totals
 from encord_dagster.landing import Export
@@ -82,11 +81,7 @@ def convert(asked: Asked, staging: Path, say: Say) -> Batch:
         if ontology is None:
             counts.add_findings(apply_severities([ontology_missing()], asked.config.severities))
         listed = _listed(counts, categories, ontology)
-        folders, abouts = (
-            [Path(job.folder) for job in jobs],
-            tuple(part.abouts for part in parts) if jobs[0].about else (),
-        )
-        lost = _written(asked, staging, folders, listed, renamed, abouts, progress)
+        lost = _written(asked, staging, jobs, parts, listed, renamed, progress)
     (staging / losses.FILE).write_bytes(losses.report(losses.total([counts.losses, lost])))
     return Batch(outcomes=(outcome_of(asked.export, counts),), published=None)
 
@@ -94,13 +89,14 @@ def convert(asked: Asked, staging: Path, say: Say) -> Batch:
 def _written(
     asked: Asked,
     staging: Path,
-    folders: list[Path],
+    jobs: Sequence[Job],
+    parts: Sequence[Done],
     categories: Sequence[Category],
     renamed: list[dict[int, int]],
-    abouts: tuple[tuple[About, ...], ...],
     progress: "_Progress",
 ) -> Mapping[str, int]:
     """Write COCO, and the formats for training; returns what those cannot hold."""
+    folders = [Path(job.folder) for job in jobs]
     rows = assemble.index_of(folders)  # says where rows or images are there twice
     if "coco" in asked.made_here:
         path = staging / coco.FILE
@@ -112,6 +108,7 @@ def _written(
         return {}
     from encord_dagster.stream import training  # and with it all formats
 
+    abouts = tuple(part.abouts for part in parts) if asks_about(asked.selection) else ()
     return training.write(
         others,
         rows,
