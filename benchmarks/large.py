@@ -5,6 +5,7 @@ The export is the boxes of size L, many times over, each time with label and dat
 """
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -45,6 +46,7 @@ def main() -> None:
     print(f"{target.stat().st_size / 1e9:.2f} GB")
     for processes in given.processes:
         shutil.rmtree(output, ignore_errors=True)
+        os.sync()  # what was written before is not to be written now
         command = (*CLI, "convert", str(target), "-o", str(output), "--formats", "coco", "--quiet")
         found = measure((*command, "--processes", str(processes)), cwd=ROOT)
         print(f"{processes} processes: {found.wall:.1f} s, {found.cpu:.1f} s CPU, {found.peak:.0f} MB in all processes")
