@@ -131,7 +131,8 @@ SCHEMAS = {"images": IMAGES, "annotations": ANNOTATIONS, "classifications": CLAS
 def table_of(name: str, records: Sequence[object]) -> pa.Table:
     """Records of one kind as a table."""
     schema = SCHEMAS[name]
-    return of_columns({field.name: list(map(attrgetter(field.name), records)) for field in schema}, schema)
+    columns = zip(*map(attrgetter(*schema.names), records), strict=True) if records else [()] * len(schema)
+    return of_columns(dict(zip(schema.names, columns, strict=True)), schema)
 
 
 def of_columns(values: Mapping[str, Sequence[object]], schema: pa.Schema) -> pa.Table:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 import pyarrow as pa
@@ -17,7 +17,7 @@ from encord_dagster.label_set.compare import compare
 from encord_dagster.label_set.described import described
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.join import State
-from encord_dagster.label_set.manifest import BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
+from encord_dagster.label_set.manifest import Bucket, BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
 from encord_dagster.label_set.rewritten import rewritten
 from encord_dagster.storage.at_once import at_once
 from encord_dagster.storage.local import Piece
@@ -230,30 +230,56 @@ def _write_buckets(
     for key in changes.removed:
         by_prefix[key[:length]].pop(key, None)
 
-    def write(item: tuple[str, dict[str, BucketRow]]) -> tuple[str, BucketRef, Mapping[str, pa.Table]] | None:
-        prefix, touched = item
-        held = state.bucket(prefix[: old.prefix_length]) if old else None
-        rows = {row.row: row for row in (held.rows if held else ()) if row.row.startswith(prefix)} | touched
-        ordered = [rows[key] for key in sorted(rows) if key not in changes.removed]
-        if not ordered:
-            return None
-        fresh = {row.row: changes.load(row.fragment) for row in ordered if row.fragment and row.row in changes.rows}
-        if held and not split and shards.patchable(ordered, held, fresh):
-            ref, size = shards.write_patched(state.lake, name, epoch(state), ordered, held, fresh)
+    def write(bucket: _Bucket) -> tuple[str, BucketRef, Mapping[str, pa.Table]]:
+        held, rows, fresh = bucket.held, bucket.rows, bucket.fresh
+        if held and not split and shards.patchable(rows, held, fresh):
+            ref, size = shards.write_patched(state.lake, name, epoch(state), rows, held, fresh)
             made = {kind: shards.table_of(kind, fresh) for kind in ids.KINDS}
         else:
-            parts = shards.merged(ordered, fresh, [shards.OpenBucket(state.lake, held).parts()] if held else [])
-            ref = shards.write_bucket(state.lake, name, epoch(state), ordered, parts)
-            size, made = sum(len(line) for line in parts.coco.values()), parts.tables
-        digest = manifest.tree_digest(ordered, length)
-        return prefix, BucketRef(ref=ref, rows=len(ordered), digest=digest, coco_size=size), made
+            new = bucket.new or _new_shards(rows, fresh, shards.OpenBucket(state.lake, held).parts() if held else None)
+            ref = shards.write_bucket(state.lake, name, epoch(state), rows, new.shards)
+            size, made = len(new.shards["coco"]), new.tables
+        digest = manifest.tree_digest(rows, length)
+        return bucket.prefix, BucketRef(ref=ref, rows=len(rows), digest=digest, coco_size=size), made
+
+    def touched() -> Iterator[_Bucket]:
+        for prefix, changed in sorted(by_prefix.items()):
+            held = state.bucket(prefix[: old.prefix_length]) if old else None
+            found = {row.row: row for row in (held.rows if held else ()) if row.row.startswith(prefix)} | changed
+            rows = [found[key] for key in sorted(found) if key not in changes.removed]
+            fresh = {row.row: changes.load(row.fragment) for row in rows if row.fragment and row.row in changes.rows}
+            if held is None and rows:  # made here: threads that compute wait for each other more than for the store
+                yield _Bucket(prefix, rows, held, {}, _new_shards(rows, fresh, None))
+            elif rows:
+                yield _Bucket(prefix, rows, held, fresh)
 
     written: dict[str, BucketRef] = {}
-    for done in at_once(state.lake, write, sorted(by_prefix.items())):
-        if done:
-            prefix, written[prefix], made = done
-            numbers.add(made)
+    for prefix, ref, made in at_once(state.lake, write, touched()):
+        written[prefix] = ref
+        numbers.add(made)
     return written
+
+
+class _NewShards(msgspec.Struct, frozen=True):
+    """The shards of a bucket, and the tables that are in them."""
+
+    shards: Mapping[str, bytes]
+    tables: Mapping[str, pa.Table]
+
+
+class _Bucket(msgspec.Struct, frozen=True):
+    """A bucket that is to be written. `fresh` are the fragments that changed, unless its shards are `new` and made."""
+
+    prefix: str
+    rows: Sequence[BucketRow]
+    held: Bucket | None  # what it takes the place of
+    fresh: Mapping[str, Fragment]
+    new: _NewShards | None = None
+
+
+def _new_shards(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: shards.Parts | None) -> _NewShards:
+    parts = shards.merged(rows, fresh, [old] if old else [])
+    return _NewShards(shards.packed(rows, parts), {kind: parts.tables[kind] for kind in ids.KINDS})
 
 
 def _plain_files(state: State, terms: Terms, root: Root, changes: Changes) -> dict[str, ObjectRef]:

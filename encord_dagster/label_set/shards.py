@@ -189,14 +189,21 @@ def merged(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: Sequen
     return Parts(coco=coco, masks=masks, tables=held)
 
 
-def write_bucket(lake: ObjectStore, name: str, epoch: int, rows: Sequence[BucketRow], parts: Parts) -> ObjectRef:
-    """Store the shards of a bucket, then the bucket that names them."""
+def packed(rows: Sequence[BucketRow], parts: Parts) -> dict[str, bytes]:
+    """The shards of a bucket of `rows`, as they are stored."""
     ids = [row.row for row in rows]
     shards = {"coco": b"".join(parts.coco[row] for row in ids if row in parts.coco)}
     if any(parts.masks.values()):
         shards["masks"], shards["masks_index"] = mask_tar(parts.masks, ids)
     for table, part in parts.tables.items():
         shards[table] = tables.to_parquet(part, small=True) if len(part) else _empty(table)
+    return shards
+
+
+def write_bucket(
+    lake: ObjectStore, name: str, epoch: int, rows: Sequence[BucketRow], shards: Mapping[str, bytes]
+) -> ObjectRef:
+    """Store the shards of a bucket, then the bucket that names them."""
     refs = {kind: objects.write(lake, name, epoch, data) for kind, data in shards.items()}
     return objects.write(
         lake, name, epoch, encode(Bucket(format_version=FORMAT_VERSION, rows=tuple(rows), shards=refs))

@@ -1,7 +1,7 @@
 """Where a row comes from and what made a version: every export that carried it, every version that changed it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -123,9 +123,9 @@ def test_rows_of_older_releases_have_the_same_history(monkeypatch: pytest.Monkey
     write = shards.write_bucket
 
     def without_versions(
-        lake: ObjectStore, name: str, epoch: int, rows: Sequence[BucketRow], parts: shards.Parts
+        lake: ObjectStore, name: str, epoch: int, rows: Sequence[BucketRow], made: Mapping[str, bytes]
     ) -> ObjectRef:
-        return write(lake, name, epoch, [msgspec.structs.replace(row, version=0) for row in rows], parts)
+        return write(lake, name, epoch, [msgspec.structs.replace(row, version=0) for row in rows], made)
 
     monkeypatch.setattr(shards, "write_bucket", without_versions)
     desk = Desk(config=WITHOUT_MASKS)

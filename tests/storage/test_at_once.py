@@ -62,6 +62,16 @@ def test_a_failure_is_raised_and_few_items_more_are_begun(calls: int) -> None:
     assert len(begun) <= 5 + 3 * calls
 
 
+def test_work_that_does_not_wait_is_done_where_it_was_asked_for() -> None:
+    """On a fast disk: threads that compute would wait for each other."""
+
+    def work(_: int) -> int:
+        sum(range(20_000))
+        return threading.get_ident()
+
+    assert set(at_once(Waiting(4), work, range(20))) == {threading.get_ident()}
+
+
 def test_a_lake_is_the_same_however_many_calls_there_are_at_once() -> None:
     """To the byte, and the calls did overlap."""
     first = images_export(300)
