@@ -139,18 +139,19 @@ def _kept(splits_from: Path | None, selection: Selection) -> Mapping[str, str]:
 
 @contextlib.contextmanager
 def _on_disk(landing: ObjectStore, asked: "Asked", folder: Path, progress: Progress) -> Iterator["Asked"]:
-    """The same with a file of this machine: an export that lies elsewhere is fetched into the folder."""
+    """The same with a file of this machine: an export that lies elsewhere is fetched into the folder as it is read."""
     if isinstance(landing, LocalStore):
         yield asked
         return
-    from encord_dagster.storage.fetch import fetch  # and with it threads, which nothing else here needs
+    from encord_dagster.storage.fetch import fetching  # and with it threads, which nothing else here needs
 
     export = asked.export
     progress(f"{redact(export.key)}: fetching {export.size:,} bytes")
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".export-") as file:
-        fetch(landing, export.key, etag=export.etag, size=export.size, to=file)
-        file.flush()
-        yield msgspec.structs.replace(asked, path=Path(file.name))
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as within:
+        path = Path(within, "export")
+        readers = asked.processes_for(export.size)
+        with fetching(landing, export.key, etag=export.etag, size=export.size, path=path, readers=readers):
+            yield msgspec.structs.replace(asked, path=path)
 
 
 def in_memory(

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -12,10 +13,13 @@ from hypothesis import strategies as st
 from encord_dagster import commands
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.container import RowSlice
-from encord_dagster.errors import UsageError
+from encord_dagster.errors import StorageError, UsageError
 from encord_dagster.formats import yolo
 from encord_dagster.formats.catalogue import FORMATS, NEED_A_LAKE, PUBLISHED
 from encord_dagster.outcomes import Batch, ExportOutcome
+from encord_dagster.storage import arriving, fetch
+from encord_dagster.storage.protocol import ObjectStore
+from encord_dagster.storage.s3 import S3Store
 from encord_dagster.stream import cut, large, training, worker
 from encord_dagster.stream.job import Job
 from encord_dagster.stream.training import Writing
@@ -24,7 +28,11 @@ from tests import factories as make
 from tests.effort import examples
 from tests.encord.rows import label_rows
 from tests.factories import Json
-from tests.stream_exports import compact, export, files_below, named, objects, through_memory
+from tests.lakes import images_export
+from tests.stream_exports import compact, export, files_below, named, objects, silent, through_memory
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 DESCRIPTIONS = {"croissant.json", "prov.jsonld"}  # of versions, which a conversion without a lake has none of
 CONFIG = LabelSetConfig(name="converted", masks=False)
@@ -118,6 +126,69 @@ def test_two_images_with_one_file_are_refused(tmp_path: Path, monkeypatch: pytes
     for processes in (1, 2):
         with pytest.raises(UsageError, match=r"two images would have the file yolo_detect/labels/same.txt"):
             converted(data, tmp_path, "yolo_detect", processes=processes)
+
+
+@pytest.fixture
+def bucket(s3_server: str, s3_client: "S3Client", monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a bucket with nothing in it, which commands can reach."""
+    s3_client.create_bucket(Bucket="convert")
+    for name, value in {"ENDPOINT_URL_S3": s3_server, "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    return "convert"
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_an_export_in_a_bucket_is_converted_as_it_arrives(
+    tmp_path: Path, bucket: str, s3_client: "S3Client", processes: int
+) -> None:
+    """To the same files as one on the disk, whoever reads it."""
+    data = images_export(600)
+    assert len(data) > 3 * arriving.STEP
+    s3_client.put_object(Bucket=bucket, Key="export.json", Body=data)
+    _, local, _ = converted(data, tmp_path, "coco")
+
+    output = tmp_path / "from-bucket"
+    commands.convert_urls(
+        [f"s3://{bucket}/export.json"],
+        output=output,
+        formats=["coco"],
+        config=CONFIG,
+        progress=silent,
+        processes=processes,
+    )
+
+    assert files_below(output) == local
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_an_export_that_changes_while_it_is_converted_is_refused(
+    tmp_path: Path, bucket: str, s3_client: "S3Client", monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    """It says so, whichever process came upon it, and there is no output."""
+    data = images_export(600)
+    s3_client.put_object(Bucket=bucket, Key="export.json", Body=data)
+    ranged = fetch.ranged
+
+    def changed(store: ObjectStore, key: str, *, etag: str, start: int, end: int) -> bytes:
+        if start == 2 * arriving.STEP:
+            s3_client.put_object(Bucket=bucket, Key="export.json", Body=data[:-1] + b" ]")
+        return ranged(store, key, etag=etag, start=start, end=end)
+
+    monkeypatch.setattr(fetch, "ranged", changed)
+    monkeypatch.setattr(S3Store, "calls_at_once", 1)
+    output = tmp_path / "from-bucket"
+    with pytest.raises(StorageError, match="changed"):
+        commands.convert_urls(
+            [f"s3://{bucket}/export.json"],
+            output=output,
+            formats=["coco"],
+            config=CONFIG,
+            progress=silent,
+            processes=processes,
+        )
+
+    assert not output.exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_process_that_dies_ends_the_conversion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -234,7 +234,7 @@ def _write_buckets(
         held, rows, fresh = bucket.held, bucket.rows, bucket.fresh
         if held and not split and shards.patchable(rows, held, fresh):
             ref, size = shards.write_patched(state.lake, name, epoch(state), rows, held, fresh)
-            made = {kind: shards.table_of(kind, fresh) for kind in ids.KINDS}
+            made: Mapping[str, pa.Table] = {kind: shards.table_of(kind, fresh) for kind in ids.KINDS}
         else:
             new = bucket.new or _new_shards(rows, fresh, shards.OpenBucket(state.lake, held).parts() if held else None)
             ref = shards.write_bucket(state.lake, name, epoch(state), rows, new.shards)

@@ -58,15 +58,18 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """The formats that are not made of the records of the whole export."""
         return () if self.selection.changes_files else tuple(name for name in MADE_HERE if name in self.formats)
 
+    def processes_for(self, size: int) -> int:
+        """How many processes read an export of so many bytes."""
+        return self.processes or max(1, min(os.cpu_count() or 1, MOST_PROCESSES, size // LEAST_TO_SHARE))
+
 
 def convert(asked: Asked, staging: Path, say: Say) -> Batch:
     """Write the files into a folder. Unusual where the export needs another way."""
     size = asked.path.stat().st_size
-    processes = asked.processes or max(1, min(os.cpu_count() or 1, MOST_PROCESSES, size // LEAST_TO_SHARE))
     ontology = _ontology(asked)
     known = _numbered(ontology)
     with tempfile.TemporaryDirectory(prefix=".spool-", dir=staging) as spool:
-        jobs = _jobs(asked, processes, known, Path(spool), staging)
+        jobs = _jobs(asked, asked.processes_for(size), known, Path(spool), staging)
         progress = _Progress(redact(asked.export.key), size, say)
         parts = _all_done(jobs, progress)
         categories = assemble.united(known, parts)

@@ -14,6 +14,7 @@ import msgspec
 
 from encord_dagster.encord.container import RowSlice
 from encord_dagster.encord.spans import BLANKS
+from encord_dagster.storage.arriving import open_arriving
 
 CHUNK = 2**18  # bytes read at a time: with what is made of them they stay in the cache; a larger row is read whole
 _HEAD = re.compile(rb'(?:\xef\xbb\xbf)?[ \t\r\n]*\[[ \t\r\n]*(\{[ \t\r\n]*"[^"\\]{1,64}"[ \t\r\n]*:)')
@@ -37,7 +38,7 @@ class Cuts(msgspec.Struct, frozen=True):
 
 def cuts(path: Path, parts: int) -> Cuts:
     """Cut an array of rows into about equal ranges. Unusual where the file does not look like one."""
-    with path.open("rb") as file:
+    with open_arriving(path) as file:
         head = _HEAD.match(file.read(_LOOK))
         if head is None:
             raise Unusual("it does not start as an array of label rows")
@@ -72,7 +73,7 @@ def rows(
 
 def chunks(path: Path, start: int, end: int, opening: bytes, *, last: bool, chunk: int = CHUNK) -> Iterator[Chunk]:
     """The same, not cut yet, and so not known to be rows."""
-    with path.open("rb") as file:
+    with open_arriving(path) as file:
         file.seek(start)
         room, held, at, left = bytearray(2 * chunk), 0, start, end - start
         while left or held:

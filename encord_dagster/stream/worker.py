@@ -14,6 +14,7 @@ import msgspec
 
 from encord_dagster import process
 from encord_dagster.formats.fragment import Category
+from encord_dagster.storage.arriving import NotFetched
 from encord_dagster.stream.counts import Counts
 from encord_dagster.stream.cut import Unusual, rows
 from encord_dagster.stream.job import Done, Job
@@ -85,6 +86,8 @@ def main(path: Path) -> int:
     except Unusual as error:
         Path(job.folder, "unusual").write_text(str(error))
         return UNUSUAL
+    except NotFetched:  # which the process that fetches tells
+        return 1
     Path(job.folder, "done").write_bytes(msgspec.json.encode(done))
     return 0
 
