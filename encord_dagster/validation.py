@@ -8,6 +8,7 @@ from encord_dagster.config import LabelSetConfig
 from encord_dagster.encord.codes import CODES
 from encord_dagster.encord.model import LabelRow
 from encord_dagster.findings import Finding, Location, Severity
+from encord_dagster.geometry import Bitmask, Box, Ellipse, Geometry, Polygon, RotatedBox
 from encord_dagster.rules import ontology, rows
 from encord_dagster.rules.against import Against, Check
 
@@ -19,14 +20,16 @@ class Rule(msgspec.Struct, frozen=True):
     severity: Severity
     description: str
     check: Check | None = None
+    shapes: tuple[type[Geometry], ...] = ()  # that it looks at; none: at any row
 
 
 def validate(row: LabelRow, against: Against = Against()) -> tuple[Finding, ...]:  # noqa: B008 - frozen
     """What the rules that look at whole rows find in a row, in the order of the rules."""
+    held = {type(item.geometry) for frame in row.frames for item in frame.objects}
     return tuple(
         Finding(rule=rule.name, severity=rule.severity, location=where, message=message)
-        for rule in RULES
-        if rule.check is not None
+        for rule in _CHECKED
+        if rule.check is not None and not (rule.shapes and held.isdisjoint(rule.shapes))
         for where, message in rule.check(row, against)
     )
 
@@ -79,10 +82,22 @@ RULES: tuple[Rule, ...] = (
     *(Rule(code.name, code.severity, code.description) for code in CODES),
     Rule("objects_unaccounted", "error", "Objects of a row are neither converted, excluded nor quarantined."),
     Rule("class_name_differs", "warning", "One class of a row has several names.", rows.class_name_differs),
-    Rule("object_outside_frame", "warning", "An object reaches beyond its image.", rows.object_outside_frame),
-    Rule("duplicate_boxes", "warning", "Two boxes of one class on a frame are the same.", rows.duplicate_boxes),
-    Rule("zero_area_polygon", "warning", "A polygon has no area.", rows.zero_area),
-    Rule("empty_mask", "warning", "A bitmask has no pixels.", rows.empty_mask),
+    Rule(
+        "object_outside_frame",
+        "warning",
+        "An object reaches beyond its image.",
+        rows.object_outside_frame,
+        (RotatedBox, Ellipse),
+    ),
+    Rule(
+        "duplicate_boxes",
+        "warning",
+        "Two boxes of one class on a frame are the same.",
+        rows.duplicate_boxes,
+        (Box, RotatedBox),
+    ),
+    Rule("zero_area_polygon", "warning", "A polygon has no area.", rows.zero_area, (Polygon,)),
+    Rule("empty_mask", "warning", "A bitmask has no pixels.", rows.empty_mask, (Bitmask,)),
     Rule("small_object", "warning", "An object is smaller than `min_area_pixels` (0: not checked).", rows.small_object),
     Rule("unknown_shape", "warning", "The shape of a class is not known.", rows.unknown_shape),
     Rule("unlabelled_row", "info", "A row has no objects and no classifications.", rows.unlabelled_row),
@@ -135,4 +150,5 @@ RULES: tuple[Rule, ...] = (
     Rule("annotations_dropped", "error", "The version has far fewer annotations than the one before."),
     Rule("class_share_shifted", "warning", "A class has another share of all annotations than in the version before."),
 )
+_CHECKED = [rule for rule in RULES if rule.check]
 _SEVERITY: dict[str, Severity] = {rule.name: rule.severity for rule in RULES}

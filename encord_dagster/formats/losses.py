@@ -4,7 +4,7 @@ What formats that are written at checkout cannot hold besides is in `format_loss
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -16,14 +16,13 @@ from encord_dagster.geometry import (
     Bitmask,
     Box,
     Ellipse,
-    Geometry,
-    Joint,
     Point,
     Polygon,
     Polyline,
     Skeleton,
 )
 
+Shape = TypeVar("Shape")
 FILE = "loss_report.json"
 
 Format = Literal["masks", "coco", "tables", "source_coco"]
@@ -38,13 +37,27 @@ _RANGES = {
 }
 
 
+class _Seen:
+    """A row, and the shapes of its objects, kind by kind: most rows hold one kind, of which most losses are none."""
+
+    def __init__(self, row: LabelRow) -> None:
+        self.row = row
+        self.shapes: dict[type, list[Any]] = {}
+        for item in _instances(row):
+            self.shapes.setdefault(type(item.geometry), []).append(item.geometry)
+
+    def of(self, kind: type[Shape]) -> list[Shape]:
+        """The shapes of one kind."""
+        return self.shapes.get(kind, [])
+
+
 class Loss(msgspec.Struct, frozen=True):
     """One loss: the format that has it, a code that is stable within it, and how often it befalls a row."""
 
     format: Format  # source_coco: what is lost before it gets here, where the export itself is COCO
     name: str
     description: str
-    count: Callable[[LabelRow], int]
+    count: Callable[[_Seen], int]
 
     @property
     def code(self) -> str:
@@ -66,8 +79,9 @@ class _File(msgspec.Struct, frozen=True):
 
 def losses(row: LabelRow, *, masks: bool = True) -> dict[str, int]:
     """What the formats cannot hold of a row, by code; only what does occur. `masks`: whether there are any."""
-    counted = {loss.code: loss.count(row) for loss in LOSSES if masks or loss.format != "masks"}
-    return {code: count for code, count in counted.items() if count}
+    seen = _Seen(row)
+    counted = ((loss, loss.count(seen)) for loss in LOSSES if masks or loss.format != "masks")
+    return {loss.code: count for loss, count in counted if count}
 
 
 def reported(counts: Mapping[str, int]) -> list[Reported]:
@@ -102,23 +116,16 @@ def _instances(row: LabelRow) -> Iterator[ObjectInstance]:
     return (item for frame in row.frames for item in frame.objects)
 
 
-def _objects(lost: Callable[[Geometry], bool]) -> Callable[[LabelRow], int]:
-    """Counts objects by their geometry."""
-    return lambda row: sum(lost(item.geometry) for item in _instances(row))
+def _joints(visibility: str) -> Callable[[_Seen], int]:
+    """Counts joints of skeletons by what is seen of them."""
+    return lambda seen: sum(joint.visibility == visibility for one in seen.of(Skeleton) for joint in one.joints)
 
 
-def _joints(lost: Callable[[Joint], bool]) -> Callable[[LabelRow], int]:
-    """Counts joints of skeletons."""
-    return lambda row: sum(
-        lost(joint) for item in _instances(row) if isinstance(item.geometry, Skeleton) for joint in item.geometry.joints
-    )
+def _repeated(shape: Skeleton) -> bool:
+    return len({joint.feature_hash for joint in shape.joints}) < len(shape.joints)
 
 
-def _repeated(shape: Geometry) -> bool:
-    return isinstance(shape, Skeleton) and len({joint.feature_hash for joint in shape.joints}) < len(shape.joints)
-
-
-def _left_out(name: str) -> Callable[[LabelRow], int]:
+def _left_out(name: str) -> Callable[[_Seen], int]:
     """Counts objects that no format here can hold. What was deleted, repeated or filtered out is no loss."""
 
     def name_of(reason: str, shape: str | None) -> str | None:
@@ -127,25 +134,25 @@ def _left_out(name: str) -> Callable[[LabelRow], int]:
         other = "unknown_shape" if reason == "unsupported_shape" else "unsupported_modality"
         return _RANGES.get(shape or "", other)
 
-    return lambda row: sum(name_of(item.reason, item.shape) == name for item in row.excluded)
+    return lambda seen: sum(name_of(item.reason, item.shape) == name for item in seen.row.excluded)
 
 
-def _classifications_of_unsized(row: LabelRow) -> int:
-    return sum(len(frame.classifications) for frame in row.frames if not (frame.width and frame.height))
+def _classifications_of_unsized(seen: _Seen) -> int:
+    return sum(len(frame.classifications) for frame in seen.row.frames if not (frame.width and frame.height))
 
 
-def _classifications_of_no_image(row: LabelRow) -> int:
-    sized = any(frame.width and frame.height for frame in row.frames)
-    return 0 if sized else len(row.classifications)
+def _classifications_of_no_image(seen: _Seen) -> int:
+    sized = any(frame.width and frame.height for frame in seen.row.frames)
+    return 0 if sized else len(seen.row.classifications)
 
 
-def _too_large(row: LabelRow) -> int:
-    return sum((frame.width or 0) * (frame.height or 0) > LARGEST_MASK for frame in row.frames)
+def _too_large(seen: _Seen) -> int:
+    return sum((frame.width or 0) * (frame.height or 0) > LARGEST_MASK for frame in seen.row.frames)
 
 
-def _from_coco(count: Callable[[LabelRow], int]) -> Callable[[LabelRow], int]:
+def _from_coco(count: Callable[[LabelRow], int]) -> Callable[[_Seen], int]:
     """Counts only in rows that were read from a COCO export."""
-    return lambda row: count(row) if row.source == "coco" else 0
+    return lambda seen: count(seen.row) if seen.row.source == "coco" else 0
 
 
 LOSSES: tuple[Loss, ...] = (
@@ -153,19 +160,19 @@ LOSSES: tuple[Loss, ...] = (
         "masks",
         "polyline",
         "Polylines have no area, so nothing is painted. `polyline` in the COCO file holds them.",
-        _objects(lambda shape: isinstance(shape, Polyline)),
+        lambda seen: len(seen.of(Polyline)),
     ),
     Loss(
         "masks",
         "point",
         "Points have no area, so nothing is painted. `keypoints` in the COCO file holds them.",
-        _objects(lambda shape: isinstance(shape, Point)),
+        lambda seen: len(seen.of(Point)),
     ),
     Loss(
         "masks",
         "skeleton",
         "Skeletons have no area, so nothing is painted. `keypoints` in the COCO file holds their joints.",
-        _objects(lambda shape: isinstance(shape, Skeleton)),
+        lambda seen: len(seen.of(Skeleton)),
     ),
     Loss(
         "masks",
@@ -220,43 +227,43 @@ LOSSES: tuple[Loss, ...] = (
         "coco",
         "circle_as_polygon",
         "Circles and ellipses become rings of points; only the raw export holds centre and radii.",
-        _objects(lambda shape: isinstance(shape, Ellipse)),
+        lambda seen: len(seen.of(Ellipse)),
     ),
     Loss(
         "coco",
         "polygon_with_holes_as_rle",
         "Polygons with holes become pixels; only the raw export holds their points.",
-        _objects(lambda shape: isinstance(shape, Polygon) and needs_rle(shape)),
+        lambda seen: sum(map(needs_rle, seen.of(Polygon))),
     ),
     Loss(
         "coco",
         "keypoint_invisible_position",
         "Joints marked invisible get v = 0 and with it x = y = 0; only the raw export holds their places.",
-        _joints(lambda joint: joint.visibility == "invisible"),
+        _joints("invisible"),
     ),
     Loss(
         "coco",
         "keypoint_self_occluded",
         "Joints hidden by their own object get v = 1, as all hidden ones; only the raw export tells them apart.",
-        _joints(lambda joint: joint.visibility == "self_occluded"),
+        _joints("self_occluded"),
     ),
     Loss(
         "coco",
         "keypoint_repeated",
         "Skeletons that have a joint twice keep the last of the two; only the raw export holds both.",
-        _objects(_repeated),
+        lambda seen: sum(map(_repeated, seen.of(Skeleton))),
     ),
     Loss(
         "coco",
         "free_text",
         "Text answers are left out, as configured; only the raw export holds them.",
-        lambda row: row.texts_left_out,
+        lambda seen: seen.row.texts_left_out,
     ),
     Loss(
         "tables",
         "outline",
         "The tables hold the box round a shape, not its outline, line or joints; the COCO file holds those.",
-        _objects(lambda shape: not isinstance(shape, Box | Point)),
+        lambda seen: sum(len(some) for kind, some in seen.shapes.items() if kind not in (Box, Point)),
     ),
     Loss(
         "source_coco",
