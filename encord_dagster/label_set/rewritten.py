@@ -123,7 +123,7 @@ def _are_shared(kept: "NDArray[np.int64]", fresh: Mapping[str, Sequence[bytes]])
     import numpy as np
 
     new = [msgspec.json.decode(record, type=_Numbered).id for record in chain.from_iterable(fresh.values())]
-    return len(set(new)) < len(new) or bool(np.isin(new, kept).any())
+    return len(set(new)) < len(new) or bool(np.isin(new, kept, assume_unique=True).any())
 
 
 class _Numbered(msgspec.Struct, frozen=True):
