@@ -28,6 +28,7 @@ from encord_dagster.validation import apply_severities, conservation, is_wanted,
 
 ROWS_AT_ONCE = 64
 BYTES_AT_ONCE = 2**20  # of rows that are read together
+_LOOKED_UP = (2**22, 256)  # bytes and rows that are looked up together: most of them are known then
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +120,7 @@ def read_new_rows(
     known: Look[Known] | None,
     *,
     ahead: Ahead[Prepared] | None = None,
-    task_size: int = BYTES_AT_ONCE,
+    task_size: int = 0,
     tasks: int = 0,
 ) -> Iterator[Reading | Known | Prepared]:
     """Every row of an export, in its order: what is known of it, what others prepared, else as it is read.
@@ -132,7 +133,8 @@ def read_new_rows(
         return
     reader = RowReader(config, delivery.ontology)
     waiting: deque[_Some[Known, Prepared]] = deque()
-    for pieces in some_at_once(delivery.opened.rows, size=task_size, rows=0 if ahead else ROWS_AT_ONCE):
+    size, rows = (task_size, 0) if ahead else _LOOKED_UP if known else (BYTES_AT_ONCE, ROWS_AT_ONCE)
+    for pieces in some_at_once(delivery.opened.rows, size=size, rows=rows):
         waiting.append(_begun(pieces, delivery, known, ahead))
         if len(waiting) > tasks:
             yield from _read(waiting.popleft(), reader, delivery, config)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 import msgspec
 
 from encord_dagster import identity, layout
-from encord_dagster.accounting import BYTES_AT_ONCE, Delivery, Reading, open_delivery, read_new_rows
+from encord_dagster.accounting import Delivery, Reading, open_delivery, read_new_rows
 from encord_dagster.config import LabelSetConfig
 from encord_dagster.draft import Draft
 from encord_dagster.encord.privacy import redact
@@ -132,7 +132,7 @@ class Intake:
         returning = self._returning(delivery)
         known = returning.among if returning else None
         ahead = self._ahead(data, delivery, tally)
-        task_size, tasks = (ahead.task_size, ahead.tasks) if ahead else (BYTES_AT_ONCE, 0)
+        task_size, tasks = (ahead.task_size, ahead.tasks) if ahead else (0, 0)
         for reading in read_new_rows(delivery, self.config, known, ahead=ahead, task_size=task_size, tasks=tasks):
             before = tally.counts["rows"]
             if returning and isinstance(reading, Again | Returning):
