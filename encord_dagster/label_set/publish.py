@@ -3,6 +3,7 @@
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 
 import msgspec
 import pyarrow as pa
@@ -230,6 +231,10 @@ def _write_buckets(
     for key in changes.removed:
         by_prefix[key[:length]].pop(key, None)
 
+    @cache
+    def empty(kind: str) -> ObjectRef:
+        return objects.write(state.lake, name, epoch(state), shards.empty_shard(kind))
+
     def write(bucket: _Bucket) -> tuple[str, BucketRef, Mapping[str, pa.Table]]:
         held, rows, fresh = bucket.held, bucket.rows, bucket.fresh
         if held and not split and shards.patchable(rows, held, fresh):
@@ -237,7 +242,7 @@ def _write_buckets(
             made: Mapping[str, pa.Table] = {kind: shards.table_of(kind, fresh) for kind in ids.KINDS}
         else:
             new = bucket.new or _new_shards(rows, fresh, shards.OpenBucket(state.lake, held).parts() if held else None)
-            ref = shards.write_bucket(state.lake, name, epoch(state), rows, new.shards)
+            ref = shards.write_bucket(state.lake, name, epoch(state), rows, new.shards, empty)
             size, made = len(new.shards["coco"]), new.tables
         digest = manifest.tree_digest(rows, length)
         return bucket.prefix, BucketRef(ref=ref, rows=len(rows), digest=digest, coco_size=size), made

@@ -2,7 +2,7 @@
 
 import io
 import tarfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache, cached_property
 from typing import NamedTuple
 
@@ -97,9 +97,9 @@ class OpenBucket:
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """One table, or some columns of it, ordered by row. Shards of earlier releases lack newer columns."""
         shard, schema = self._shard(name), tables.SCHEMAS[name]
-        if not self.bucket.patch and shard != _empty(name):
+        if not self.bucket.patch and shard != empty_shard(name):
             return tables.from_parquet(shard, columns)
-        held = pa.Table.from_batches([], schema) if shard == _empty(name) else tables.from_parquet(shard)
+        held = pa.Table.from_batches([], schema) if shard == empty_shard(name) else tables.from_parquet(shard)
         if self.patch:
             held = tables.updated(held, gone=list(self.patch), new=table_of(name, self.patch), schema=schema)
         return held.select(list(columns)) if columns else held
@@ -140,7 +140,7 @@ def table_of(name: str, fragments: Mapping[str, Fragment]) -> pa.Table:
 
 
 @cache
-def _empty(name: str) -> bytes:
+def empty_shard(name: str) -> bytes:
     """The shard of a table without records: there are many."""
     return tables.to_parquet(pa.Table.from_batches([], tables.SCHEMAS[name]), small=True)
 
@@ -190,21 +190,29 @@ def merged(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: Sequen
 
 
 def packed(rows: Sequence[BucketRow], parts: Parts) -> dict[str, bytes]:
-    """The shards of a bucket of `rows`, as they are stored."""
+    """The shards of a bucket of `rows`, as they are stored; nothing for a table without records."""
     ids = [row.row for row in rows]
     shards = {"coco": b"".join(parts.coco[row] for row in ids if row in parts.coco)}
     if any(parts.masks.values()):
         shards["masks"], shards["masks_index"] = mask_tar(parts.masks, ids)
     for table, part in parts.tables.items():
-        shards[table] = tables.to_parquet(part, small=True) if len(part) else _empty(table)
+        shards[table] = tables.to_parquet(part, small=True) if len(part) else b""
     return shards
 
 
 def write_bucket(
-    lake: ObjectStore, name: str, epoch: int, rows: Sequence[BucketRow], shards: Mapping[str, bytes]
+    lake: ObjectStore,
+    name: str,
+    epoch: int,
+    rows: Sequence[BucketRow],
+    shards: Mapping[str, bytes],
+    empty: Callable[[str], ObjectRef],
 ) -> ObjectRef:
-    """Store the shards of a bucket, then the bucket that names them."""
-    refs = {kind: objects.write(lake, name, epoch, data) for kind, data in shards.items()}
+    """Store the shards of a bucket, then the bucket that names them. `empty` stores a table without records, once."""
+    refs = {
+        kind: objects.write(lake, name, epoch, data) if data or kind not in tables.SCHEMAS else empty(kind)
+        for kind, data in shards.items()
+    }
     return objects.write(
         lake, name, epoch, encode(Bucket(format_version=FORMAT_VERSION, rows=tuple(rows), shards=refs))
     )

@@ -1,7 +1,7 @@
 """Where a row comes from and what made a version: every export that carried it, every version that changed it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -122,10 +122,8 @@ def test_rows_of_older_releases_have_the_same_history(monkeypatch: pytest.Monkey
     """Rows that do not say their version are looked up version by version, with the same result."""
     write = shards.write_bucket
 
-    def without_versions(
-        lake: ObjectStore, name: str, epoch: int, rows: Sequence[BucketRow], made: Mapping[str, bytes]
-    ) -> ObjectRef:
-        return write(lake, name, epoch, [msgspec.structs.replace(row, version=0) for row in rows], made)
+    def without_versions(lake: ObjectStore, name: str, epoch: int, rows: Sequence[BucketRow], *made: Any) -> ObjectRef:
+        return write(lake, name, epoch, [msgspec.structs.replace(row, version=0) for row in rows], *made)
 
     monkeypatch.setattr(shards, "write_bucket", without_versions)
     desk = Desk(config=WITHOUT_MASKS)
