@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import Counter
 
-_VOLATILE = frozenset(
+VOLATILE = frozenset(
     {
         "export_hash",
         "exported_at",
@@ -47,12 +47,17 @@ def fingerprint(raw: bytes) -> str:
     the sha256 of its bytes. Raises DuplicateKey, and RecursionError where the row is nested too deep to be read.
     """
     try:
-        # Whole numbers as floats: 1 and 1.0 are one number. The hook sees inner objects before outer ones.
-        row = json.loads(raw.decode("utf-8", "surrogateescape"), parse_int=float, object_pairs_hook=_canonical)
-        text = json.dumps(row, sort_keys=True, separators=(",", ":"))
+        text = canonical_text(raw)
     except ValueError:
         return digest(raw)
     return digest(text.encode())
+
+
+def canonical_text(raw: bytes) -> str:
+    """JSON as it counts, in ASCII. Raises as `fingerprint` does, and ValueError where it is not JSON."""
+    # Whole numbers as floats: 1 and 1.0 are one number. The hook sees inner objects before outer ones.
+    value = json.loads(raw.decode("utf-8", "surrogateescape"), parse_int=float, object_pairs_hook=canonical_object)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def digest(data: bytes) -> str:
@@ -66,16 +71,16 @@ def outermost_keys(raw: bytes) -> list[str]:
     return [key for key, _ in pairs]
 
 
-def _canonical(pairs: list[tuple[str, _Json]]) -> _Json:
+def canonical_object(pairs: list[tuple[str, _Json]]) -> _Json:
     """An object without what does not count; a list where it is keyed by index or empty."""
     value = dict(pairs)
     if len(value) != len(pairs):
         raise DuplicateKey(Counter(key for key, _ in pairs).most_common(1)[0][0])
-    if not _VOLATILE.isdisjoint(value) or None in value.values() or value.get("isDeleted") is False:
+    if not VOLATILE.isdisjoint(value) or None in value.values() or value.get("isDeleted") is False:
         value = {
             key: child
             for key, child in value.items()
-            if child is not None and key not in _VOLATILE and not (child is False and key == "isDeleted")
+            if child is not None and key not in VOLATILE and not (child is False and key == "isDeleted")
         }
     if not value:
         return []

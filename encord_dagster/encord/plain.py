@@ -198,11 +198,16 @@ _FILMS_QUOTED = tuple(f'"{name}'.encode() for name in FILMS)
 
 def decode(raw: bytes) -> ImageRow | FilmRow:
     """The row. Raises what msgspec raises where it is not written as the platform writes rows."""
-    film = type_in(raw).startswith(_FILMS_QUOTED)
+    film = is_film(raw)
     row: ImageRow | FilmRow = _FILMS.decode(raw) if film else _IMAGES.decode(raw)
     if (row.data_type in FILMS) != film:
         raise msgspec.ValidationError("another key of the name comes before the type of the row")
     return row
+
+
+def is_film(raw: bytes) -> bool:
+    """Whether a row, or several, seem to be of a video or a series."""
+    return type_in(raw).startswith(_FILMS_QUOTED)
 
 
 def type_in(raw: bytes) -> bytes:
@@ -213,7 +218,7 @@ def type_in(raw: bytes) -> bytes:
 
 def decode_many(text: bytes) -> Sequence[ImageRow | FilmRow] | None:
     """Rows with commas between them, all of images or all of films; None where they are not, or are not as usual."""
-    films = type_in(text).startswith(_FILMS_QUOTED)
+    films = is_film(text)
     try:
         rows: Sequence[ImageRow | FilmRow] = (_MANY_FILMS if films else _MANY_IMAGES).decode(b"[" + text + b"]")
     except UNREADABLE:

@@ -63,24 +63,31 @@ def _room() -> "tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]":
 
 
 def have_keys_once(rows: bytes) -> bool:
-    """Whether no object in rows, with commas between them, has a key twice, or one that means something unread.
+    """Whether no object in rows, with commas between them, has a key twice, or one that means something unread."""
+    return written_again(rows) is not None
+
+
+def written_again(rows: bytes) -> bytes | None:
+    """Rows with the same keys in a list, without white space; None where `have_keys_once` is not so.
 
     Of a key that is there twice one value is decoded, and written again the rows have fewer quotes. The tolerant reader
     looks at old names of keys, at frames beside the labels of an image, and at angles of boxes that cannot be turned.
     """
     if _ESCAPED_QUOTE in rows:
-        return False
+        return None
     try:
         found = msgspec.json.decode(b"[" + rows + b"]")
     except UNREADABLE:
-        return False
+        return None
     written = msgspec.json.encode(found)
     if written.count(b'"') != rows.count(b'"'):
-        return False
+        return None
     labels = [unit["labels"] for row in found for unit in row["data_units"].values()]
     if any(map(_has_frames_beside, labels)):
-        return False
-    return not any(name in written for name in _SUSPECT) or not any(map(_means_more, _objects(labels)))
+        return None
+    if any(name in written for name in _SUSPECT) and any(map(_means_more, _objects(labels))):
+        return None
+    return written
 
 
 def _has_frames_beside(labels: dict[str, Any]) -> bool:

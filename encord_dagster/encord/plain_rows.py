@@ -20,6 +20,7 @@ from encord_dagster.encord.notes import Notes
 from encord_dagster.encord.plain_answers import Known, PlainAnswers
 from encord_dagster.encord.plain_classified import Classified
 from encord_dagster.encord.plain_counts import keys_of
+from encord_dagster.encord.plain_fingerprint import plain_fingerprint
 from encord_dagster.encord.plain_frames import Row, masks_of, sheets_of
 from encord_dagster.encord.plain_heads import (
     PlainUnit,
@@ -32,7 +33,7 @@ from encord_dagster.encord.plain_heads import (
     statuses,
     units_of,
 )
-from encord_dagster.encord.plain_keys import Odd, have_keys, have_keys_once, is_utf8, keys_of_part
+from encord_dagster.encord.plain_keys import Odd, have_keys, is_utf8, keys_of_part, written_again
 from encord_dagster.encord.privacy import Disclosure
 from encord_dagster.encord.scalars import HASH, UNREADABLE
 from encord_dagster.errors import RowError
@@ -58,19 +59,26 @@ class PlainReader:
         masks = masks_of(rows)
         found = [self._reading(row, piece, masks) if row else None for row, piece in zip(rows, pieces, strict=True)]
         read = [(piece.raw, one[1]) for piece, one in zip(pieces, found, strict=True) if one]
-        if not have_keys(b"".join([raw for raw, _ in read]), sum(keys for _, keys in read)):
-            found = [
-                one if one and (have_keys(piece.raw, one[1]) or have_keys_once(piece.raw)) else None
-                for piece, one in zip(pieces, found, strict=True)
-            ]
-        return [self._marked(one[0], piece) if one else None for piece, one in zip(pieces, found, strict=True)]
+        # each key that is known is one that is counted: where there are as many in all rows, so there are in each
+        counted = have_keys(b"".join([raw for raw, _ in read]), sum(keys for _, keys in read))
+        both = zip(pieces, found, strict=True)
+        return [self._marked(*one, piece, counted=counted) if one else None for piece, one in both]
 
-    def _marked(self, reading: RowReading, piece: RowSlice) -> RowReading:
-        """The reading with its fingerprint, if that is wanted."""
+    def _marked(self, reading: RowReading, keys: int, piece: RowSlice, *, counted: bool) -> RowReading | None:
+        """The reading with its fingerprint, if that is wanted; None where the row may have a key that has to be read.
+
+        `keys` are known, and `counted` says whether there is certainly no other.
+        """
+        counted = counted or have_keys(piece.raw, keys)
+        if not counted:
+            written = written_again(piece.raw)
+            if written is None:
+                return None
+            counted = have_keys(written, keys)
         if not self._fingerprints:
             return reading
-        event = msgspec.structs.replace(reading.event, fingerprint=fingerprint(piece.raw))
-        return RowReading(event, reading.row, reading.findings)
+        found = plain_fingerprint(piece.raw) if counted else fingerprint(piece.raw)
+        return RowReading(msgspec.structs.replace(reading.event, fingerprint=found), reading.row, reading.findings)
 
     def _decoded(self, piece: RowSlice) -> Row | None:
         if not self.able or piece.length > LARGEST_ROW or not is_utf8(piece.raw):

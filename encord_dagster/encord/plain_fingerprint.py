@@ -1,0 +1,107 @@
+"""`fingerprint` of plain rows by msgspec, which writes most of them to the byte as Python's json writes what counts.
+
+A row that it would write otherwise, or does not read, is left to `fingerprint`: that one stays the definition.
+"""
+
+import re
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from encord_dagster.encord.fingerprint import VOLATILE, canonical_object, canonical_text, digest, fingerprint
+from encord_dagster.encord.plain import is_film
+from encord_dagster.encord.plain_kept import Frame, Row, Unit
+from encord_dagster.encord.scalars import UNREADABLE
+
+_SMALL = b"0.0000"  # in each number below 1e-4 that has no negative exponent; json writes them with one
+_NEGATIVE = re.compile(rb"-[0-9]+\s*[,}\]]")  # in each that has one; also -0, which msgspec reads as 0.0
+_UNESCAPED = re.compile("[\x7f-\U0010ffff]+")  # by msgspec
+_INDICES = [str(number) for number in range(10_000)]
+_SHORT = 1024  # bytes of a part that is remembered
+_IMAGES = msgspec.json.Decoder(Row[Unit[Frame]])
+_FILMS = msgspec.json.Decoder(Row[Unit[dict[str, Frame]]])
+_ENCODER = msgspec.json.Encoder(order="deterministic")  # keys of dicts are sorted
+
+
+def plain_fingerprint(raw: bytes) -> str:
+    """`fingerprint` of a row that `PlainReader` reads, and of which it has counted the keys. Raises as that does.
+
+    So none is unknown or there twice: what a struct does not declare is volatile.
+    """
+    if _SMALL in raw or _NEGATIVE.search(raw):
+        return fingerprint(raw)
+    try:
+        row: Row[Any] = (_FILMS if is_film(raw) else _IMAGES).decode(raw)
+        _complete(row)
+    except (*UNREADABLE, ValueError):
+        return fingerprint(raw)
+    written = _ENCODER.encode(row)
+    if not written.isascii() or b"\x7f" in written:
+        written = _UNESCAPED.sub(_escaped, written.decode()).encode()
+    return digest(written)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return encode_basestring_ascii(found[0])[1:-1]
+
+
+def _complete(row: Row[Any]) -> None:
+    """What structs do not do: objects that are empty or keyed by index become lists, and unread parts what counts."""
+    for unit in row.data_units.values():
+        if isinstance(unit.labels, Frame):
+            _complete_frame(unit.labels)
+        else:
+            for frame in unit.labels.values():
+                _complete_frame(frame)
+            unit.labels = _listed(unit.labels)
+        _complete_parts(unit, "metadata")
+    for answers in row.object_answers.values():
+        answers.classifications = _part(answers.classifications)
+    for actions in row.object_actions.values():
+        actions.actions = _part(actions.actions)
+    for name in ("data_units", "object_answers", "object_actions"):
+        setattr(row, name, _listed(getattr(row, name)))
+    _complete_parts(row, "classification_answers", "client_metadata", "spaces", "workflow_graph_node")
+
+
+def _complete_frame(frame: Frame) -> None:
+    frame.classifications = _part(frame.classifications)
+    for one in frame.objects:
+        if one.polygon is not None:
+            one.polygon = _listed(one.polygon)
+        if one.polyline is not None:
+            one.polyline = _listed(one.polyline)
+        if one.point is not None:
+            one.point = _listed(one.point)
+        if not (one.skeleton is one.circle is one.ellipse is UNSET):
+            _complete_parts(one, "skeleton", "circle", "ellipse")
+
+
+def _complete_parts(of: msgspec.Struct, *names: str) -> None:
+    for name in names:
+        if (raw := getattr(of, name)) is not UNSET:
+            setattr(of, name, _part(raw))
+
+
+def _listed(given: dict[str, Any]) -> Any:
+    """An object as `fingerprint` has it. Its values are already so, and none is null or false."""
+    if list(given) == _INDICES[: len(given)]:
+        return list(given.values())
+    return canonical_object(list(given.items())) if "0" in given or not VOLATILE.isdisjoint(given) else given
+
+
+def _part(raw: Raw) -> Any:
+    """The same of any value that was left unread; UNSET where it is null."""
+    text = bytes(raw)
+    return _remembered(text) if len(text) <= _SHORT else _canonical(text)
+
+
+def _canonical(text: bytes) -> Raw | UnsetType:
+    written = canonical_text(text)
+    return UNSET if written == "null" else Raw(written.encode())
+
+
+_remembered = lru_cache(maxsize=4096)(_canonical)
