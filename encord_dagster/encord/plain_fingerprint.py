@@ -36,7 +36,7 @@ def plain_fingerprint(raw: bytes) -> str:
     try:
         row: Row[Any] = (_FILMS if is_film(raw) else _IMAGES).decode(raw)
         _complete(row)
-    except (*UNREADABLE, ValueError):
+    except UNREADABLE:
         return fingerprint(raw)
     written = _ENCODER.encode(row)
     if not written.isascii() or b"\x7f" in written:

@@ -42,18 +42,8 @@ EXPONENTS = [
     *("1e16", "10000000000000000", "-1E+16", "18446744073709551615", "18446744073709551616", "1.5e300", "9e22"),
 ]
 OTHER = [
-    "-0",
-    "-0e0",
-    "-0E5",
-    "-0.0e3",
-    "-7",
-    "1e-0",
-    "1e-400",
-    NINES,
-    f"-{NINES}",
-    "1e400",
-    "-1e999",
-    "9999999999999999",
+    *("-0", "-0 ", "-0\n", "1e-7\r\n\t", "-0e0", "-0E5", "-0.0e3", "-7", "1e-0", "1e-400", "1e400", "-1e999"),
+    *(NINES, f"-{NINES}", "9999999999999999"),
 ]
 TEXTS = [
     *('"é"', '"\\u00E9"', '"\\u007f"', '"\x7f"', '"\\b\\f\\n\\r\\t"', '"\\u0000\\u001f"', '"\\/ /"', '"a\\"b\\\\"'),
@@ -238,6 +228,17 @@ def test_depth_of_a_point(left: list[bytes]) -> None:
     assert same_as_read(*found) == [True, True, True]
     assert len({*map(plain_fingerprint.plain_fingerprint, found)}) == 3
     assert left
+
+
+@pytest.mark.parametrize("depth", [1, 100, 100_000])
+def test_rows_nested_deep(depth: int) -> None:
+    """Have the same digest, or none."""
+    raw = compact(RARE | {"client_metadata": "deep"}).replace(b'"deep"', depth * b"[" + depth * b"]")
+    if depth > sys.getrecursionlimit():
+        with pytest.raises(RecursionError):
+            same(raw)
+    else:
+        assert same(raw)
 
 
 @pytest.mark.parametrize("free", FREE)
