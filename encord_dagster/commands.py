@@ -194,7 +194,7 @@ def _straight(
 ) -> "tuple[ObjectStore, Asked] | None":
     """What can be converted without a lake: one export, into formats that need none.
 
-    Tables hold fingerprints, which cost more than all the rest.
+    Tables hold fingerprints, which nothing else needs.
     """
     from encord_dagster.formats import catalogue
     from encord_dagster.stream.convert import Asked
