@@ -88,9 +88,11 @@ def _complete_parts(of: msgspec.Struct, *names: str) -> None:
 
 def _listed(given: dict[str, Any]) -> Any:
     """An object as `fingerprint` has it. Its values are already so, and none is null or false."""
+    if given and "0" not in given and VOLATILE.isdisjoint(given):
+        return given
     if list(given) == _INDICES[: len(given)]:
         return list(given.values())
-    return canonical_object(list(given.items())) if "0" in given or not VOLATILE.isdisjoint(given) else given
+    return canonical_object(list(given.items()))
 
 
 def _part(raw: Raw) -> Any:
