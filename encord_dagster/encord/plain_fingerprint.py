@@ -3,6 +3,7 @@
 A row that it would write otherwise, or does not read, is left to `fingerprint`: that one stays the definition.
 """
 
+import codecs
 import re
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
@@ -18,12 +19,21 @@ from encord_dagster.encord.scalars import UNREADABLE
 
 _SMALL = b"0.0000"  # in each number below 1e-4 that has no negative exponent; json writes them with one
 _NEGATIVE = re.compile(rb"-[0-9]+\s*[,}\]]")  # in each that has one; also -0, which msgspec reads as 0.0
-_UNESCAPED = re.compile("[\x7f-\U0010ffff]+")  # by msgspec
+_ESCAPES = "encord_dagster.json"  # how characters that are not ASCII are encoded: msgspec writes them as they are
 _INDICES = [str(number) for number in range(10_000)]
 _SHORT = 1024  # bytes of a part that is remembered
 _IMAGES = msgspec.json.Decoder(Row[Unit[Frame]])
 _FILMS = msgspec.json.Decoder(Row[Unit[dict[str, Frame]]])
 _ENCODER = msgspec.json.Encoder(order="deterministic")  # keys of dicts are sorted
+
+
+def _escaped(given: UnicodeError) -> tuple[str, int]:
+    if not isinstance(given, UnicodeEncodeError):
+        raise given
+    return encode_basestring_ascii(given.object[given.start : given.end])[1:-1], given.end
+
+
+codecs.register_error(_ESCAPES, _escaped)
 
 
 def plain_fingerprint(raw: bytes) -> str:
@@ -39,13 +49,9 @@ def plain_fingerprint(raw: bytes) -> str:
     except UNREADABLE:
         return fingerprint(raw)
     written = _ENCODER.encode(row)
-    if not written.isascii() or b"\x7f" in written:
-        written = _UNESCAPED.sub(_escaped, written.decode()).encode()
-    return digest(written)
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return encode_basestring_ascii(found[0])[1:-1]
+    if not written.isascii():
+        written = written.decode().encode("ascii", _ESCAPES)
+    return digest(written.replace(b"\x7f", b"\\u007f"))
 
 
 def _complete(row: Row[Any]) -> None:
