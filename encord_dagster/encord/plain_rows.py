@@ -20,7 +20,6 @@ from encord_dagster.encord.notes import Notes
 from encord_dagster.encord.plain_answers import Known, PlainAnswers
 from encord_dagster.encord.plain_classified import Classified
 from encord_dagster.encord.plain_counts import keys_of
-from encord_dagster.encord.plain_fingerprint import plain_fingerprint
 from encord_dagster.encord.plain_frames import Row, masks_of, sheets_of
 from encord_dagster.encord.plain_heads import (
     PlainUnit,
@@ -77,6 +76,8 @@ class PlainReader:
             counted = have_keys(written, keys)
         if not self._fingerprints:
             return reading
+        from encord_dagster.encord.plain_fingerprint import plain_fingerprint  # conversions start without
+
         found = plain_fingerprint(piece.raw) if counted else fingerprint(piece.raw)
         return RowReading(msgspec.structs.replace(reading.event, fingerprint=found), reading.row, reading.findings)
 
