@@ -1,12 +1,9 @@
 """A new version out of a head and changed rows: shards, buckets, root, and the record that commits them."""
 
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
-import pyarrow as pa
 
 from encord_dagster.config import CONVERTER_VERSION, LabelSetConfig
 from encord_dagster.errors import IdClash
@@ -14,17 +11,15 @@ from encord_dagster.findings import Finding
 from encord_dagster.formats import losses
 from encord_dagster.formats.fragment import Category, Fragment
 from encord_dagster.label_set import accounted, document, ids, manifest, objects, shards, totals, tree
+from encord_dagster.label_set.buckets import Buckets, LoadFragment
 from encord_dagster.label_set.compare import compare
 from encord_dagster.label_set.described import described
 from encord_dagster.label_set.history import Head
 from encord_dagster.label_set.join import State
-from encord_dagster.label_set.manifest import Bucket, BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
+from encord_dagster.label_set.manifest import BucketRef, BucketRow, ExportEntry, LogRecord, ObjectRef, Root
 from encord_dagster.label_set.rewritten import rewritten
-from encord_dagster.storage.at_once import at_once
 from encord_dagster.storage.local import Piece
 from encord_dagster.validation import apply_severities
-
-LoadFragment = Callable[[str], Fragment]
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,8 +141,19 @@ def next_root(state: State, terms: Terms, changes: Changes) -> tuple[Root, int]:
 
     annotations = old.annotations + gained(lambda row: row.annotations)
     length = manifest.prefix_length(rows, annotations, at_least=old.prefix_length)
-    numbers = ids.Written()
-    written = _write_buckets(state, terms.name, length, changes, numbers)
+    numbers, written = ids.Written(), dict[str, BucketRef]()
+    changed = Buckets(
+        state,
+        name=terms.name,
+        epoch=epoch(state),
+        length=length,
+        rows=changes.rows,
+        removed=changes.removed,
+        load=changes.load,
+    )
+    for prefix, ref, made in changed.write():
+        written[prefix] = ref
+        numbers.add(made)
     emptied = {key[:length] for key in changes.removed} - set(written)
 
     def write(data: bytes) -> ObjectRef:
@@ -213,78 +219,6 @@ def _with_files(state: State, terms: Terms, root: Root, numbers: ids.Written, ch
         raise ids.IdsTaken(more)
     files[losses.FILE] = objects.write(state.lake, terms.name, epoch(state), losses.report(root.losses))
     return msgspec.structs.replace(root, files=files)
-
-
-def _write_buckets(
-    state: State, name: str, length: int, changes: Changes, numbers: ids.Written
-) -> dict[str, BucketRef]:
-    """Write the buckets that changes touch, or all of them where the set has grown past its prefix length."""
-    old = state.root
-    split = old is not None and old.prefix_length != length
-    by_prefix: dict[str, dict[str, BucketRow]] = defaultdict(dict)
-    for bucket in state.buckets() if split else ():
-        for row in bucket.rows:
-            by_prefix[row.row[:length]][row.row] = row
-    version = 1 + (state.head.record.version if state.head.record else 0)
-    for key, changed in changes.rows.items():
-        by_prefix[key[:length]][key] = msgspec.structs.replace(changed, version=version)
-    for key in changes.removed:
-        by_prefix[key[:length]].pop(key, None)
-
-    @cache
-    def empty(kind: str) -> ObjectRef:
-        return objects.write(state.lake, name, epoch(state), shards.empty_shard(kind))
-
-    def write(bucket: _Bucket) -> tuple[str, BucketRef, Mapping[str, pa.Table]]:
-        held, rows, fresh = bucket.held, bucket.rows, bucket.fresh
-        if held and not split and shards.patchable(rows, held, fresh):
-            ref, size = shards.write_patched(state.lake, name, epoch(state), rows, held, fresh)
-            made: Mapping[str, pa.Table] = {kind: shards.table_of(kind, fresh) for kind in ids.KINDS}
-        else:
-            new = bucket.new or _new_shards(rows, fresh, shards.OpenBucket(state.lake, held).parts() if held else None)
-            ref = shards.write_bucket(state.lake, name, epoch(state), rows, new.shards, empty)
-            size, made = len(new.shards["coco"]), new.tables
-        digest = manifest.tree_digest(rows, length)
-        return bucket.prefix, BucketRef(ref=ref, rows=len(rows), digest=digest, coco_size=size), made
-
-    def touched() -> Iterator[_Bucket]:
-        for prefix, changed in sorted(by_prefix.items()):
-            held = state.bucket(prefix[: old.prefix_length]) if old else None
-            found = {row.row: row for row in (held.rows if held else ()) if row.row.startswith(prefix)} | changed
-            rows = [found[key] for key in sorted(found) if key not in changes.removed]
-            fresh = {row.row: changes.load(row.fragment) for row in rows if row.fragment and row.row in changes.rows}
-            if held is None and rows:  # made here: threads that compute wait for each other more than for the store
-                yield _Bucket(prefix, rows, held, {}, _new_shards(rows, fresh, None))
-            elif rows:
-                yield _Bucket(prefix, rows, held, fresh)
-
-    written: dict[str, BucketRef] = {}
-    for prefix, ref, made in at_once(state.lake, write, touched()):
-        written[prefix] = ref
-        numbers.add(made)
-    return written
-
-
-class _NewShards(msgspec.Struct, frozen=True):
-    """The shards of a bucket, and the tables that are in them."""
-
-    shards: Mapping[str, bytes]
-    tables: Mapping[str, pa.Table]
-
-
-class _Bucket(msgspec.Struct, frozen=True):
-    """A bucket that is to be written. `fresh` are the fragments that changed, unless its shards are `new` and made."""
-
-    prefix: str
-    rows: Sequence[BucketRow]
-    held: Bucket | None  # what it takes the place of
-    fresh: Mapping[str, Fragment]
-    new: _NewShards | None = None
-
-
-def _new_shards(rows: Sequence[BucketRow], fresh: Mapping[str, Fragment], old: shards.Parts | None) -> _NewShards:
-    parts = shards.merged(rows, fresh, [old] if old else [])
-    return _NewShards(shards.packed(rows, parts), {kind: parts.tables[kind] for kind in ids.KINDS})
 
 
 def _plain_files(state: State, terms: Terms, root: Root, changes: Changes) -> dict[str, ObjectRef]:
