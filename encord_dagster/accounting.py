@@ -24,6 +24,7 @@ from encord_dagster.encord.row_digest import Digested, digested
 from encord_dagster.errors import ExportError, UsageError
 from encord_dagster.findings import Finding, Location
 from encord_dagster.rules.against import Against
+from encord_dagster.storage.mapped import Data
 from encord_dagster.validation import apply_severities, conservation, is_wanted, validate
 
 ROWS_AT_ONCE = 64
@@ -73,7 +74,7 @@ class Delivery(msgspec.Struct, frozen=True):
     context: bytes
 
 
-def open_delivery(data: bytes, config: LabelSetConfig, *, beside: bytes | None = None) -> Delivery:
+def open_delivery(data: Data, config: LabelSetConfig, *, beside: bytes | None = None) -> Delivery:
     """Open an export; its ontology is the configured one, else the one in it, else the one that lay beside it.
 
     Raises ExportError where the export, or the ontology that came with it, is unusable; UsageError for the

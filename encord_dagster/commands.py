@@ -221,16 +221,20 @@ def _straight(
 
 def validate_urls(urls: Sequence[str], *, config: LabelSetConfig) -> list[Validated]:
     """Read exports and collect their findings."""
-    return [_validated(export.key, landing, config) for landing, exports in _by_store(urls) for export in exports]
+    return [_validated(export, landing, config) for landing, exports in _by_store(urls) for export in exports]
 
 
-def _validated(key: str, landing: ObjectStore, config: LabelSetConfig) -> Validated:
+def _validated(export: Export, landing: ObjectStore, config: LabelSetConfig) -> Validated:
+    from encord_dagster.storage import whole  # and with it threads, which nothing else here needs
+
+    key = export.key
     findings: list[Finding] = []
     rows = quarantined = objects_in = objects_quarantined = 0
     left_out: Counter[str] = Counter()
     try:
         beside = next(filter(None, map(landing.get, ontology_keys(key))), None)
-        for reading in read_rows(open_delivery(landing.get(key) or b"", config, beside=beside), config):
+        data = whole.get(landing, key, etag=export.etag, size=export.size) or b""
+        for reading in read_rows(open_delivery(data, config, beside=beside), config):
             rows += 1
             quarantined += reading.status == "quarantined"
             objects_in += reading.row.objects_in if reading.row else 0

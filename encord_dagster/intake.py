@@ -32,6 +32,8 @@ from encord_dagster.outcomes import ExportOutcome
 from encord_dagster.preparing import Prepared, PreparedOffer
 from encord_dagster.returning import Returning, ReturningRows
 from encord_dagster.spool import Spool
+from encord_dagster.storage import whole
+from encord_dagster.storage.mapped import Data
 from encord_dagster.storage.protocol import Create, ObjectStore
 from encord_dagster.tally import Tally
 from encord_dagster.validation import apply_severities, finding, ontology_missing
@@ -103,12 +105,12 @@ class Intake:
                 return found
         return None
 
-    def keep_raw(self, digest: str, data: bytes) -> str:
+    def keep_raw(self, digest: str, data: Data) -> str:
         """Keep a copy of what was delivered, if configured; where it lies."""
         if not self.config.keep_raw:
             return f"{self.lake.url}/{layout.raw_pointer(digest)}"
         place = f"{self.lake.url}/{layout.raw(digest)}"
-        if self.lake.create(layout.raw(digest), data) is Create.DIFFERENT:
+        if whole.create(self.lake, layout.raw(digest), data) is Create.DIFFERENT:
             raise HistoryDamaged(f"{place} does not hold the bytes it is named after; remove it, then run again")
         return place
 
@@ -124,7 +126,7 @@ class Intake:
         if self.publishes and self.newest == newest:
             self.draft = others
 
-    def read_rows(self, data: bytes, beside: bytes | None, tally: Tally) -> None:
+    def read_rows(self, data: Data, beside: bytes | None, tally: Tally) -> None:
         """Take the rows of an export into the draft. ExportError where the whole of it is unusable."""
         self.draft.begin(tally.export.id, again=tally.export.id in self.accounted)
         delivery = open_delivery(data, self.config, beside=beside)
@@ -158,7 +160,7 @@ class Intake:
         recall = Recall(self.lake, self._recalled, rows=delivery.opened.count)
         return ReturningRows(recall, self.draft, retired=self.standing.retired)
 
-    def _ahead(self, data: bytes, delivery: Delivery, tally: Tally) -> Preparing | None:
+    def _ahead(self, data: Data, delivery: Delivery, tally: Tally) -> Preparing | None:
         """Whoever prepares rows ahead. Nobody where it is of no use, or where more decides than the bytes of a row."""
         if self.ids or self.config.on_bad_object == "fail_export" or delivery.opened.kind == "coco":
             return None

@@ -19,6 +19,8 @@ from encord_dagster.label_set.publish import publish as publish_version
 from encord_dagster.landing import Export
 from encord_dagster.outcomes import ExportOutcome
 from encord_dagster.spool import Spool
+from encord_dagster.storage import whole
+from encord_dagster.storage.mapped import Data
 from encord_dagster.storage.protocol import ObjectStore
 from encord_dagster.tally import Tally
 from encord_dagster.validation import apply_severities, finding
@@ -62,16 +64,16 @@ class Run(Intake):
             error = ExportError("too_large", f"it has {export.size:,} bytes, which is too many: export in parts")
             return tally.refused(error, {"quarantine": f"{self.lake.url}/{self.refuse(tally, error)}"})
         try:
-            data = self.landing.get(export.key, etag=export.etag)
+            data = whole.get(self.landing, export.key, etag=export.etag, size=export.size)
             beside = None if self.config.ontology else self.ontology_beside(export.key)
         except (StorageError, UsageError) as error:  # UsageError: a foreign key such as a//b.json
             return ExportOutcome(export=export, status="failed", error=redact(str(error)))
         if data is None:
             gone = f"{redact(export.key)} is no longer in {self.landing.url}; deliver it again if it is needed"
             return ExportOutcome(export=export, status="failed", error=gone)
-        return self._read(data, beside, self.tally_of(export, sha256(data)))
+        return self._read(data, beside, self.tally_of(export, whole.digest(data)))
 
-    def _read(self, data: bytes, beside: bytes | None, tally: Tally) -> ExportOutcome:
+    def _read(self, data: Data, beside: bytes | None, tally: Tally) -> ExportOutcome:
         export = tally.export
         self.say(f"{export.key}: {len(data):,} bytes, export {export.id}")
         sources.record_source(self.lake, self.config.name, export)
@@ -136,13 +138,14 @@ class Run(Intake):
                 if data is not None:
                     self._read_earlier(data, self.tally_of(held.export, held.raw, held.ontology), landing)
 
-    def _read_earlier(self, data: bytes, tally: Tally, landing: ObjectStore | None) -> None:
+    def _read_earlier(self, data: Data, tally: Tally, landing: ObjectStore | None) -> None:
         """Read an export of an earlier run, and account for it as it reads now.
 
         With a landing prefix it is read by the ontology that lies there now.
         """
         export, known = tally.export, tally.export.id in self.accounted
-        beside = quarantine.raw_copy(self.lake, tally.ontology) if tally.ontology else None
+        kept = quarantine.raw_copy(self.lake, tally.ontology) if tally.ontology else None
+        beside = None if kept is None else kept[:]
         if landing and not self.config.ontology and (newer := self.ontology_beside(export.key)):
             beside = newer
             if self.config.keep_raw:

@@ -2,13 +2,12 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
 from threading import Lock
 from types import TracebackType
 from typing import Self
 
-from encord_dagster.errors import StorageError
 from encord_dagster.formats.fragment import Fragment, unpack
+from encord_dagster.storage.mapped import disk_errors
 
 
 class Spool:
@@ -18,7 +17,7 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        with _storage_errors():
+        with disk_errors():
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._places: dict[str, tuple[int, int]] = {}
         self._lock = Lock()  # of the place in the file
@@ -37,25 +36,14 @@ class Spool:
 
     def put(self, name: str, data: bytes) -> None:
         """Keep a packed fragment."""
-        with self._lock, _storage_errors():
+        with self._lock, disk_errors():
             self._places[name] = (self._file.seek(0, 2), len(data))
             self._file.write(data)
 
     def get(self, name: str) -> Fragment:
         """A fragment that was put."""
         place, size = self._places[name]
-        with self._lock, _storage_errors():
+        with self._lock, disk_errors():
             self._file.seek(place)
             data = self._file.read(size)
         return unpack(data)
-
-
-@contextlib.contextmanager
-def _storage_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        place = tempfile.gettempdir()
-        raise StorageError(
-            f"{place}: {error.strerror or error}; set TMPDIR to a disk with room, then run again"
-        ) from error

@@ -7,8 +7,10 @@ import msgspec
 
 from encord_dagster.encord import outline
 from encord_dagster.encord.outline import Outline, coco_refused, read_outline, too_many_rows
-from encord_dagster.encord.packed import Part, unpack_parts
+from encord_dagster.encord.packed import LARGEST_HELD, Part, refuse_larger, unpack_parts
+from encord_dagster.encord.spans import Spans
 from encord_dagster.errors import ExportError
+from encord_dagster.storage.mapped import Data, passed
 
 LARGEST_ROW = 256 * 2**20  # bytes
 
@@ -32,7 +34,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     kind: Literal["labels", "coco"]
-    data: bytes
+    data: Data
     rows: Iterator[RowSlice]
     count: int
     ontology: bytes | None
@@ -43,7 +45,7 @@ class _Cut(msgspec.Struct, frozen=True):
 
     outline: Outline
     part: Part
-    source: bytes
+    source: Data
     start: int
 
     def ontology(self) -> bytes | None:
@@ -54,7 +56,7 @@ class _Cut(msgspec.Struct, frozen=True):
         return self.source[self.start + offset : self.start + offset + length]
 
 
-def open_export(data: bytes) -> Opened:
+def open_export(data: Data) -> Opened:
     """An export as it was delivered, packed or not: an array of rows, one row, the SDK's wrapper, or one row per line.
 
     Encord's COCO file is known too, for another reader. A zip holds several of the former; a file in it that cannot
@@ -66,6 +68,8 @@ def open_export(data: bytes) -> Opened:
         cuts = [_cut(unpacked.data, unpacked.parts[0])]
     else:
         cuts = _cut_each(unpacked.data, unpacked.parts)
+    if cuts[0].outline.kind == "coco":
+        refuse_larger(unpacked.data, LARGEST_HELD, "the COCO export")
     ontologies = {ontology for cut in cuts if (ontology := cut.ontology()) is not None}
     return Opened(
         kind=cuts[0].outline.kind,
@@ -76,7 +80,7 @@ def open_export(data: bytes) -> Opened:
     )
 
 
-def iter_rows(data: bytes) -> Iterator[RowSlice]:
+def iter_rows(data: Data) -> Iterator[RowSlice]:
     """The label rows of an export; ExportError, before the first row, where it holds none."""
     opened = open_export(data)
     if opened.kind == "coco":
@@ -90,11 +94,12 @@ def _rows(cuts: Iterable[_Cut]) -> Iterator[RowSlice]:
         for offset, length in cut.outline.rows:
             at = cut.start + offset
             raw = cut.source[at : at + min(length, LARGEST_ROW + 1)]
+            passed(cut.source, at)
             yield RowSlice(index, cut.part.start + offset, length, raw)
             index += 1
 
 
-def _cut_each(data: bytes, parts: Sequence[Part]) -> list[_Cut]:
+def _cut_each(data: Data, parts: Sequence[Part]) -> list[_Cut]:
     """The files of a zip. One that cannot be cut is one row, so that it ends in quarantine and stops no other."""
     cuts: list[_Cut] = []
     refused: list[ExportError] = []
@@ -105,7 +110,7 @@ def _cut_each(data: bytes, parts: Sequence[Part]) -> list[_Cut]:
                 raise coco_refused()
         except ExportError as error:
             refused.append(error)
-            cut = _Cut(Outline("labels", [(0, part.end - part.start)]), part, data, part.start)
+            cut = _Cut(Outline("labels", Spans([(0, part.end - part.start)])), part, data, part.start)
         cuts.append(cut)
     if len(refused) == len(parts):
         raise refused[0]
@@ -114,9 +119,9 @@ def _cut_each(data: bytes, parts: Sequence[Part]) -> list[_Cut]:
     return cuts
 
 
-def _cut(data: bytes, part: Part) -> _Cut:
+def _cut(data: Data, part: Part) -> _Cut:
     """One file cut into rows; ExportError where it is none."""
-    text = data[part.start : part.end]
+    text = data if part.end - part.start == len(data) else data[part.start : part.end]
     try:
         found, source = read_outline(text)
     except ExportError as error:

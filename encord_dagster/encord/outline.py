@@ -1,7 +1,8 @@
 """What one JSON text is, and where in it the label rows are; no row is opened here."""
 
+import codecs
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -10,8 +11,9 @@ from encord_dagster.encord import codes
 from encord_dagster.encord.codes import Code
 from encord_dagster.encord.notes import quote
 from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw
-from encord_dagster.encord.spans import BLANKS, Broken, Span, elements, members, skip_space, without_space
+from encord_dagster.encord.spans import Broken, Span, Spans, elements, members, skip_space, without_space
 from encord_dagster.errors import ExportError
+from encord_dagster.storage.mapped import Data, passed, slices, substituted
 
 MOST_ROWS = 5_000_000
 _MOST_KEYS = 1000  # beside the rows: a wrapper has a handful
@@ -27,7 +29,7 @@ class Outline(msgspec.Struct, frozen=True):
     """What a text is, and where in it the rows are."""
 
     kind: Literal["labels", "coco"]
-    rows: Sequence[Span] = ()
+    rows: Spans
     ontology: Span | None = None
 
 
@@ -46,7 +48,7 @@ class _Outer(msgspec.Struct):
 _OUTER = msgspec.json.Decoder(_Outer)
 
 
-def read_outline(text: bytes) -> tuple[Outline, bytes]:
+def read_outline(text: Data) -> tuple[Outline, Data]:
     """The outline of a text, and the text that its rows are to be taken from; ExportError where it is no export."""
     broken: Broken | None = None
     for readable, source in _spellings(text):
@@ -57,7 +59,7 @@ def read_outline(text: bytes) -> tuple[Outline, bytes]:
     raise _unreadable(broken, text) from broken
 
 
-def _spellings(text: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _spellings(text: Data) -> Iterator[tuple[Data, Data]]:
     """The text as it can be cut, and as its rows are to be read; later ones only matter where earlier ones fail.
 
     NaN and Infinity, which Python's writer emits, become texts of their length: the object that holds one is then
@@ -67,10 +69,10 @@ def _spellings(text: bytes) -> Iterator[tuple[bytes, bytes]]:
     yield text, text
     source = text
     if b"NaN" in text or b"Infinity" in text:
-        source = _TOKEN.sub(_as_text, text)
+        source = substituted(text, _TOKEN, _as_text)
         yield source, source
     if _HALF.search(source):
-        yield _ESCAPE.sub(_as_whole, source), source
+        yield substituted(source, _ESCAPE, _as_whole), source
 
 
 def _as_text(token: re.Match[bytes]) -> bytes:
@@ -82,7 +84,7 @@ def _as_whole(escape: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if len(escape.group()) > 2 else escape.group()
 
 
-def _outline(text: bytes) -> Outline:
+def _outline(text: Data) -> Outline:
     """Where the rows of one file are; Broken where it is no JSON, ExportError where it is no export."""
     start = _start(text)
     if text[start : start + 1] == b"[":
@@ -99,11 +101,11 @@ def _outline(text: bytes) -> Outline:
             return _wrapper(text, _once(text, start))
         if keys >= _COCO_KEYS:
             _once(text, start)
-            return Outline("coco")
-    return Outline("labels", _checked(text, [(start, without_space(text, len(text)) - start)]))
+            return Outline("coco", Spans())
+    return Outline("labels", _checked(text, Spans([(start, without_space(text, len(text)) - start)])))
 
 
-def _start(text: bytes) -> int:
+def _start(text: Data) -> int:
     """Where the JSON starts; ExportError where the first bytes show that there is none."""
     start = skip_space(text, len(_BOM) if text.startswith(_BOM) else 0)
     first = text[start : start + 1]
@@ -112,14 +114,14 @@ def _start(text: bytes) -> int:
     if first == b"<":
         raise _error(codes.HTML_NOT_JSON, "the export is a web page, often a login or error page: download it again")
     if first not in b"[{":
-        if _is_value(text[start:]):
+        if _is_value(memoryview(text)[start:]):
             raise _error(codes.NOT_LABEL_ROWS, "the export is one bare value: deliver Encord's label export")
         message = f"the export is not JSON at {_position(text, start)}: deliver Encord's JSON export"
         raise _error(codes.NOT_JSON, message)
     return start
 
 
-def _is_value(text: bytes) -> bool:
+def _is_value(text: memoryview) -> bool:
     """Whether a text is JSON."""
     try:
         msgspec.json.decode(text, type=Raw)
@@ -128,14 +130,14 @@ def _is_value(text: bytes) -> bool:
     return True
 
 
-def _wrapper(text: bytes, places: dict[str, Span]) -> Outline:
+def _wrapper(text: Data, places: dict[str, Span]) -> Outline:
     """The SDK's dump: rows in `labels`, and the ontology beside them."""
     rows = _checked(text, _counted(elements(text, places["labels"][0])))
     at, length = places.get("ontology", (0, 0))
     return Outline("labels", rows, (at, length) if text[at : at + 1] == b"{" and length > len(b"{}") else None)
 
 
-def _once(text: bytes, brace: int) -> dict[str, Span]:
+def _once(text: Data, brace: int) -> dict[str, Span]:
     """The values around the rows by key. Of a key that is there twice, msgspec would show the last one only."""
     found: dict[str, Span] = {}
     for key, span in members(text, brace):
@@ -149,25 +151,26 @@ def _once(text: bytes, brace: int) -> dict[str, Span]:
     return found
 
 
-def _lines(text: bytes, start: int) -> Iterator[Span]:
+def _lines(text: Data, start: int) -> Iterator[Span]:
     """One row per line."""
-    position = start
+    view, position = memoryview(text), start
     while position < len(text):
         end = text.find(b"\n", position)
         end = len(text) if end < 0 else end
-        line = text[position:end].strip(BLANKS)
-        if line:
-            at = skip_space(text, position)
+        at = skip_space(text, position)
+        if at < end:
+            length = without_space(text, end) - at
             try:
-                _OUTER.decode(line)
+                _OUTER.decode(view[at : at + length])
             except UNREADABLE as error:
                 raise Broken(error, at) from error
-            yield at, len(line)
+            yield at, length
         position = end + 1
+        passed(text, position)
 
 
-def _counted(spans: Iterable[Span]) -> list[Span]:
-    found: list[Span] = []
+def _counted(spans: Iterable[Span]) -> Spans:
+    found = Spans()
     for span in spans:
         found.append(span)
         if len(found) > MOST_ROWS:
@@ -175,7 +178,7 @@ def _counted(spans: Iterable[Span]) -> list[Span]:
     return found
 
 
-def _checked(text: bytes, rows: list[Span]) -> list[Span]:
+def _checked(text: Data, rows: Spans) -> Spans:
     """The rows, where at least one of them can be a label row; single bad ones are the row reader's."""
     view = memoryview(text)
     first: set[str] = set()
@@ -199,7 +202,7 @@ def _present(outer: _Outer) -> set[str]:
     return {name for name in _Outer.__struct_fields__ if getattr(outer, name) is not ABSENT}
 
 
-def _unreadable(broken: Broken | None, text: bytes) -> ExportError:
+def _unreadable(broken: Broken | None, text: Data) -> ExportError:
     if broken is None or broken.truncated:
         return _error(codes.TRUNCATED_JSON, "the export ends in the middle: upload it again and compare its size")
     if broken.deep:
@@ -208,11 +211,11 @@ def _unreadable(broken: Broken | None, text: bytes) -> ExportError:
     return _error(codes.NOT_JSON, f"the export is not JSON{place}: export again, and do not edit it by hand")
 
 
-def _position(text: bytes, byte: int) -> str:
-    before = text[:byte]
-    column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
-    line = before.count(b"\n") + 1
-    return f"line {line}, column {column}"
+def _position(text: Data, byte: int) -> str:
+    start = text.rfind(b"\n", 0, byte) + 1
+    line = 1 + sum(piece.count(b"\n") for piece in slices(text, 0, byte))
+    characters = codecs.iterdecode(slices(text, start, byte), "utf-8", "replace")
+    return f"line {line}, column {sum(map(len, characters)) + 1}"
 
 
 def coco_refused() -> ExportError:

@@ -16,8 +16,10 @@ from encord_dagster.encord import codes
 from encord_dagster.encord.codes import Code
 from encord_dagster.errors import ExportError
 from encord_dagster.landing import is_export
+from encord_dagster.storage.mapped import Data
 
-LARGEST_EXPORT = 2 * 2**30  # bytes, packed and unpacked
+LARGEST_EXPORT = 5 * 2**30  # bytes: what a single PUT of S3 takes
+LARGEST_HELD = 2 * 2**30  # bytes of what is in memory whole: exports that are packed, what they hold, COCO exports
 MOST_FILES = 10_000  # in one zip
 # Packed labels of objects that stand still for a whole video were measured at 1/163 of their size, and no data at
 # all packs to less than 1/1032: between the two lies the bomb. What is small is unpacked however well it packs.
@@ -45,7 +47,7 @@ class Part(msgspec.Struct, frozen=True):
 class Unpacked(msgspec.Struct, frozen=True):
     """A delivery as JSON bytes. The files of a zip are its parts, in order of their names, a line feed between them."""
 
-    data: bytes
+    data: Data
     parts: tuple[Part, ...]
 
 
@@ -53,25 +55,31 @@ class _Full(Exception):
     """The bytes unpacked so far are all that are allowed."""
 
 
-def unpack(data: bytes) -> bytes:
+def unpack(data: Data) -> Data:
     """The bytes that the places of rows count in: `data` itself unless it is gzip or zip."""
     return unpack_parts(data).data
 
 
-def unpack_parts(data: bytes) -> Unpacked:
+def unpack_parts(data: Data) -> Unpacked:
     """The bytes unpacked, and the files in them. Raises ExportError, having kept to the limits until then."""
-    if len(data) > LARGEST_EXPORT:
-        message = f"the export has {len(data)} bytes, at most {LARGEST_EXPORT} are read: export in parts"
-        raise _error(codes.TOO_LARGE, message)
     kind = _kind(data)
     if kind is None:
+        refuse_larger(data, LARGEST_EXPORT, "the export")
         return Unpacked(data, (Part(0, len(data)),))
+    refuse_larger(data, min(LARGEST_EXPORT, LARGEST_HELD), f"the {kind} file")
+    data = data[:]
     out = io.BytesIO()
     try:
         parts = _unpack(data, kind, out, _limit(data))
     except _Full as error:
         raise _too_much(data, kind) from error
     return Unpacked(out.getvalue(), parts)
+
+
+def refuse_larger(data: Data, most: int, what: str) -> None:
+    """ExportError where there are more bytes than are read of an export of this kind."""
+    if len(data) > most:
+        raise _error(codes.TOO_LARGE, f"{what} has {len(data)} bytes, at most {most} are read: export in parts")
 
 
 def glance(data: bytes, most: int) -> bytes:
@@ -85,12 +93,12 @@ def glance(data: bytes, most: int) -> bytes:
     return out.getvalue()
 
 
-def _kind(data: bytes) -> str | None:
+def _kind(data: Data) -> str | None:
     return next((name for magic, name in _MAGICS.items() if data.startswith(magic)), None)
 
 
 def _limit(data: bytes) -> int:
-    return min(LARGEST_EXPORT, max(ALWAYS_UNPACKED, LARGEST_RATIO * len(data)))
+    return min(LARGEST_EXPORT, LARGEST_HELD, max(ALWAYS_UNPACKED, LARGEST_RATIO * len(data)))
 
 
 def _unpack(data: bytes, kind: str, out: io.BytesIO, limit: int) -> tuple[Part, ...]:
@@ -201,7 +209,7 @@ def _refuse_packed(out: io.BytesIO, start: int, title: str) -> None:
 
 def _too_much(data: bytes, kind: str) -> ExportError:
     limit = _limit(data)
-    if limit == LARGEST_EXPORT:
+    if limit >= min(LARGEST_EXPORT, LARGEST_HELD):
         return _error(codes.TOO_LARGE, f"the {kind} file unpacks to more than {limit} bytes: export in parts")
     message = f"the {kind} file of {len(data)} bytes unpacks to more than {limit}, which labels never do: export again"
     return _error(codes.ARCHIVE_BOMB, message)

@@ -1,11 +1,13 @@
 """Where values lie in JSON bytes, without making anything of them: msgspec skips, and says where it stopped."""
 
 import re
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from encord_dagster.encord.scalars import UNREADABLE, Raw
+from encord_dagster.storage.mapped import Data, passed
 
 BLANKS = b" \t\n\r"
 _SPACE = re.compile(rb"[ \t\n\r]*")
@@ -15,6 +17,26 @@ _ANY = msgspec.json.Decoder(Raw)
 _TEXT = msgspec.json.Decoder(str)
 
 Span = tuple[int, int]  # where it starts, and how many bytes it has
+
+
+class Spans:
+    """Many spans in order, 16 bytes each. A tuple of two numbers has 120."""
+
+    def __init__(self, spans: Iterable[Span] = ()) -> None:
+        self._flat = array("q")
+        for span in spans:
+            self.append(span)
+
+    def append(self, span: Span) -> None:
+        """Add one behind the others."""
+        self._flat.extend(span)
+
+    def __len__(self) -> int:
+        return len(self._flat) // 2
+
+    def __iter__(self) -> Iterator[Span]:
+        numbers = iter(self._flat)
+        return zip(numbers, numbers, strict=True)
 
 
 class Broken(Exception):
@@ -28,7 +50,7 @@ class Broken(Exception):
         self.deep = isinstance(cause, RecursionError)
 
 
-def elements(text: bytes, bracket: int, *, whole: bool = False) -> Iterator[Span]:
+def elements(text: Data, bracket: int, *, whole: bool = False) -> Iterator[Span]:
     """The elements of an array one by one: a list of them could be far larger than the text.
 
     With `whole` nothing but blanks may follow the array.
@@ -38,12 +60,13 @@ def elements(text: bytes, bracket: int, *, whole: bool = False) -> Iterator[Span
         end = _value_end(text, position)
         yield position, end - position
         position = _next(text, end, b"]")
+        passed(text, position)
     rest = skip_space(text, position + 1)
     if whole and rest < len(text):
         raise Broken(msgspec.DecodeError("trailing characters (byte 0)"), rest)
 
 
-def members(text: bytes, brace: int) -> Iterator[tuple[str, Span]]:
+def members(text: Data, brace: int) -> Iterator[tuple[str, Span]]:
     """The keys of an object that was decoded before, as often as they are there, and their values."""
     position = skip_space(text, brace + 1)
     while key := _KEY.match(text, position):
@@ -54,20 +77,20 @@ def members(text: bytes, brace: int) -> Iterator[tuple[str, Span]]:
         position = _next(text, end, b"}")
 
 
-def skip_space(text: bytes, position: int) -> int:
+def skip_space(text: Data, position: int) -> int:
     """The next byte that is no blank."""
     found = _SPACE.match(text, position)
     return found.end() if found else position
 
 
-def without_space(text: bytes, end: int) -> int:
+def without_space(text: Data, end: int) -> int:
     """Where the text before `end` ends without blanks."""
     while end and text[end - 1] in BLANKS:
         end -= 1
     return end
 
 
-def _value_end(text: bytes, position: int) -> int:
+def _value_end(text: Data, position: int) -> int:
     """Where the value at `position` ends; Broken where there is none, or nothing follows it."""
     try:
         _ANY.decode(memoryview(text)[position:])
@@ -79,7 +102,7 @@ def _value_end(text: bytes, position: int) -> int:
     raise Broken(msgspec.DecodeError("truncated"), len(text))
 
 
-def _next(text: bytes, end: int, closing: bytes) -> int:
+def _next(text: Data, end: int, closing: bytes) -> int:
     """Where the next element or key starts, or the closing bracket stands."""
     position = skip_space(text, end)
     mark = text[position : position + 1]

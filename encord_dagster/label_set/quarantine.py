@@ -14,6 +14,8 @@ from encord_dagster.label_set.accounted import Accounted
 from encord_dagster.label_set.manifest import FORMAT_VERSION, encode, sha256
 from encord_dagster.landing import Export
 from encord_dagster.offers import Facts
+from encord_dagster.storage import whole
+from encord_dagster.storage.mapped import Data
 from encord_dagster.storage.protocol import ObjectStore
 
 
@@ -106,14 +108,15 @@ def held_bytes(lake: ObjectStore, record: Record, item: Item) -> bytes:
     if data is None:
         raise UsageError(f"{lake.url} holds no copy of export {record.export.id}; look for it in the landing prefix")
     if item.offset is None or item.length is None:
-        return data
+        return data[:]
     return unpack(data)[item.offset : item.offset + item.length]  # places count in the unpacked bytes
 
 
-def raw_copy(lake: ObjectStore, digest: str) -> bytes | None:
+def raw_copy(lake: ObjectStore, digest: str) -> Data | None:
     """The bytes of an export as they came, None where only a pointer was kept."""
-    data = lake.get(layout.raw(digest))
-    if data is not None and sha256(data) != digest:
-        place = f"{lake.url}/{layout.raw(digest)}"
-        raise HistoryDamaged(f"{place} does not hold the bytes it is named after; restore it")
+    place = layout.raw(digest)
+    info = lake.head(place)
+    data = whole.get(lake, place, etag=info.etag, size=info.size) if info else None
+    if data is not None and whole.digest(data) != digest:
+        raise HistoryDamaged(f"{lake.url}/{place} does not hold the bytes it is named after; restore it")
     return data

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from encord_dagster.errors import AccessDenied, StorageError, UnsafeStore, Usage
 from encord_dagster.storage.protocol import Create, ObjectInfo, check_key, check_range, whole_seconds
 
 Piece = bytes | memoryview
+_CHUNK = 2**20
 ABSENT = (FileNotFoundError, NotADirectoryError)  # `a/b` where `a` is a file is just as absent
 TEMPORARY = re.compile(r"\.[0-9a-f]{24}\.tmp")
 NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -32,8 +33,23 @@ class LocalStore:
 
     def create(self, key: str, data: bytes | Sequence[Piece]) -> Create:
         """Write `data` at `key` only if nothing is there, durably and atomically. It may come in pieces."""
-        path = self._path_to_write(key)
         pieces = [data] if isinstance(data, bytes) else data
+        if self._created(key, pieces):
+            return Create.CREATED
+        there = self.get(key)
+        return self._same_or_different(key, None if there is None else there == b"".join(pieces))
+
+    def create_file(self, key: str, file: io.BufferedRandom) -> Create:
+        """The same of what a file holds, without its bytes in memory."""
+        file.seek(0)
+        if self._created(key, iter(lambda: file.read(_CHUNK), b"")):
+            return Create.CREATED
+        from encord_dagster.storage.whole import holds  # and with it threads, which nothing else here needs
+
+        return self._same_or_different(key, holds(self, key, file))
+
+    def _created(self, key: str, pieces: Iterable[Piece]) -> bool:
+        path = self._path_to_write(key)
         with _storage_errors("create", path):
             temp = _write_temp(path.parent, pieces)
             try:
@@ -41,11 +57,11 @@ class LocalStore:
             except FileExistsError:
                 # Whoever wrote it may not have got as far as the fsync; we are about to rely on it.
                 _fsync_folder(path.parent)
-                return self._same_or_different(key, b"".join(pieces))
+                return False
             finally:
                 temp.unlink()
             _fsync_folder(path.parent)
-        return Create.CREATED
+        return True
 
     def put_hint(self, key: str, data: bytes) -> None:
         """Write or replace `data` at `key`."""
@@ -117,11 +133,10 @@ class LocalStore:
             raise UsageError(f"key {key!r}: a folder store never lists names that start with a dot; choose another")
         return path
 
-    def _same_or_different(self, key: str, data: bytes) -> Create:
-        there = self.get(key)
-        if there is None:
+    def _same_or_different(self, key: str, same: bool | None) -> Create:
+        if same is None:
             raise StorageError(f"{self.root / key} is a folder, or was removed just now: look at it, then run again")
-        return Create.SAME if there == data else Create.DIFFERENT
+        return Create.SAME if same else Create.DIFFERENT
 
     def _walk(self, parent: str, *, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
         """Objects below the folder key `parent` ('' or ending in '/'), skipping folders that cannot match."""
@@ -184,7 +199,7 @@ def _etag(status: os.stat_result) -> str:
     return hashlib.sha256(seen.encode()).hexdigest()[:32]
 
 
-def _write_temp(folder: Path, pieces: Sequence[Piece]) -> Path:
+def _write_temp(folder: Path, pieces: Iterable[Piece]) -> Path:
     """A hidden file in `folder` that holds the data on the disk, not only in memory."""
     _make_folder(folder)
     temp = folder / f".{secrets.token_hex(12)}.tmp"

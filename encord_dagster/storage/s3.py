@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from encord_dagster.storage.s3_errors import (
     write_may_have_landed,
 )
 from encord_dagster.storage.s3_pages import read_pages_cheaply
+from encord_dagster.storage.whole import holds
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -53,6 +55,18 @@ class S3Store:
 
     def create(self, key: str, data: bytes) -> Create:
         """Write `data` at `key` only if nothing is there. CommitStateUnknown where that cannot be learnt."""
+
+        def same() -> bool | None:
+            found = self.get(key)
+            return None if found is None else found == data
+
+        return self._create(key, data, same)
+
+    def create_file(self, key: str, file: io.BufferedRandom) -> Create:
+        """The same of what a file holds, at most 5 GiB, without its bytes in memory."""
+        return self._create(key, file, lambda: holds(self, key, file))
+
+    def _create(self, key: str, data: bytes | io.BufferedRandom, same: Callable[[], bool | None]) -> Create:
         check_key(key)
         last = ""
         for attempt in range(ATTEMPTS):
@@ -65,9 +79,9 @@ class S3Store:
                 last = text_of(error)
             else:
                 return Create.CREATED
-            found = self._read_back(key)
+            found = self._read_back(same)
             if found is not None:
-                return Create.SAME if found == data else Create.DIFFERENT
+                return Create.SAME if found else Create.DIFFERENT
         raise CommitStateUnknown(
             f"{self._at(key)}: sent {ATTEMPTS} times, and no answer says whether it is there (last: {last}); "
             "run again, the same bytes are never written twice"
@@ -153,9 +167,15 @@ class S3Store:
             if not key_is_absent(error):
                 raise storage_error(error, action="delete", where=self._at(key)) from None
 
-    def _put(self, key: str, data: bytes, *, only_if_absent: bool) -> None:
+    def _put(self, key: str, data: bytes | io.BufferedRandom, *, only_if_absent: bool) -> None:
+        if isinstance(data, bytes):
+            digest = hashlib.sha256(data)
+        else:
+            data.seek(0)
+            digest = hashlib.file_digest(data, "sha256")
+            data.seek(0)
         # The store refuses bytes that were damaged on the way.
-        checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
+        checksum = base64.b64encode(digest.digest()).decode()
         request: PutObjectRequestTypeDef = {
             "Bucket": self._bucket,
             "Key": self._root + key,
@@ -188,10 +208,10 @@ class S3Store:
             raise self._changed(key, etag)
         return b""
 
-    def _read_back(self, key: str) -> bytes | None:
-        """What `key` holds; None also where it cannot be read now, as sending the same bytes again is safe."""
+    def _read_back(self, same: Callable[[], bool | None]) -> bool | None:
+        """Whether a key holds what was sent; None also where that cannot be read now, as it can be sent again."""
         try:
-            return self.get(key)
+            return same()
         except AccessDenied:
             raise
         except StorageError:

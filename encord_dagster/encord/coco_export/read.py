@@ -28,6 +28,7 @@ from encord_dagster.encord.ontology import Ontology
 from encord_dagster.encord.privacy import Disclosure
 from encord_dagster.encord.scalars import UNREADABLE, Raw
 from encord_dagster.errors import ExportError, RowError
+from encord_dagster.storage.mapped import Data
 
 OnBadObject = Literal["quarantine_object", "quarantine_row"]
 _BOM = b"\xef\xbb\xbf"
@@ -43,7 +44,7 @@ _DOCUMENT = msgspec.json.Decoder(_Document)
 
 
 def read_coco(
-    data: bytes,
+    data: Data,
     *,
     ontology: Ontology | None,
     on_bad_object: OnBadObject = "quarantine_object",
@@ -67,7 +68,7 @@ def read_coco(
     return _rows(found, classes, len(data), notes_of)
 
 
-def _document(data: bytes) -> _Document:
+def _document(data: Data) -> _Document:
     try:
         return _DOCUMENT.decode(memoryview(data)[len(_BOM) if data.startswith(_BOM) else 0 :])
     except UNREADABLE as error:
