@@ -129,6 +129,7 @@ class Run(Intake):
                     "export there, keep the old configuration, or use a new label set name"
                 )
             self._read_earlier(data, self.tally_of(export, entry.sha256, entry.ontology), landing)
+            del data  # a large one is on the disk until it goes, and the next needs room there
         if not (self.stale or replay):
             return
         for held in quarantine.held_in_quarantine(self.lake, self.config.name):

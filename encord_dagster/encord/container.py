@@ -103,17 +103,20 @@ def _cut_each(data: Data, parts: Sequence[Part]) -> list[_Cut]:
     """The files of a zip. One that cannot be cut is one row, so that it ends in quarantine and stops no other."""
     cuts: list[_Cut] = []
     refused: list[ExportError] = []
-    for part in parts:
-        try:
-            cut = _cut(data, part)
-            if cut.outline.kind == "coco":
-                raise coco_refused()
-        except ExportError as error:
-            refused.append(error)
-            cut = _Cut(Outline("labels", Spans([(0, part.end - part.start)])), part, data, part.start)
-        cuts.append(cut)
-    if len(refused) == len(parts):
-        raise refused[0]
+    try:
+        for part in parts:
+            try:
+                cut = _cut(data, part)
+                if cut.outline.kind == "coco":
+                    raise coco_refused()
+            except ExportError as error:
+                refused.append(error)
+                cut = _Cut(Outline("labels", Spans([(0, part.end - part.start)])), part, data, part.start)
+            cuts.append(cut)
+        if len(refused) == len(parts):
+            raise refused[0]
+    finally:
+        refused.clear()  # as in `read_outline`
     if sum(len(cut.outline.rows) for cut in cuts) > outline.MOST_ROWS:
         raise too_many_rows()
     return cuts

@@ -51,12 +51,15 @@ _OUTER = msgspec.json.Decoder(_Outer)
 def read_outline(text: Data) -> tuple[Outline, Data]:
     """The outline of a text, and the text that its rows are to be taken from; ExportError where it is no export."""
     broken: Broken | None = None
-    for readable, source in _spellings(text):
-        try:
-            return _outline(readable), source
-        except Broken as error:
-            broken = error
-    raise _unreadable(broken, text) from broken
+    try:
+        for readable, source in _spellings(text):
+            try:
+                return _outline(readable), source
+            except Broken as error:
+                broken = error
+        raise _unreadable(broken, text) from broken
+    finally:
+        broken = None  # it holds this frame, which must not hold it: the text would stay until cycles are looked for
 
 
 def _spellings(text: Data) -> Iterator[tuple[Data, Data]]:

@@ -6,6 +6,7 @@ import mmap
 import re
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Self
 
@@ -28,6 +29,7 @@ class Mapped(mmap.mmap):
         file.flush()
         self = super().__new__(cls, file.fileno(), 0, access=mmap.ACCESS_READ)
         self.file, self._given = file, 0
+        weakref.finalize(self, file.close)
         return self
 
     def __contains__(self, part: object, /) -> bool:
@@ -75,7 +77,7 @@ def substituted(data: Data, pattern: re.Pattern[bytes], by: Callable[[re.Match[b
                 file.seek(found.start())
                 file.write(text)
             passed(data, found.start())
-    return Mapped(file)
+        return Mapped(file)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from tests.hostile.case import Case, Delivery, Expected, accepted, beside, neigh
 
 PART = 2**20
 BOMB = 2 * 2**30  # bytes that the bombs unpack to
-OVER = 2 * 2**30 + 1  # more than the reader takes
+OVER = 5 * 2**30 + 1  # more than the reader takes
 
 
 def export() -> bytes:
