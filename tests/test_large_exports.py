@@ -48,6 +48,12 @@ LAYOUTS = {
     "indented, with a byte order mark": b"\xef\xbb\xbf" + json.dumps(ROWS, indent=2, ensure_ascii=False).encode(),
     "wrapper": json.dumps({"ontology": make.ontology(make.ontology_class()), "labels": ROWS}).encode(),
     "lines": b"\n\n".join(json.dumps(row).encode() for row in ROWS) + b"\n",
+    "wrapper, spaced": b' {"labels" :\n[ ] , "a":{"labels":[1]}}\n',
+    "wrapper with a key twice": b'{"labels": [], "labels": []}',
+    "wrapper and more": b'{"labels": [{"label_hash": "x"}]} {}',
+    "wrapper of no array": b'{"labels": {}, "label_hash": []}',
+    "wrapper without a colon": b'{"labels" [{"label_hash": "x"}]}',
+    "wrapper cut off": b'{"labels": [{"label_hash": "x"}]',
     "one row": json.dumps(ROWS[0]).encode(),
     "gzip": gzip.compress(PROJECT, mtime=0),
     "zip": zipped(("a.json", PROJECT), ("b.json", b"[oops"), ("c.json", images_export(2, seed=9))),
@@ -191,7 +197,11 @@ def peak(in_memory: int, export: Path, lake: Path) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux keeps of a process")
 @pytest.mark.parametrize(
     ("opens", "between", "closes"),
-    [pytest.param("[", ",\n", "]", id="array"), pytest.param("", "\n", "", id="lines", marks=pytest.mark.slow)],
+    [
+        pytest.param("[", ",\n", "]", id="array"),
+        pytest.param("", "\n", "", id="lines", marks=pytest.mark.slow),
+        pytest.param('{"labels": [', ", ", "]}", id="wrapper", marks=pytest.mark.slow),
+    ],
 )
 def test_a_large_export_takes_no_memory_by_its_size(opens: str, between: str, closes: str, tmp_path: Path) -> None:
     """160 MB of few labels."""

@@ -13,7 +13,7 @@ from encord_dagster.encord.notes import quote
 from encord_dagster.encord.scalars import ABSENT, UNREADABLE, Raw
 from encord_dagster.encord.spans import Broken, Span, Spans, elements, members, skip_space, without_space
 from encord_dagster.errors import ExportError
-from encord_dagster.storage.mapped import Data, passed, slices, substituted
+from encord_dagster.storage.mapped import Data, Mapped, passed, slices, substituted
 
 MOST_ROWS = 5_000_000
 _MOST_KEYS = 1000  # beside the rows: a wrapper has a handful
@@ -92,6 +92,8 @@ def _outline(text: Data) -> Outline:
     start = _start(text)
     if text[start : start + 1] == b"[":
         return Outline("labels", _checked(text, _counted(elements(text, start, whole=True))))
+    if isinstance(text, Mapped) and (wrapper := _large_wrapper(text, start)):
+        return wrapper
     try:
         outer = _OUTER.decode(memoryview(text)[start:])
     except UNREADABLE as error:
@@ -140,10 +142,20 @@ def _wrapper(text: Data, places: dict[str, Span]) -> Outline:
     return Outline("labels", rows, (at, length) if text[at : at + 1] == b"{" and length > len(b"{}") else None)
 
 
-def _once(text: Data, brace: int) -> dict[str, Span]:
+def _large_wrapper(text: Mapped, start: int) -> Outline | None:
+    """The wrapper, gone over row by row: at once, all of it would count as memory. None where it is something else."""
+    try:
+        places = _once(text, start, by_elements="labels")
+    except (Broken, ExportError):  # which is told by who reads it at once
+        return None
+    at, _ = places.get("labels", (start, 0))
+    return None if _ROW_KEYS & places.keys() or text[at : at + 1] != b"[" else _wrapper(text, places)
+
+
+def _once(text: Data, brace: int, *, by_elements: str = "") -> dict[str, Span]:
     """The values around the rows by key. Of a key that is there twice, msgspec would show the last one only."""
     found: dict[str, Span] = {}
-    for key, span in members(text, brace):
+    for key, span in members(text, brace, by_elements=by_elements):
         if key in found:
             message = f"the export has the key {quote(key)} twice, and either value may be the right one: export again"
             raise _error(codes.DUPLICATE_KEY, message)

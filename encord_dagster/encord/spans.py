@@ -66,15 +66,24 @@ def elements(text: Data, bracket: int, *, whole: bool = False) -> Iterator[Span]
         raise Broken(msgspec.DecodeError("trailing characters (byte 0)"), rest)
 
 
-def members(text: Data, brace: int) -> Iterator[tuple[str, Span]]:
-    """The keys of an object that was decoded before, as often as they are there, and their values."""
+def members(text: Data, brace: int, *, by_elements: str = "") -> Iterator[tuple[str, Span]]:
+    """The keys of an object, as often as they are there, and their values; nothing but blanks may follow it.
+
+    The array at the key `by_elements` is gone over one element at a time.
+    """
     position = skip_space(text, brace + 1)
-    while key := _KEY.match(text, position):
-        colon = skip_space(text, key.end())
+    while found := _KEY.match(text, position):
+        key, colon = _decoded(found), skip_space(text, found.end())
+        if text[colon : colon + 1] != b":":
+            raise Broken(msgspec.DecodeError("no colon (byte 0)"), colon)
         start = skip_space(text, colon + 1)
-        end = _value_end(text, start)
-        yield _decoded(key), (start, end - start)
+        stepped = key == by_elements and text[start : start + 1] == b"["
+        end = _array_end(text, start) if stepped else _value_end(text, start)
+        yield key, (start, end - start)
         position = _next(text, end, b"}")
+    rest = skip_space(text, position + 1)
+    if text[position : position + 1] != b"}" or rest < len(text):
+        raise Broken(msgspec.DecodeError("trailing characters (byte 0)"), rest)
 
 
 def skip_space(text: Data, position: int) -> int:
@@ -100,6 +109,13 @@ def _value_end(text: Data, position: int) -> int:
             raise Broken(error, position) from error
         return without_space(text, position + int(trailing.group(1)) - 1)
     raise Broken(msgspec.DecodeError("truncated"), len(text))
+
+
+def _array_end(text: Data, bracket: int) -> int:
+    end = bracket + 1
+    for start, length in elements(text, bracket):
+        end = start + length
+    return skip_space(text, end) + 1
 
 
 def _next(text: Data, end: int, closing: bytes) -> int:

@@ -5,8 +5,9 @@ import io
 import tempfile
 from typing import Protocol, runtime_checkable
 
+from encord_dagster.storage.arriving import STEP
 from encord_dagster.storage.at_once import at_once
-from encord_dagster.storage.fetch import STEP, fetch
+from encord_dagster.storage.fetch import fetch
 from encord_dagster.storage.mapped import Data, Mapped, disk_errors
 from encord_dagster.storage.protocol import Create, ObjectStore
 
