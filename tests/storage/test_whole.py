@@ -92,7 +92,7 @@ def test_a_file_that_is_changed_or_cut_short_later_is_not_seen(tmp_path: Path) -
     assert data[:] == DATA
 
 
-@pytest.mark.parametrize("size", [RANGE - 1, RANGE, 8 * RANGE])
+@pytest.mark.parametrize("size", [RANGE - 1, RANGE, RANGE + 1, 8 * RANGE])
 def test_a_large_object_is_created_only_once(store: ObjectStore, size: int) -> None:
     """The same bytes are the same, also where ranges end; others, longer ones and shorter ones are different."""
     data = DATA[:size]
