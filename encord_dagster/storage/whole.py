@@ -5,6 +5,7 @@ import io
 import tempfile
 from typing import Protocol, runtime_checkable
 
+from encord_dagster.errors import StorageError
 from encord_dagster.storage.arriving import STEP
 from encord_dagster.storage.at_once import at_once
 from encord_dagster.storage.fetch import fetch
@@ -31,8 +32,15 @@ def get(store: ObjectStore, key: str, *, etag: str, size: int) -> Data | None:
     """
     if size <= min(STEP, LARGEST_IN_MEMORY):
         return store.get(key, etag=etag)
-    if store.head(key) is None:
-        return None
+    try:
+        return _fetched(store, key, etag, size)
+    except StorageError:
+        if store.head(key) is None:
+            return None
+        raise
+
+
+def _fetched(store: ObjectStore, key: str, etag: str, size: int) -> Data:
     if size <= LARGEST_IN_MEMORY:
         held = io.BytesIO()
         fetch(store, key, etag=etag, size=size, to=held)
