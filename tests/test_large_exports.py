@@ -85,8 +85,7 @@ def everything_is_large() -> Iterator[None]:
         patch.setattr(mapped, "STEP", mmap.PAGESIZE)
         for module in (fetch, whole):
             patch.setattr(module, "STEP", 1000)
-        for module in (mapped, whole):
-            patch.setattr(module, "Mapped", Watched)
+        patch.setattr(mapped, "Mapped", Watched)
         gc.collect()
         gc.disable()
         try:

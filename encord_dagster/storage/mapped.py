@@ -68,8 +68,8 @@ def substituted(data: Data, pattern: re.Pattern[bytes], by: Callable[[re.Match[b
     """`pattern.sub(by, data)`, where no match changes its length. Of a mapped file it is another one."""
     if isinstance(data, bytes):
         return pattern.sub(by, data)
-    with disk_errors():
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the last reference to it
+
+    def write(file: io.BufferedRandom) -> None:
         data.file.seek(0)
         shutil.copyfileobj(data.file, file)
         for found in pattern.finditer(data):
@@ -77,7 +77,20 @@ def substituted(data: Data, pattern: re.Pattern[bytes], by: Callable[[re.Match[b
                 file.seek(found.start())
                 file.write(text)
             passed(data, found.start())
-        return Mapped(file)
+
+    return written(write)
+
+
+def written(write: Callable[[io.BufferedRandom], None]) -> Mapped:
+    """What is written to a temporary file, which goes with the last reference to it. StorageError without room."""
+    with disk_errors():
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the map
+        try:
+            write(file)
+            return Mapped(file)
+        except BaseException:
+            file.close()
+            raise
 
 
 @contextlib.contextmanager

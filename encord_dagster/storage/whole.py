@@ -2,14 +2,13 @@
 
 import hashlib
 import io
-import tempfile
 from typing import Protocol, runtime_checkable
 
 from encord_dagster.errors import StorageError
 from encord_dagster.storage.arriving import STEP
 from encord_dagster.storage.at_once import at_once
 from encord_dagster.storage.fetch import fetch
-from encord_dagster.storage.mapped import Data, Mapped, disk_errors
+from encord_dagster.storage.mapped import Data, written
 from encord_dagster.storage.protocol import Create, ObjectStore
 
 LARGEST_IN_MEMORY = 128 * 2**20  # bytes
@@ -27,8 +26,7 @@ class TakesFiles(Protocol):
 def get(store: ObjectStore, key: str, *, etag: str, size: int) -> Data | None:
     """An object as it was listed, None if it does not exist. StorageError where it has changed since.
 
-    More than LARGEST_IN_MEMORY is in a temporary file, which goes with the last reference to the data; StorageError
-    where that has no room.
+    More than LARGEST_IN_MEMORY is in a temporary file, which goes with the last reference to the data.
     """
     if size <= min(STEP, LARGEST_IN_MEMORY):
         return store.get(key, etag=etag)
@@ -45,10 +43,7 @@ def _fetched(store: ObjectStore, key: str, etag: str, size: int) -> Data:
         held = io.BytesIO()
         fetch(store, key, etag=etag, size=size, to=held)
         return held.getvalue()
-    with disk_errors():
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the last reference to it
-        fetch(store, key, etag=etag, size=size, to=file)
-        return Mapped(file)
+    return written(lambda file: fetch(store, key, etag=etag, size=size, to=file))
 
 
 def digest(data: Data) -> str:
