@@ -5,7 +5,6 @@ import io
 import mmap
 import re
 import shutil
-import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Self
@@ -83,6 +82,8 @@ def substituted(data: Data, pattern: re.Pattern[bytes], by: Callable[[re.Match[b
 
 def written(write: Callable[[io.BufferedRandom], None]) -> Mapped:
     """What is written to a temporary file, which goes with the last reference to it. StorageError without room."""
+    import tempfile  # only where something is large: what it needs in turn would slow every start
+
     with disk_errors():
         file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the map
         try:
@@ -99,6 +100,8 @@ def disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        import tempfile
+
         place = tempfile.gettempdir()
         raise StorageError(
             f"{place}: {error.strerror or error}; set TMPDIR to a disk with room, then run again"
