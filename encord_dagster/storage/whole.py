@@ -8,6 +8,7 @@ from encord_dagster.errors import StorageError
 from encord_dagster.storage.arriving import STEP
 from encord_dagster.storage.at_once import at_once
 from encord_dagster.storage.fetch import fetch
+from encord_dagster.storage.local import LocalStore
 from encord_dagster.storage.mapped import Data, written
 from encord_dagster.storage.protocol import Create, ObjectStore
 
@@ -28,7 +29,8 @@ def get(store: ObjectStore, key: str, *, etag: str, size: int) -> Data | None:
 
     More than LARGEST_IN_MEMORY is in a temporary file, which goes with the last reference to the data.
     """
-    if size <= min(STEP, LARGEST_IN_MEMORY):
+    most = LARGEST_IN_MEMORY if isinstance(store, LocalStore) else min(STEP, LARGEST_IN_MEMORY)
+    if size <= most:  # in one go: a folder has no slow streams
         return store.get(key, etag=etag)
     try:
         return _fetched(store, key, etag, size)

@@ -11,6 +11,7 @@ import tempfile
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
@@ -162,9 +163,12 @@ def test_an_upload_that_nobody_answers_is_unknown(s3_server: str) -> None:
 
 def test_an_upload_that_is_damaged_on_the_way_is_refused(s3_server: str) -> None:
     """The checksum is that of the file."""
-    store = store_with_lost_answers(s3_server, lost=0, attempts=1)
-    damaged = io.BytesIO(DATA[:-1] + b"?")
-    store._client.meta.events.register("before-call.s3.PutObject", lambda params, **_: params.update(body=damaged))
+    store = store_with_lost_answers(s3_server, lost=0, attempts=4)
+
+    def damage(params: dict[str, Any], **_: object) -> None:
+        params["body"] = io.BytesIO(DATA[:-1] + b"?")
+
+    store._client.meta.events.register("before-call.s3.PutObject", damage)
 
     with pytest.raises(StorageError, match="BadDigest"):
         whole.create(store, "a", in_file(DATA))
