@@ -98,7 +98,7 @@ def _gone_back(state: State, record: LogRecord, name: str, target: Head, reason:
     lake = state.lake
     condemned.refuse(lake, then.root.key)  # a garbage collection may be about to delete it
     entries, before = Accounted(lake, name, state.head).all(), Accounted(lake, name, target)
-    blocked = {*then.blocked, *_changing(state, name, target, then, entries, before)}
+    blocked = {*then.blocked, *_changing(state, name, target, then, entries)}
     known = before.all()
     retired = in_order((*retired_rows(lake, record), *retired_rows(lake, then)))
     kept = State(lake, target)
@@ -133,21 +133,21 @@ def _gone_back(state: State, record: LogRecord, name: str, target: Head, reason:
     )
 
 
-def _changing(
-    state: State,
-    name: str,
-    target: Head,
-    then: LogRecord,
-    entries: dict[str, ExportEntry],
-    before: Accounted,
-) -> list[str]:
-    """Exports that were accounted for since a version and would change its content, or were read by other choices."""
+def _changing(state: State, name: str, target: Head, then: LogRecord, entries: dict[str, ExportEntry]) -> list[str]:
+    """Exports that came since a version and would change its content, or were read by other choices.
+
+    Also those that are older than it, but were held back as it was made: they are not in it.
+    """
     kept = State(state.lake, target)
     kept.build_on(kept.published)
+    since = target
+    while since.record and since.record.held:
+        since = history.at(state.lake, name, since.seq - 1)
+    before = Accounted(state.lake, name, since)
     stood = standing(state.lake, then, before, stale=False)
     newest = next(map(rank, stood.joined()), ("", ""))
     join = Join(kept, stood.joined())
-    records = history.records(state.lake, name, state.head, after=target.seq)
+    records = history.records(state.lake, name, state.head, after=since.seq)
     choices = {entry.id: one.config_digest for one in records for entry in one.exports}
 
     def changes(entry: ExportEntry) -> bool:

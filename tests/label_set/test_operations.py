@@ -449,6 +449,18 @@ def test_what_is_held_can_be_dropped() -> None:
     assert (ops(desk)[-1], objects(desk)) == ("publish 2", {"a": 2, "b": 1})
 
 
+def test_what_was_held_as_a_row_was_retired_can_be_dropped_too() -> None:
+    """What brought it is older than the version, and not in it: it is blocked, rather than known and nowhere."""
+    desk = street(dated(1, row("a", 1, 1), row("b")), dated(2, row("a", 1)), config=HOLDING)
+    retire(desk.lake, NAME, "consent withdrawn", label_hashes=["b"])
+
+    record = rollback(desk.lake, NAME, 2, WHY)
+    desk.bring("more.json", dated(3, row("c")))
+
+    assert (record.version, len(record.blocked), record.held) == (2, 1, None)
+    assert (ops(desk)[-1], objects(desk)) == ("publish 3", {"a": 2, "c": 1})
+
+
 def test_a_retired_row_is_taken_out_of_what_is_held_too() -> None:
     """Whatever is released later."""
     desk = street(dated(1, row("a", 1, 1), row("b")), dated(2, row("a", 1)), config=HOLDING)
