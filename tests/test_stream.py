@@ -137,6 +137,12 @@ def bucket(s3_server: str, s3_client: "S3Client", monkeypatch: pytest.MonkeyPatc
     return "convert"
 
 
+def convert_from(bucket: str, output: Path, processes: int) -> None:
+    """Convert the export in a bucket."""
+    url = f"s3://{bucket}/export.json"
+    commands.convert_urls([url], output=output, formats=["coco"], config=CONFIG, progress=silent, processes=processes)
+
+
 @pytest.mark.parametrize("processes", [1, 3])
 def test_an_export_in_a_bucket_is_converted_as_it_arrives(
     tmp_path: Path, bucket: str, s3_client: "S3Client", processes: int
@@ -148,14 +154,7 @@ def test_an_export_in_a_bucket_is_converted_as_it_arrives(
     _, local, _ = converted(data, tmp_path, "coco")
 
     output = tmp_path / "from-bucket"
-    commands.convert_urls(
-        [f"s3://{bucket}/export.json"],
-        output=output,
-        formats=["coco"],
-        config=CONFIG,
-        progress=silent,
-        processes=processes,
-    )
+    convert_from(bucket, output, processes)
 
     assert files_below(output) == local
 
@@ -178,14 +177,7 @@ def test_an_export_that_changes_while_it_is_converted_is_refused(
     monkeypatch.setattr(S3Store, "calls_at_once", 1)
     output = tmp_path / "from-bucket"
     with pytest.raises(StorageError, match="changed"):
-        commands.convert_urls(
-            [f"s3://{bucket}/export.json"],
-            output=output,
-            formats=["coco"],
-            config=CONFIG,
-            progress=silent,
-            processes=processes,
-        )
+        convert_from(bucket, output, processes)
 
     assert not output.exists()
     assert not list(tmp_path.iterdir())
